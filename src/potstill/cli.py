@@ -1,0 +1,166 @@
+"""The command line: a command is a function, its flags are the function's arguments.
+
+Nothing here imports torch, so that help and a mistyped flag answer at once.
+"""
+
+import contextlib
+import inspect
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
+
+from potstill.errors import BadInput, TrainingFailed, unknown
+
+BAD_INPUT, FAILED_TRAINING, INTERRUPTED = 2, 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0, 2 for bad input, 3 for a run that failed while training."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    try:
+        command, rest = find_command([word for word in words if word != "--json"])
+        result = call(command, rest)
+    except BadInput as error:
+        return _complain(error, BAD_INPUT)
+    except TrainingFailed as error:
+        return _complain(error, FAILED_TRAINING)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command continues", INTERRUPTED)
+    if as_json:
+        print(json.dumps(result))
+    elif result:
+        show(result)
+    return 0
+
+
+def commands() -> dict[str, Callable[..., dict[str, Any]]]:
+    """Every command by name: the recipes, and the rest."""
+    from potstill import commands, recipes
+
+    found = {name.replace("_", "-"): getattr(recipes, name) for name in recipes.__all__}
+    return {"demo": commands.demo, **found, "evaluate": commands.evaluate, "describe": commands.describe} | {
+        "list": commands.listing
+    }
+
+
+def find_command(words: Sequence[str]) -> tuple[Callable[..., dict[str, Any]], list[str]]:
+    """The function that the first words name, and the words that are left for it."""
+    known = commands()
+    if not words or words[0] in ("-h", "--help"):
+        print(overview(known))
+        raise SystemExit(0)
+    if words[0] == "--version":
+        import potstill
+
+        print(f"potstill {potstill.__version__}")
+        raise SystemExit(0)
+    if words[0] == "run":
+        from potstill.own_code import find_own
+
+        if len(words) < 2:
+            raise BadInput("run needs a file: potstill run FILE.py[:function]")
+        path, _, function = words[1].partition(":")
+        recipe: Callable[..., dict[str, Any]] = find_own(path, function or "main", "recipe")
+        return recipe, list(words[2:])
+    if words[0] not in known:
+        raise unknown("command", words[0], [*known, "run"])
+    return known[words[0]], list(words[1:])
+
+
+def overview(known: dict[str, Callable[..., Any]]) -> str:
+    """The text of ``potstill --help``."""
+    rows = {name: (inspect.getdoc(function) or "").split("\n")[0] for name, function in known.items()}
+    rows["run"] = "Run a recipe of your own: potstill run FILE.py[:function] [--flags]."
+    lines = [f"  {name:<12} {sentence}" for name, sentence in rows.items()]
+    head = "usage: potstill COMMAND [--flags] [--json]\n\nKnowledge distillation for image classifiers.\n"
+    return "\n".join([head, *lines, "\npotstill COMMAND --help tells a command's flags."])
+
+
+def call(command: Callable[..., dict[str, Any]], words: Sequence[str]) -> dict[str, Any]:
+    """Call ``command`` with the arguments that ``words`` spell.
+
+    Raises:
+        BadInput: they do not fit its signature.
+    """
+    check_flags(command, words)
+    import tyro
+
+    mistakes = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(mistakes):
+            run = tyro.cli(
+                _deferred(command),
+                args=list(words),
+                prog=f"potstill {command.__name__}",
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise BadInput(_one_line(mistakes.getvalue())) from None
+    result: dict[str, Any] = run()
+    return result
+
+
+def check_flags(command: Callable[..., Any], words: Sequence[str]) -> None:
+    """Refuse flags that ``command`` does not have, naming the nearest, before anything slow is imported."""
+    hints: dict[str, Any] = {}
+    for name, hint in get_type_hints(command).items():
+        hints |= get_type_hints(hint) if is_dataclass(hint) else {name: hint}
+    known = {"--help"} | {f"--{name}" for name in hints} | {f"--no-{name}" for name in hints if hints[name] is bool}
+    known = {flag.replace("_", "-") for flag in known}
+    for word in words:
+        flag = word.partition("=")[0].replace("_", "-")
+        if flag.startswith("--") and flag not in known:
+            raise unknown("flag", word.partition("=")[0], sorted(known))
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print a command's result for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if "learners" in result:
+        table = Table("network", "parameters", "last epoch", "best epoch", box=None, header_style="bold")
+        for name, network in result["learners"].items():
+            cells = [f"{network[which]['test']['top1']:.2f} %" for which in ("last", "best")]
+            table.add_row(name, f"{network['parameters']:,}", *cells)
+        for name, measured in result["teachers"].items():
+            table.add_row(f"{name} (frozen)", "", f"{measured['top1']:.2f} %", "")
+        console.print(table)
+        return
+    table = Table(box=None, show_header=False)
+    for key, value in result.items():
+        rows = value.items() if isinstance(value, dict) else [(key, value)]
+        for name, cell in rows:
+            table.add_row(name, f"{cell:,.4f}".rstrip("0").rstrip(".") if isinstance(cell, float) else str(cell))
+    console.print(table)
+
+
+def _deferred(command: Callable[..., dict[str, Any]]) -> Callable[..., Callable[[], dict[str, Any]]]:
+    """A function of the same signature that only binds its arguments, so that the command itself runs unwatched."""
+
+    def bind(*args: Any, **kwargs: Any) -> Callable[[], dict[str, Any]]:
+        return lambda: command(*args, **kwargs)
+
+    bind.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    bind.__doc__, bind.__name__ = command.__doc__, command.__name__
+    bind.__annotations__ = get_type_hints(command)
+    return bind
+
+
+def _one_line(box: str) -> str:
+    """The parser's complaint without the box drawn around it."""
+    words = re.sub(r"[─-╿]", " ", box).split("For full helptext")[0]
+    return " ".join(words.split())
+
+
+def _complain(error: object, code: int) -> int:
+    print(f"potstill: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,8 @@
+"""The commands that are no recipes. Each is a function whose arguments are its flags and whose result is printed."""
+
+from potstill.commands.demo import demo
+from potstill.commands.describe import describe
+from potstill.commands.evaluate import evaluate
+from potstill.commands.listing import listing
+
+__all__ = ["demo", "describe", "evaluate", "listing"]

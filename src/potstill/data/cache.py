@@ -1,0 +1,80 @@
+"""The user's cache folder, and in it decoded images: decoding takes many seconds, reading them again one."""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from potstill.data.images import ImageSet
+
+LAYOUT = 1  # part of every key: raise it when what is decoded, or how it is written, changes
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/potstill``, or ``~/.cache/potstill``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "potstill"
+
+
+def decoded(sources: Sequence[Path], what: str, decode: Callable[[], ImageSet]) -> ImageSet:
+    """What ``decode`` returns, from the cache if ``sources`` have not changed since it was written there.
+
+    The key is each source's absolute path, size and modification time, and ``what`` was decoded from them. A corrupt
+    cache file is reported on stderr and written again; a cache that cannot be written is reported and not used.
+    """
+    path = cache_folder() / "decoded" / f"{_key(sources, what)}.safetensors"
+    if path.exists():
+        try:
+            return _read(path)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            print(f"potstill: rebuilding the corrupt cache file {path} ({error})", file=sys.stderr)
+    image_set = decode()
+    try:
+        _write(path, image_set)
+    except OSError as error:
+        print(f"potstill: decoded images are not cached, {path.parent}: {error.strerror}", file=sys.stderr)
+    return image_set
+
+
+def _key(sources: Sequence[Path], what: str) -> str:
+    stamps = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+    return hashlib.sha256(json.dumps([LAYOUT, what, stamps]).encode()).hexdigest()[:32]
+
+
+def _checksum(image_set: ImageSet) -> str:
+    images = zlib.crc32(image_set.images.numpy().data)
+    return f"{zlib.crc32(image_set.labels.numpy().data, images):08x}"
+
+
+def _read(path: Path) -> ImageSet:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in ("images", "labels")}
+        written = (file.metadata() or {}).get("crc32")
+    image_set = ImageSet(**tensors)
+    if _checksum(image_set) != written:
+        raise ValueError("its checksum does not match")
+    return image_set
+
+
+def _write(path: Path, image_set: ImageSet) -> None:
+    """Write a whole file or none: other processes may read it, and this one may be killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, torch.Tensor] = {"images": image_set.images, "labels": image_set.labels}
+    content = save(tensors, metadata={"crc32": _checksum(image_set)})
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise

@@ -1,0 +1,27 @@
+"""One split of a small image set, whole in memory."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images (N, H, W, C) as uint8 and their labels (N,) as int64, row by row."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        assert self.images.dtype == torch.uint8, f"images are uint8, not {self.images.dtype}"
+        assert self.images.dim() == 4, f"images are (N, H, W, C), not {tuple(self.images.shape)}"
+        assert self.labels.dtype == torch.int64, f"labels are int64, not {self.labels.dtype}"
+        assert self.labels.shape == self.images.shape[:1], "one label for every image"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """The same split on ``device``."""
+        return ImageSet(self.images.to(device), self.labels.to(device))

@@ -1,0 +1,97 @@
+"""Any data set by its name, ready to train on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from potstill.data.augment import Augment, Border
+from potstill.data.cifar import cifar10, cifar100
+from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
+from potstill.data.digits import CLASSES as DIGITS_CLASSES
+from potstill.data.digits import digits
+from potstill.data.images import ImageSet
+from potstill.data.loader import HOLDOUT, Batch, Loader, seeded
+from potstill.data.normalize import Triple, statistics
+from potstill.errors import BadInput, unknown
+
+EVALUATION_BATCH = 500  # without gradients there is room for more images than in training
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a data set is read (its training and test split), its classes, and its usual augmentation."""
+
+    read: Callable[[Path | None], tuple[ImageSet, ImageSet]]
+    classes: tuple[str, ...]
+    augment: Augment
+
+
+# Each name is also that of the set's own mean and standard deviation in `normalize.STATISTICS`.
+DATASETS = {
+    "cifar10": Source(cifar10, CIFAR10_CLASSES, Augment(pad=4, flip=True)),
+    "cifar100": Source(cifar100, CIFAR100_CLASSES, Augment(pad=4, flip=True)),
+    "digits": Source(digits, DIGITS_CLASSES, Augment(pad=1, flip=False)),  # a mirrored 2 is no digit
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set: names of its classes, mean and std (of pixels in 0..1), and its loaders.
+
+    ``train`` is shuffled and augmented; ``test`` and ``holdout`` (training images kept back, or None) are neither.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    mean: Triple
+    std: Triple
+    train: Loader
+    test: Loader
+    holdout: Loader | None
+
+    def example(self) -> Batch:
+        """The first training batch of epoch 0."""
+        return next(self.train.batches(0))
+
+
+def load(
+    name: str,
+    *,
+    data_dir: Path | str | None = None,
+    device: torch.device | str = "cpu",
+    batch_size: int = 128,
+    seed: int = 0,
+    holdout: int = 0,
+    normalize: str | None = None,
+    border: Border = "zero",
+    augment: bool = True,
+) -> Data:
+    """Read a data set of `DATASETS` and put it on ``device``.
+
+    ``holdout`` training images, drawn by ``seed``, are never trained on but can be evaluated; ``index`` stays the row
+    in the full training set. ``normalize`` is a name of `STATISTICS` or six numbers, None for the set's own.
+    ``border`` fills what a crop sees beyond the image. ``augment=False`` trains on the plain images, still shuffled.
+
+    Errors: BadInput for unknown names, a holdout that leaves nothing to train on, and data missing or damaged.
+    """
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    source = DATASETS[name]
+    mean, std = statistics(name if normalize is None else normalize)
+    views = replace(source.augment, border=border) if augment else Augment(pad=0, flip=False, border=border)
+    train_set, test_set = source.read(None if data_dir is None else Path(data_dir))
+    if not 0 <= holdout < len(train_set):
+        raise BadInput(f"holdout is {holdout}, but must be 0..{len(train_set) - 1}, fewer than the training images")
+    order = torch.randperm(len(train_set), generator=seeded(seed, HOLDOUT))
+    held, rest = order[:holdout].sort().values, order[holdout:].sort().values
+    train = Loader(train_set, batch_size, mean=mean, std=std, augment=views, seed=seed, device=device, rows=rest)
+    test = Loader(test_set, EVALUATION_BATCH, mean=mean, std=std, augment=None, device=device)
+    held_loader = train.plain(held, EVALUATION_BATCH) if holdout else None
+    return Data(name, source.classes, mean, std, train, test, held_loader)
+
+
+def listing() -> dict[str, str]:
+    """Every data set's name and one sentence about it, from the docstring of the function that reads it."""
+    return {name: (source.read.__doc__ or "").partition("\n")[0] for name, source in DATASETS.items()}

@@ -1,0 +1,130 @@
+"""Batches of a small image set that lives whole on the device."""
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from potstill.data.augment import Augment
+from potstill.data.images import ImageSet
+from potstill.errors import BadInput
+
+Batch = dict[str, Tensor]
+HOLDOUT, EPOCH = 0, 1  # what random numbers are drawn for: the two never share a stream
+
+
+def seeded(seed: int, *purpose: int) -> torch.Generator:
+    """A CPU generator for one purpose, the same wherever and whenever it is asked for."""
+    if seed < 0:
+        raise BadInput(f"seed is {seed}, but must not be negative")
+    mixed = np.random.SeedSequence(seed, spawn_key=purpose).generate_state(1)
+    return torch.Generator().manual_seed(int(mixed[0]))
+
+
+class Loader:
+    """Yields ``{"images", "labels", "index", "view"}`` batches, shuffled and augmented if ``augment`` is given.
+
+    ``images`` are float32 (B, C, H, W) in channels_last memory format, ``(x / 255 - mean) / std``; ``labels``,
+    ``index`` (the row in ``image_set``) and ``view`` (see `Augment`) are int64 (B,). The last batch may be smaller.
+
+    With ``augment=None`` the images come in order and unchanged. Otherwise the order and the views of an epoch
+    depend on ``seed`` and the epoch alone: not on the device, the global random state or earlier epochs.
+    ``rows`` (int64) restricts the loader to those rows of ``image_set``; ``index`` stays the row in the whole set.
+    """
+
+    def __init__(
+        self,
+        image_set: ImageSet,
+        batch_size: int,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        augment: Augment | None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        rows: Tensor | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise BadInput(f"batch size is {batch_size}, but must be at least 1")
+        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+        self.augment = Augment(pad=0, flip=False) if augment is None else augment
+        self.shuffle = augment is not None
+        self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
+        self.device = torch.device(device)
+        self.labels = image_set.labels.to(device)
+        # Only the padded copy is kept: a crop of it is any view, the plain image included.
+        self._padded = self.augment.padded(image_set.images.to(device)).contiguous()
+        self._size = image_set.images.shape[1:]
+        # One number for every value of an image: broadcasting over three channels would be several times slower.
+        height, width, _ = self._size
+        wide_mean, wide_std = (255 * torch.tensor(values, dtype=torch.float64) for values in (mean, std))
+        self._mean = wide_mean.float().repeat(height, width, 1).to(device)
+        self._inverse_std = wide_std.reciprocal().float().repeat(height, width, 1).to(device)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0, whose batches the next iteration yields."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.batches(self.epoch)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch: everything random is drawn and moved here, at once."""
+        index, view = torch.stack(self._draw(epoch)).to(self.device)
+        start, mirrored = self._locate(index, view)
+        labels = self.labels[index]
+        columns = (tensor.split(self.batch_size) for tensor in (start, mirrored, labels, index, view))
+        for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in zip(*columns, strict=True):
+            images = self._normalised(self._crop(batch_start, batch_mirrored))
+            yield {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
+
+    def images(self, index: Tensor, view: Tensor) -> Tensor:
+        """The normalised images (B, C, H, W) of given rows (B,) and views (B,): what a batch with them holds."""
+        return self._normalised(self._crop(*self._locate(index.to(self.device), view.to(self.device))))
+
+    def plain(self, rows: Tensor | None = None, batch_size: int | None = None) -> "Loader":
+        """The same images (or some ``rows`` of them) in order and unchanged, without a second copy in memory."""
+        loader = copy.copy(self)
+        loader.shuffle = False
+        loader.rows = self.rows if rows is None else rows
+        loader.batch_size = self.batch_size if batch_size is None else batch_size
+        return loader
+
+    def _draw(self, epoch: int) -> tuple[Tensor, Tensor]:
+        if not self.shuffle:
+            return self.rows, torch.full_like(self.rows, self.augment.plain)
+        generator = seeded(self.seed, EPOCH, epoch)
+        order = torch.randperm(len(self.rows), generator=generator)
+        return self.rows[order], self.augment.draw(len(order), generator)
+
+    def _locate(self, index: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
+        """The pixel of the padded set at which each crop starts, and whether it is mirrored (0 or 1)."""
+        dy, dx, mirrored = self.augment.split(view)
+        _, height, width, _ = self._padded.shape
+        return (index * height + dy) * width + dx, mirrored
+
+    def _crop(self, start: Tensor, mirrored: Tensor) -> Tensor:
+        """Crops (B, H, W, C) of the padded set, as uint8.
+
+        Every pixel at which a crop may start is a row of one overlapping view, so that a batch is one
+        `index_select`: ten times faster on a CPU than indexing by image, dy and dx. Mirroring selects from the
+        crops and their mirror images, three times faster than `torch.where` on uint8.
+        """
+        height, width, channels = self._size
+        row = self._padded.stride(1)
+        last = self._padded.numel() - ((height - 1) * row + width * channels)
+        windows = self._padded.as_strided((last // channels + 1, height, width, channels), (channels, row, channels, 1))
+        crops = windows.index_select(0, start)
+        if not self.augment.flip:
+            return crops
+        both = torch.cat((crops, crops.flip(2)))
+        return both.index_select(0, torch.arange(len(crops), device=self.device) + len(crops) * mirrored)
+
+    def _normalised(self, crops: Tensor) -> Tensor:
+        # Subtract, then multiply: unlike a multiply-add, no device can fuse and round it differently.
+        return crops.float().sub_(self._mean).mul_(self._inverse_std).permute(0, 3, 1, 2)

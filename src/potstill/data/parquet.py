@@ -1,0 +1,99 @@
+"""Image sets as they lie on the Hugging Face Hub: Parquet shards with encoded images and labels."""
+
+import io
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from potstill.data.cache import decoded
+from potstill.data.images import ImageSet
+from potstill.errors import BadInput, nearest
+
+# Pillow decodes without holding Python's lock; beyond a few threads its start-up is what is left to wait for.
+THREADS = min(4, os.cpu_count() or 1)
+
+
+def read_split(folder: Path, split: str, *, image: str, label: str, size: tuple[int, int], classes: int) -> ImageSet:
+    """The split whose shards are ``folder/split-*.parquet``, every image ``size`` = (height, width) in RGB.
+
+    Errors: BadInput that names the file, and the row, for a missing shard, a file that is no Parquet, a missing
+    column, an image that cannot be decoded or has another size, a label outside ``range(classes)``.
+    """
+    shards = find_shards(folder, split)
+
+    def decode() -> ImageSet:
+        parts = [_read_shard(shard, image, label, size, classes) for shard in shards]
+        images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return ImageSet(torch.from_numpy(images), torch.from_numpy(labels))
+
+    return decoded(shards, f"{image} {label} {size} {classes}", decode)
+
+
+def find_shards(folder: Path, split: str) -> list[Path]:
+    """The Parquet files of a split in order; BadInput if there is none, or fewer than their names promise."""
+    shards = sorted(folder.glob(f"{split}-*.parquet"))
+    if not shards:
+        raise BadInput(f"no {split}-*.parquet in {folder}")
+    promised = re.search(r"-of-(\d+)\.parquet$", shards[0].name)
+    if promised and len(shards) != int(promised[1]):
+        raise BadInput(f"{folder} holds {len(shards)} of the {int(promised[1])} files {split}-*.parquet")
+    return shards
+
+
+def _read_shard(
+    path: Path, image: str, label: str, size: tuple[int, int], classes: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            _require_columns(path, file.schema_arrow.names, [image, label])
+            table = file.read(columns=[image, label])
+        encoded = [None if row is None else row.get("bytes") for row in table[image].to_pylist()]
+        labels = table[label].to_pylist()
+    except (pyarrow.ArrowException, OSError, AttributeError) as error:
+        raise BadInput(f"{path} is not a readable Parquet file of images: {_first_line(error)}") from error
+    for row, value in enumerate(labels):
+        if not isinstance(value, int) or not 0 <= value < classes:
+            raise BadInput(f"{path}, row {row}: {label} is {value}, but must be 0..{classes - 1}")
+    images = np.empty((len(encoded), *size, 3), dtype=np.uint8)
+
+    def decode(row: int) -> None:
+        images[row] = _decoded(path, row, encoded[row], size)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(decode, range(len(encoded))):  # reading the results raises what went wrong in a thread
+            pass
+    return images, np.array(labels, dtype=np.int64)
+
+
+def _require_columns(path: Path, present: Sequence[str], needed: Sequence[str]) -> None:
+    for name in needed:
+        if name not in present:
+            near = nearest(name, present) or present
+            raise BadInput(f"{path} has no column {name!r}; it has {', '.join(near)}")
+
+
+def _decoded(path: Path, row: int, encoded: bytes | None, size: tuple[int, int]) -> NDArray[np.uint8]:
+    if encoded is None:
+        raise BadInput(f"{path}, row {row}: there is no image")
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
+        raise BadInput(f"{path}, row {row}: the image cannot be decoded: {_first_line(error)}") from error
+    if pixels.shape[:2] != size:
+        found, expected = ("x".join(map(str, shape)) for shape in (pixels.shape[:2], size))
+        raise BadInput(f"{path}, row {row}: the image is {found} pixels, not {expected}")
+    return pixels
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,30 @@
+"""The machine a run uses."""
+
+import os
+
+import torch
+
+from potstill.errors import BadInput
+
+
+def device(name: str = "auto") -> torch.device:
+    """The device called ``name``; ``auto`` is a GPU where there is one.
+
+    Raises:
+        BadInput: no device of that name here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(name)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise BadInput(f"--device {name}: not on this machine; auto, cpu, or cuda with a GPU") from error
+    return found
+
+
+def make_deterministic() -> None:
+    """Have the same run give the same bits again, also after a resume."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False

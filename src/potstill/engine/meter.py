@@ -1,0 +1,40 @@
+"""Sums that stay on the device while an epoch runs."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+
+class Meter:
+    """Means of the terms' values over an epoch, and the first step at which one of them was not finite.
+
+    Nothing is read back from the device until asked for.
+    """
+
+    def __init__(self, names: Sequence[str], device: torch.device) -> None:
+        self.names = list(names)
+        self.images = 0
+        self.steps = 0
+        self.sums = torch.zeros(len(names), dtype=torch.float64, device=device)
+        self.finite_steps = torch.zeros(len(names), dtype=torch.int64, device=device)
+        self.all_finite = torch.ones(len(names), dtype=torch.bool, device=device)
+
+    def add(self, values: Mapping[str, Tensor], images: int) -> None:
+        """Count one step's values: scalars, each a mean over ``images`` images."""
+        row = torch.stack([values[name] for name in self.names])
+        self.sums.add_(row, alpha=images)
+        self.all_finite.logical_and_(row.isfinite())
+        self.finite_steps.add_(self.all_finite)
+        self.images += images
+        self.steps += 1
+
+    def means(self) -> dict[str, float]:
+        """Each term's mean over the images so far."""
+        return dict(zip(self.names, (self.sums / max(self.images, 1)).tolist(), strict=True))
+
+    def broken(self) -> tuple[str, int] | None:
+        """The first term that was not finite, and the step, counted from 0, at which it was so first."""
+        steps = self.finite_steps.tolist()
+        first = min(steps)
+        return None if first == self.steps else (self.names[steps.index(first)], first)

@@ -1,0 +1,32 @@
+"""Optimisers, with the learning rate as a tensor on the device."""
+
+import torch
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from potstill.training import Training
+
+
+def make_optimizer(distiller: nn.Module, training: Training) -> Optimizer:
+    """The optimiser over everything that trains: learners and the losses' own parts; shared weights once.
+
+    Weight decay is on all parameters, batch norms and biases included, as in all four seeds.
+    """
+    parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
+    rate = torch.tensor(training.lr, dtype=torch.float32, device=parameters[0].device)
+    if training.optimizer == "adamw":
+        return AdamW(parameters, lr=rate, weight_decay=training.weight_decay, fused=True)
+    return SGD(
+        parameters,
+        lr=rate,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        nesterov=training.optimizer == "nesterov",
+        fused=True,
+    )
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Write ``rate`` into the tensor that the optimiser reads, in place."""
+    for group in optimizer.param_groups:
+        group["lr"].fill_(rate)

@@ -1,0 +1,90 @@
+"""What a user sees while a run trains: a live line on a terminal, a plain line an epoch elsewhere."""
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+REFRESH_SECONDS = 0.5
+
+
+class Progress:
+    """Shows epoch, images/s, each term's value, accuracy and the time left, on stderr.
+
+    Args:
+        epochs: how many there will be.
+        steps: how many batches an epoch has.
+        done: epochs that an earlier start of this run has finished.
+    """
+
+    def __init__(self, epochs: int, steps: int, done: int) -> None:
+        self.epochs, self.steps, self.done = epochs, steps, done
+        self.console = Console(file=sys.stderr)
+        self.live = Live(console=self.console, auto_refresh=False, transient=True)
+        self.started = self.shown = time.monotonic()
+        self.finished_here = 0
+        self.accuracies = "-"
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the live one."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def due(self) -> bool:
+        """Whether it is time to look at the device's numbers again."""
+        return time.monotonic() - self.shown > REFRESH_SECONDS
+
+    def step(self, step: int, images_per_second: float, terms: Mapping[str, float]) -> None:
+        """Refresh the live line in the middle of an epoch; ``step`` counts from 1."""
+        self.shown = time.monotonic()
+        if not self.console.is_terminal:
+            return
+        epoch = self.done + self.finished_here
+        bar = ProgressBar(total=self.steps, completed=step, width=24)
+        line = Table.grid(padding=(0, 2))
+        line.add_row(
+            f"epoch {epoch}/{self.epochs}",
+            bar,
+            f"{images_per_second:.0f} images/s",
+            _terms(terms),
+            self.accuracies,
+            self._left(step / self.steps),
+        )
+        self.live.update(line, refresh=True)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Print the line of a finished epoch."""
+        self.finished_here += 1
+        self.accuracies = "  ".join(
+            f"{name} {splits['test']['top1']:.2f} %" for name, splits in record["learners"].items()
+        )
+        self.say(
+            f"epoch {record['epoch']:>3}  {record['images_per_second']:.0f} images/s  {_terms(record['terms'])}"
+            f"  {self.accuracies}  {self._left(0)}"
+        )
+
+    def _left(self, part: float) -> str:
+        done = self.finished_here + part
+        if not done:
+            return ""
+        seconds = (time.monotonic() - self.started) * (self.epochs - self.done - done) / done
+        return f"{timedelta(seconds=round(seconds))} left"
+
+
+def _terms(terms: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in terms.items())

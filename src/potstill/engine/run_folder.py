@@ -1,0 +1,151 @@
+"""The folder of a run: what was asked, what was measured, what came out."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+import potstill
+from potstill.engine.checkpoint import write_whole
+from potstill.errors import BadInput
+
+# Where a run lies does not make it another run.
+NOT_COMPARED = {"out", "data_dir"}
+
+
+class RunFolder:
+    """A run's files: ``config.json``, ``metrics.jsonl``, TensorBoard events, ``last.ckpt``, weights, ``summary.json``.
+
+    Args:
+        path: the folder, made if need be.
+        config: everything that makes this run what it is.
+
+    Raises:
+        BadInput: the folder holds something else, or a run of another configuration.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path = path
+        self.checkpoint = path / "last.ckpt"
+        if path.exists() and not path.is_dir():
+            raise BadInput(f"--out {path} is a file, not a folder")
+        if (path / "config.json").is_file():
+            _must_agree(path, read_json(path / "config.json"), config)
+        elif path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir()):
+            raise BadInput(f"--out {path} is not empty and holds no run; choose another folder")
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+            write_json(path / "config.json", config)
+
+    def summary(self) -> dict[str, Any] | None:
+        """The summary of the finished run; None while it is unfinished."""
+        file = self.path / "summary.json"
+        return read_json(file) if file.is_file() else None
+
+    def start_logs(self, history: list[dict[str, Any]]) -> None:
+        """Begin or continue the logs after the epochs in ``history``, forgetting what a killed run logged since."""
+        lines = "".join(json.dumps(record) + "\n" for record in history)
+        write_whole(self.path / "metrics.jsonl", lines.encode())
+        self.events = SummaryWriter(str(self.path), purge_step=len(history))
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Add one epoch to ``metrics.jsonl`` and to TensorBoard."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        for name, value in _flat(record):
+            self.events.add_scalar(name, value, record["epoch"])
+        self.events.flush()
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Write the summary, which marks the run as finished."""
+        self.events.close()
+        write_json(self.path / "summary.json", summary)
+
+
+def describe_run(record: Mapping[str, Any], training: Any, device: torch.device) -> dict[str, Any]:
+    """A run's configuration: recipe, every argument, versions, commit, device."""
+    arguments = {key: value for key, value in record.items() if key not in ("recipe", "training")}
+    return {
+        "recipe": record.get("recipe", "fit"),
+        "arguments": _plain({**arguments, **asdict(training)}),
+        "versions": {
+            "potstill": potstill.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "commit": _commit(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def default_folder(config: dict[str, Any]) -> Path:
+    """Where a run goes that is not told: the same configuration always to the same place, so that it resumes."""
+    compared = {key: value for key, value in config["arguments"].items() if key not in NOT_COMPARED}
+    digest = sha256(json.dumps([config["recipe"], compared], sort_keys=True).encode()).hexdigest()
+    return Path("runs") / f"{config['recipe']}-{digest[:10]}"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file's content.
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read: {error}") from error
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _must_agree(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    before = {"recipe": old.get("recipe"), **old.get("arguments", {}), **old.get("teachers", {})}
+    now = {"recipe": new["recipe"], **new["arguments"], **new["teachers"]}
+    for key in [*before, *now]:
+        if key not in NOT_COMPARED and before.get(key) != now.get(key):
+            flag = f"--{key.replace('_', '-')}" if key in new["arguments"] else key
+            raise BadInput(
+                f"{path} holds another run: {flag} was {before.get(key)!r} there and is {now.get(key)!r} now; "
+                "choose another --out"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _commit() -> str | None:
+    """The commit of the checkout this package runs from, marked if it was changed since; None outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        answer = subprocess.run(git, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return answer.stdout.strip() or None
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+    rows: list[tuple[str, float]] = []
+    for key, value in record.items():
+        rows += _flat(value, f"{prefix}{key}/") if isinstance(value, Mapping) else [(f"{prefix}{key}", float(value))]
+    return rows

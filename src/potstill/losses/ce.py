@@ -1,0 +1,14 @@
+"""Cross-entropy with the labels: what a student learns without help."""
+
+from torch import nn
+
+
+class CE(nn.CrossEntropyLoss):
+    """Cross-entropy between logits and labels; exactly `torch.nn.CrossEntropyLoss`, with its arguments.
+
+        -log softmax(z)[label], mean over the batch
+
+    Shapes: student logits (N, K), labels (N,).
+    """
+
+    taps = ("student", "labels")

@@ -1,0 +1,59 @@
+"""FitNets: hints from inside the teacher."""
+
+from collections import OrderedDict
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+
+
+class FitNet(nn.Module):
+    """A map inside the student, after a learned regressor, becomes the teacher's map: a hint on the way.
+
+        L = mean of (r(a_s) - a_t)^2
+
+    Romero et al., "FitNets: hints for thin deep nets", ICLR 2015, eq. 3 (a sum there): https://arxiv.org/abs/1412.6550.
+    The regressor r is a convolution, batch norm and ReLU, made for the two maps' sizes: 1x1 for equal sizes, 3x3 of
+    stride 2 where the student's map is twice the teacher's, a transposed 4x4 of stride 2 where it is half, and
+    otherwise a convolution without padding that leaves the teacher's size. Without a regressor (equal shapes) this is
+    the plain difference, as in the Knowledge-Distillation-Zoo.
+
+    Args:
+        regressor: whether to learn one; by default, only if the shapes of the maps differ.
+
+    Shapes: student (N, C, H, W), teacher (N, C', H', W'); `build` needs a pair of them.
+
+    Raises:
+        BadInput: no regressor leads from the student's size to the teacher's.
+    """
+
+    taps = ("student.stages", "teacher.stages")
+
+    def __init__(self, regressor: bool | None = None) -> None:
+        super().__init__()
+        self.wanted = regressor
+        self.regressor: nn.Module = nn.Identity()
+
+    def build(self, student: Tensor, teacher: Tensor) -> None:
+        """Make the regressor for maps of these shapes."""
+        if self.wanted or (self.wanted is None and student.shape != teacher.shape):
+            convolution = _convolution(student, teacher)
+            norm = nn.BatchNorm2d(teacher.shape[1])
+            self.regressor = nn.Sequential(OrderedDict(conv=convolution, bn=norm, relu=nn.ReLU())).to(student)
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return F.mse_loss(self.regressor(student), teacher)
+
+
+def _convolution(student: Tensor, teacher: Tensor) -> nn.Module:
+    (_, channels, height, width), (_, out_channels, *size) = student.shape, teacher.shape
+    if [height, width] == [2 * side for side in size]:
+        return nn.Conv2d(channels, out_channels, 3, stride=2, padding=1)
+    if [2 * height, 2 * width] == size:
+        return nn.ConvTranspose2d(channels, out_channels, 4, stride=2, padding=1)
+    if height >= size[0] and width >= size[1]:
+        return nn.Conv2d(channels, out_channels, (height - size[0] + 1, width - size[1] + 1))
+    raise BadInput(
+        f"FitNet: no regressor from a {height}x{width} map to {size[0]}x{size[1]}; tap layers of closer sizes"
+    )

@@ -1,0 +1,67 @@
+"""Knowledge distillation by softened class probabilities."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+
+
+class KD(nn.Module):
+    """The student imitates the teacher's softened probabilities, which tell how it errs as well as what it sees.
+
+        L = T^2 * KL(softmax(z_t / T) || softmax(z_s / T)), summed over classes, mean over the batch
+
+    Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015, section 2:
+    https://arxiv.org/abs/1503.02531. T^2 keeps the gradient's size independent of T.
+
+    Args:
+        temperature: T; larger is softer.
+        reduction: "batchmean", as above, or "elementmean", the mean over batch and classes of Moonshine, Rocket
+            Launching and old attention-transfer: weaker by the number of classes. Their weight beside it is 2 alpha.
+        guided: only the samples on which the teacher is right count, and the mean is over those; 0 if there are none.
+            Zhou et al., "Channel distillation", 2020, section 3.3: https://arxiv.org/abs/2006.01683. The original gives
+            nan for none, and a wrong value where a teacher's probability underflows.
+        standardize: logits become z-scores over the classes first, so that the student need not match the teacher's
+            scale. Sun et al., "Logit standardization", CVPR 2024, eq. 10: https://arxiv.org/abs/2403.01427. As there,
+            the deviation is unbiased and 1e-7 is added to it.
+
+    Shapes: student and teacher logits (N, K); labels (N,) if guided.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 4.0,
+        reduction: Literal["batchmean", "elementmean"] = "batchmean",
+        guided: bool = False,
+        standardize: bool = False,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise BadInput(f"KD: temperature must be positive, not {temperature}")
+        self.temperature = temperature
+        self.reduction = reduction
+        self.standardize = standardize
+        self.guided = guided
+        self.taps = ("student", "teacher", "labels") if guided else ("student", "teacher")
+
+    def forward(self, student: Tensor, teacher: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.standardize:
+            student, teacher = _z_scores(student), _z_scores(teacher)
+        log_student = F.log_softmax(student / self.temperature, dim=1)
+        log_teacher = F.log_softmax(teacher / self.temperature, dim=1)
+        divergences = F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(dim=1)
+        if self.guided:
+            assert labels is not None, "guided KD needs the labels as its third input"
+            right = teacher.argmax(dim=1) == labels
+            mean = (divergences * right).sum() / right.sum().clamp(min=1)
+        else:
+            mean = divergences.mean()
+        return mean * self.temperature**2 / (student.shape[1] if self.reduction == "elementmean" else 1)
+
+
+def _z_scores(logits: Tensor) -> Tensor:
+    deviation, mean = torch.std_mean(logits, dim=1, keepdim=True)
+    return (logits - mean) / (deviation + 1e-7)

@@ -1,0 +1,62 @@
+"""The networks that come with potstill, by the pattern of their names."""
+
+import re
+from collections.abc import Callable
+
+from torch import nn
+
+from potstill.errors import BadInput, unknown
+from potstill.networks.resnet_cifar import resnet, resnet_a, resnet_x4
+from potstill.networks.wide_resnet import wide_resnet
+
+BUILT_IN: dict[str, Callable[..., nn.Module]] = {
+    "resnet{depth}": resnet,
+    "resnet{depth}a": resnet_a,
+    "resnet{depth}x4": resnet_x4,
+    "wrn-{depth}-{width}": wide_resnet,
+}
+"""Name pattern to function; the numbers in a name are the function's arguments, beside ``classes``."""
+
+USUAL = (
+    *(f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110)),
+    *(f"resnet{depth}a" for depth in (8, 14, 20, 32, 44, 56, 110)),
+    *("resnet8x4", "resnet32x4", "wrn-16-1", "wrn-16-2", "wrn-40-1", "wrn-40-2"),
+)
+"""The names that papers use, offered when a name is not known."""
+
+IMAGENET = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+"""Never read as CIFAR ResNets, though 50 and 152 happen to be 6n + 2: everybody means the ImageNet networks."""
+
+
+def built_in(name: str, classes: int) -> nn.Module | None:
+    """Build the network of that name, or None if it has the form of none of ``BUILT_IN``.
+
+    Raises:
+        BadInput: the name has the form of a built-in network, but there is none of these numbers.
+    """
+    if name in IMAGENET:
+        raise BadInput(f"network {name!r} is not built in; use timm:{name} or torchvision:{name}")
+    for pattern, function in BUILT_IN.items():
+        match = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>\\d+)", pattern), name)
+        if match:
+            sizes = {size: int(digits) for size, digits in match.groupdict().items()}
+            return function(**sizes, classes=classes)
+    return None
+
+
+def unknown_network(name: str) -> BadInput:
+    """The error for a name that is no network at all, with the nearest built-in ones."""
+    return unknown("network", name, USUAL)
+
+
+def listing() -> list[tuple[str, str, str]]:
+    """What ``potstill list networks`` shows: name pattern, one sentence, paper, for each of ``BUILT_IN``.
+
+    >>> listing()[0][:2]
+    ('resnet{depth}', 'CIFAR ResNet with projection shortcuts (option B), widths 16, 32, 64.')
+    """
+    rows = []
+    for pattern, function in BUILT_IN.items():
+        sentence, _, paper = (function.__doc__ or "").partition("Source:")
+        rows.append((pattern, sentence.strip(), " ".join(paper.split())))
+    return rows

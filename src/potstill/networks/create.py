@@ -1,0 +1,81 @@
+"""One way to name a network, wherever it comes from."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from potstill.errors import BadInput
+from potstill.networks import run_folder
+from potstill.networks.built_in import built_in, unknown_network
+from potstill.networks.third_party import from_callable, from_timm, from_torchvision
+from potstill.networks.weights import load_weights
+
+
+def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, seed: int | None = None) -> nn.Module:
+    """Build the network that ``spec`` names, with ``classes`` logits.
+
+    ``spec`` is a built-in name (``resnet20``, ``wrn-16-2``), ``timm:NAME``, ``torchvision:NAME``,
+    ``package.module:callable``, ``path/to/file.py:callable``, or a run folder (``runs/abc`` or ``runs/abc:light``),
+    which brings its weights. ``weights`` is a file to load afterwards. The same ``seed`` gives the same first weights
+    and leaves the caller's random numbers alone (those of the CPU, where networks are built).
+
+    The network carries ``spec`` and ``classes`` as attributes; out of a run folder, the spec that is stored there.
+
+    Raises:
+        BadInput: no such network, or the weights are not this network's.
+
+    >>> network = create("resnet20", classes=100, seed=0)
+    >>> network.spec, network.classes
+    ('resnet20', 100)
+    """
+    if classes < 1:
+        raise BadInput(f"a network has 1 class or more, not {classes}")
+    with _seeded(seed):
+        network = built_in(spec, classes)
+        stored = run_folder.find(spec) if network is None else None
+        if stored is not None:
+            network = _restore(spec, stored, classes)
+            spec = stored.spec
+        if network is None:
+            network = _elsewhere(spec, classes)
+    if weights is not None:
+        load_weights(network, weights)
+    network.spec, network.classes = spec, classes  # type: ignore[assignment]
+    return network
+
+
+def _restore(spec: str, stored: run_folder.StoredNetwork, classes: int) -> nn.Module:
+    if stored.classes != classes:
+        raise BadInput(f"the network in {spec} has {stored.classes} classes, not {classes}")
+    return create(stored.spec, classes, weights=stored.weights)
+
+
+def _elsewhere(spec: str, classes: int) -> nn.Module:
+    home, colon, name = spec.rpartition(":")
+    if home == "timm":
+        return from_timm(name, classes)
+    if home == "torchvision":
+        return from_torchvision(name, classes)
+    if spec.endswith(".py"):
+        raise BadInput(f"network {spec!r} is a file; say which function of it: {spec}:NAME")
+    if home.endswith(".py"):
+        return from_callable(home, name, classes)
+    if "/" in spec:
+        raise run_folder.missing(spec)
+    if not colon or not home or not name:
+        raise unknown_network(spec)
+    return from_callable(home, name, classes)
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Draw from a generator of that seed inside, and from the caller's again afterwards."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

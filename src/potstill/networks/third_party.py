@@ -1,0 +1,103 @@
+"""Networks that live elsewhere: timm, torchvision, anybody's own callable."""
+
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from potstill.errors import BadInput, unknown
+
+
+def from_timm(name: str, classes: int) -> nn.Module:
+    """Build timm's network ``name``, untrained, with ``aliases`` for its stages where timm knows them."""
+    timm = _library("timm")
+    if not timm.is_model(name):
+        raise unknown("timm network", name, timm.list_models())
+    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
+    features = getattr(network, "feature_info", None) or []
+    network.aliases = _stages([feature["module"] for feature in features])  # type: ignore[assignment]
+    return network
+
+
+def _stages(paths: list[str]) -> dict[str, str]:
+    """``stage1..n`` for the modules in timm's ``feature_info``, and ``stem`` if that is what the first one is.
+
+    timm does not say whether it is (``act1`` before ``layer1``) or not (``blocks.0`` before ``blocks.1``): the stem is
+    not named like the next one.
+    """
+    families = [re.sub(r"\d+", "", path) for path in paths[:2]]
+    has_stem = len(set(families)) == 2
+    stages = {f"stage{number}": path for number, path in enumerate(paths[has_stem:], start=1)}
+    return {"stem": paths[0], **stages} if has_stem else stages
+
+
+def from_torchvision(name: str, classes: int) -> nn.Module:
+    """Build torchvision's classifier ``name``, untrained."""
+    models = _library("torchvision").models
+    names = models.list_models(module=models)
+    if name not in names:
+        raise unknown("torchvision network", name, names)
+    network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+    return network
+
+
+def _library(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:  # it is there, but something it needs is not
+            raise
+        raise BadInput(f"{name} is not installed; networks of it need: pip install potstill[models]") from error
+
+
+def from_callable(home: str, name: str, classes: int) -> nn.Module:
+    """Call ``name`` of the module or Python file ``home`` with the number of classes, if it takes one.
+
+    As ``num_classes`` (also if it takes any keyword), else as ``classes``, else not at all.
+
+    Raises:
+        BadInput: nothing of that name there, or what it returns is no ``nn.Module``.
+    """
+    module = _from_file(Path(home)) if home.endswith(".py") else _from_import(home)
+    function: Callable[..., Any] | None = getattr(module, name, None)
+    if not callable(function):
+        raise unknown(f"network in {home}", name, [n for n, v in vars(module).items() if callable(v) and n[0] != "_"])
+    network = function(**_classes_argument(function, classes))
+    if not isinstance(network, nn.Module):
+        raise BadInput(f"{home}:{name} returned a {type(network).__name__}, not a torch.nn.Module")
+    return network
+
+
+def _classes_argument(function: Callable[..., Any], classes: int) -> dict[str, int]:
+    takes = inspect.signature(function).parameters
+    any_keyword = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
+    if "classes" in takes and "num_classes" not in takes:
+        return {"classes": classes}
+    return {"num_classes": classes} if "num_classes" in takes or any_keyword else {}
+
+
+def _from_import(home: str) -> ModuleType:
+    try:
+        return import_module(home)
+    except ImportError as error:
+        raise BadInput(f"cannot import {home!r} to build a network: {error}") from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    """Run a Python file as a module of its own; its whole path is its name, so that no other is shadowed."""
+    if not path.is_file():
+        raise BadInput(f"no file {str(path)!r} to build a network")
+    spec = importlib.util.spec_from_file_location(str(path.resolve()), path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,98 @@
+"""Wide residual networks: three groups of pre-activation blocks, depth 6n + 4."""
+
+import torch
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+from potstill.networks.initialise import initialise
+
+
+class PreActivationBlock(nn.Module):
+    """conv(relu(bn(conv(a)))) + shortcut, with a = relu(bn(x)).
+
+    The 1x1 shortcut, there only where the width changes, reads the activated a; otherwise x itself is added.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.relu1 = nn.ReLU()
+        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.relu2 = nn.ReLU()
+        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False)
+        self.shortcut: nn.Conv2d | None = None
+        if inputs != outputs:
+            self.shortcut = nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H/stride, W/stride)."""
+        activated = self.relu1(self.bn1(x))
+        out: Tensor = self.conv2(self.relu2(self.bn2(self.conv1(activated))))
+        return out + (x if self.shortcut is None else self.shortcut(activated))
+
+
+class WideResNet(nn.Module):
+    """3x3 stem of 16 channels, groups of 16k, 32k, 64k channels (stride 1, 2, 2), relu(bn), pooling, classifier.
+
+    Maps images (N, 3, H, W) of any size to logits (N, classes). ``stageI`` is a group's raw output; ``stageI:pre``
+    is what the batch norm after it returns, as RepDistiller takes it. ``BadInput`` for a depth that is not
+    6n + 4 or a width below 1.
+
+    Source: Zagoruyko & Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146; block as in
+    https://github.com/BayesWatch/pytorch-moonshine
+    """
+
+    aliases: dict[str, str]
+
+    def __init__(self, depth: int, width: int, classes: int) -> None:
+        super().__init__()
+        blocks = _blocks_per_group(depth)
+        if width < 1:
+            raise BadInput(f"a wide ResNet has a width of 1 or more, not {width}")
+        self.conv1 = nn.Conv2d(3, 16, kernel_size=3, padding=1, bias=False)
+        self.block1 = _group(blocks, 16, 16 * width, 1)
+        self.block2 = _group(blocks, 16 * width, 32 * width, 2)
+        self.block3 = _group(blocks, 32 * width, 64 * width, 2)
+        self.bn1 = nn.BatchNorm2d(64 * width)
+        self.relu = nn.ReLU()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(64 * width, classes)
+        self.aliases = {
+            "stem": "conv1",
+            "stage1": "block1",
+            "stage1:pre": "block2.0.bn1",
+            "stage2": "block2",
+            "stage2:pre": "block3.0.bn1",
+            "stage3": "block3",
+            "stage3:pre": "bn1",
+            "pooled": "fc:in",
+        }
+        initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, 3, H, W) to logits (N, classes)."""
+        x = self.block3(self.block2(self.block1(self.conv1(images))))
+        x = self.pool(self.relu(self.bn1(x)))
+        logits: Tensor = self.fc(torch.flatten(x, 1))
+        return logits
+
+
+def _blocks_per_group(depth: int) -> int:
+    if depth < 10 or (depth - 4) % 6:
+        nearest = 6 * max(1, round((depth - 4) / 6)) + 4
+        raise BadInput(f"a wide ResNet has a depth of 6n + 4, not {depth}; the nearest is {nearest}")
+    return (depth - 4) // 6
+
+
+def _group(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    first = PreActivationBlock(inputs, outputs, stride)
+    return nn.Sequential(first, *(PreActivationBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
+
+
+def wide_resnet(depth: int, width: int, classes: int) -> WideResNet:
+    """Wide ResNet with pre-activation blocks, widths 16, 32, 64 times the given factor.
+
+    Source: Zagoruyko & Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146
+    """
+    return WideResNet(depth, width, classes)

@@ -1,0 +1,87 @@
+"""The settings every training run shares; a recipe's flags besides its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.data import Data
+    from potstill.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a run trains: data, budget, optimiser, machine."""
+
+    data: str = "cifar10"
+    """Data set: cifar10, cifar100 or digits."""
+    data_dir: Path | None = None
+    """Where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to."""
+    normalize: str | None = None
+    """Mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers."""
+    border: Literal["zero", "reflect"] = "zero"
+    """What lies beyond the border when images are shifted."""
+    holdout: int = 0
+    """Choose the best epoch on this many held-out training images instead of the test set."""
+    epochs: int = 200
+    """Length of the run."""
+    batch_size: int = 128
+    """Images a step."""
+    optimizer: Literal["sgd", "nesterov", "adamw"] = "nesterov"
+    """Plain momentum, Nesterov's, or AdamW."""
+    lr: float = 0.1
+    """Learning rate at the start."""
+    momentum: float = 0.9
+    """Momentum of sgd and nesterov."""
+    weight_decay: float = 5e-4
+    """Weight decay, on all parameters."""
+    schedule: Literal["milestones", "cosine"] = "milestones"
+    """How the learning rate falls."""
+    milestones: tuple[int, ...] = ()
+    """Epochs, counted from 0, at whose start it drops; by default after 30, 60 and 80 % of the run."""
+    decay: float = 0.2
+    """What it is multiplied by there."""
+    seed: int = 0
+    """Of the networks' first weights, the order of the images and their augmentation."""
+    out: Path | None = None
+    """Run folder; by default one under runs/ named after the configuration. An unfinished run there goes on."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ...; auto takes a GPU if there is one."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: networks compute in bfloat16; weights and losses stay in float32."""
+    compile: bool = False
+    """Compile the networks with torch.compile."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "lr"):
+            if getattr(self, name) <= 0:
+                raise BadInput(f"--{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
+        for name in ("weight_decay", "momentum", "holdout", "seed"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"--{name.replace('_', '-')} must not be negative, not {getattr(self, name)}")
+
+    def learning_rate(self) -> "Schedule":
+        """The learning rate as a function of the epoch, counted from 0."""
+        from potstill import schedules
+
+        if self.schedule == "cosine":
+            return schedules.cosine(self.lr, self.epochs)
+        at = self.milestones or [round(self.epochs * part) for part in (0.3, 0.6, 0.8)]
+        return schedules.milestones(self.lr, at, self.decay)
+
+    def load_data(self) -> "Data":
+        """The data set, on the run's device."""
+        from potstill import data, engine
+
+        return data.load(
+            self.data,
+            data_dir=self.data_dir,
+            device=engine.device(self.device),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            holdout=self.holdout,
+            normalize=self.normalize,
+            border=self.border,
+        )

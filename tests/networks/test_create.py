@@ -1,0 +1,261 @@
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from potstill.errors import BadInput
+from potstill.networks import create, parameters
+from potstill.networks.built_in import BUILT_IN, USUAL, listing
+from potstill.networks.third_party import from_timm
+
+OWN_FILE = """
+from __future__ import annotations
+from dataclasses import dataclass
+from torch import nn
+
+@dataclass
+class Size:
+    width: int = 4
+
+def net(num_classes):
+    return nn.Linear(4, num_classes)
+
+def with_classes(classes=3):
+    return nn.Linear(Size().width, classes)
+
+def with_neither():
+    return nn.Linear(4, 7)
+
+def with_anything(**options):
+    return nn.Linear(4, options["num_classes"])
+
+class Net(nn.Linear):
+    def __init__(self, num_classes):
+        super().__init__(4, num_classes)
+
+def number(num_classes):
+    return 3
+
+constant = 3
+"""
+
+
+@pytest.mark.parametrize("spec", USUAL)
+def test_every_usual_name_is_built(spec):
+    network = create(spec, classes=12)
+    assert (network.spec, network.classes) == (spec, 12)
+    assert network.fc.out_features == 12
+
+
+def test_shortcuts_by_name():
+    assert parameters(create("resnet20").layer2[0].downsample) > 0
+    assert parameters(create("resnet20a").layer2[0].downsample) == 0
+
+
+def test_the_listing_says_what_and_where_from():
+    rows = {pattern: (sentence, paper) for pattern, sentence, paper in listing()}
+    assert set(rows) == set(BUILT_IN)
+    for sentence, paper in rows.values():
+        assert sentence.endswith(".")
+        assert "\n" not in sentence
+        assert "https://" in paper
+
+
+def test_timm_networks_offer_their_stages():
+    network = create("timm:resnet18", classes=5)
+    assert network.fc.out_features == 5
+    assert network.aliases == {"stem": "act1", **{f"stage{i}": f"layer{i}" for i in range(1, 5)}}
+    assert network.spec == "timm:resnet18"
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "first", "stages"),
+    [
+        ("vit_tiny_patch16_224", None, "blocks.0", 12),
+        ("mobilenetv2_050", None, "blocks.0", 5),
+        ("mobilenetv3_small_050", "bn1", "blocks.0", 4),
+        ("regnety_002", "stem", "s1", 4),
+        ("convnext_atto", None, "stages.0", 4),
+    ],
+)
+def test_timms_stem_is_not_a_stage(name, stem, first, stages):
+    network = from_timm(name, classes=5)
+    assert network.aliases.get("stem") == stem
+    assert network.aliases["stage1"] == first
+    assert len(network.aliases) - (stem is not None) == stages
+    for path in network.aliases.values():
+        network.get_submodule(path)
+
+
+def test_torchvision_networks():
+    network = create("torchvision:squeezenet1_1", classes=5)
+    assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
+    assert network.spec == "torchvision:squeezenet1_1"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "own.py"
+    path.write_text(OWN_FILE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "logits"),
+    [("net", 5), ("with_classes", 5), ("with_neither", 7), ("with_anything", 5), ("Net", 5)],
+)
+def test_a_function_of_a_file(own, name, logits):
+    network = create(f"{own}:{name}", classes=5)
+    assert network.out_features == logits
+    assert (network.spec, network.classes) == (f"{own}:{name}", 5)
+
+
+def test_num_classes_goes_before_classes(tmp_path):
+    path = tmp_path / "both.py"
+    path.write_text("from torch import nn\ndef net(num_classes, classes=1): return nn.Linear(classes, num_classes)")
+    network = create(f"{path}:net", classes=5)
+    assert (network.in_features, network.out_features) == (1, 5)
+
+
+def test_files_of_one_name_do_not_meet(tmp_path):
+    for width in (1, 2):
+        folder = tmp_path / str(width)
+        folder.mkdir()
+        (folder / "net.py").write_text(f"from torch import nn\ndef net(classes): return nn.Linear({width}, classes)")
+    assert [create(f"{tmp_path / str(width)}/net.py:net").in_features for width in (1, 2)] == [1, 2]
+
+
+def test_a_function_of_a_package():
+    assert create("torchvision.models.squeezenet:squeezenet1_1", classes=5).classifier[1].out_channels == 5
+
+
+def write_run(folder: Path, networks: dict[str, str], weights: dict[str, nn.Module], classes: int = 10) -> Path:
+    folder.mkdir(parents=True)
+    entries = {name: {"spec": spec, "classes": classes} for name, spec in networks.items()}
+    (folder / "config.json").write_text(json.dumps({"networks": entries}))
+    for name, network in weights.items():
+        save_file(network.state_dict(), folder / f"{name}.safetensors")
+    return folder
+
+
+def test_a_run_folder_brings_spec_and_weights(tmp_path):
+    learner = create("resnet8", classes=5, seed=1)
+    run = write_run(tmp_path / "run", {"student": "resnet8"}, {"student": learner}, classes=5)
+    for spec in (str(run), f"{run}:student"):
+        network = create(spec, classes=5, seed=2)
+        assert (network.spec, network.classes) == ("resnet8", 5)
+        assert torch.equal(network.fc.weight, learner.fc.weight)
+
+
+def test_the_network_of_a_run_is_its_only_learner_or_the_student(tmp_path):
+    nets = {"teacher": "wrn-10-1", "student": "resnet8"}
+    built = {name: create(spec, seed=0) for name, spec in nets.items()}
+    only = write_run(tmp_path / "only", {"teacher": "wrn-10-1", "net": "resnet8"}, {"net": built["student"]})
+    assert create(str(only)).spec == "resnet8"
+    several = write_run(tmp_path / "several", nets, built)
+    assert create(str(several)).spec == "resnet8"
+    assert create(f"{several}:teacher").spec == "wrn-10-1"
+
+
+def test_weights_after_those_of_the_run(tmp_path):
+    first, second = create("resnet8", seed=1), create("resnet8", seed=2)
+    run = write_run(tmp_path / "run", {"net": "resnet8"}, {"net": first})
+    save_file(second.state_dict(), tmp_path / "other.safetensors")
+    assert torch.equal(create(str(run), weights=tmp_path / "other.safetensors").fc.weight, second.fc.weight)
+
+
+@pytest.mark.parametrize("spec", ["resnet8", "wrn-10-1", "timm:resnet10t", "torchvision:squeezenet1_1"])
+def test_a_seed_fixes_the_weights_and_leaves_the_callers_numbers_alone(spec):
+    torch.manual_seed(5)
+    random.seed(5)
+    undisturbed = torch.rand(3)
+    torch.manual_seed(5)
+    first, again, other = (create(spec, seed=seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.rand(3), undisturbed)
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert any(not torch.equal(value, other[name]) for name, value in first.items())
+
+
+def test_without_a_seed_the_callers_numbers_are_drawn():
+    torch.manual_seed(5)
+    first = create("resnet8").fc.weight
+    assert not torch.equal(create("resnet8").fc.weight, first)
+    torch.manual_seed(5)
+    assert torch.equal(create("resnet8").fc.weight, first)
+
+
+def test_built_in_networks_need_neither_timm_nor_torchvision():
+    code = "import sys, potstill.networks as n; n.create('resnet8'); print({'timm', 'torchvision'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+def test_a_library_that_is_not_installed(monkeypatch, library):
+    monkeypatch.setitem(sys.modules, library, None)  # importing it now fails as if it were not there
+    with pytest.raises(BadInput, match=rf"^{library} is not installed; .*pip install potstill\[models\]$"):
+        create(f"{library}:resnet18")
+
+
+ERRORS = {
+    "resnet20b": r"^unknown network 'resnet20b'; did you mean resnet20",
+    "wrn_16_2": r"^unknown network 'wrn_16_2'; did you mean wrn-16-2",
+    "zzz": r"^unknown network 'zzz'; known: resnet8, ",
+    "": r"^unknown network ''; known: resnet8, ",
+    "resnet50": r"^network 'resnet50' is not built in; use timm:resnet50 or torchvision:resnet50$",
+    "timm:resnet1": r"^unknown timm network 'resnet1'; did you mean .*resnet18",
+    "torchvision:resnet19": r"^unknown torchvision network 'resnet19'; did you mean .*resnet18",
+    "tim:resnet18": r"^cannot import 'tim' to build a network: No module named 'tim'$",
+    "torch.nn:Lineer": r"^unknown network in torch\.nn 'Lineer'; did you mean Linear",
+    "torch.nn:": r"^unknown network 'torch\.nn:'",
+    ":Linear": r"^unknown network ':Linear'",
+    "nowhere.py": r"^network 'nowhere\.py' is a file; say which function of it: nowhere\.py:NAME$",
+    "nowhere.py:net": r"^no file 'nowhere\.py' to build a network$",
+    "{own}:nett": r"^unknown network in .*own\.py 'nett'; did you mean net\b",
+    "{own}:constant": r"^unknown network in .*own\.py 'constant'; ",
+    "{own}:number": r"own\.py:number returned a int, not a torch\.nn\.Module$",
+    "{runs}/rin": r"^no run folder '.*/rin'; did you mean .*/run",
+    "{runs}/rin:student": r"^no run folder '.*/rin'; did you mean .*/run",
+    "{runs}/nothing/here": r"^no run folder '.*/nothing/here'$",
+    "{runs}": r"^.* is not a run folder: it has no config\.json$",
+    "{runs}/run:studnet": r"^unknown network in .*/run 'studnet'; did you mean student\?$",
+    "{runs}/run:teacher": r"^run folder .*/run has no weights teacher\.safetensors$",
+    "{runs}/hundred": r"^the network in .*/hundred has 100 classes, not 10$",
+    "{runs}/pair": r"^.*/pair has several networks; say which: .*/pair:light, .*/pair:booster$",
+    "{runs}/unfinished": r"^run folder .*/unfinished has no weights yet$",
+    "{runs}/broken": r"config\.json does not describe a run: no networks in it$",
+    "{runs}/foreign": r"config\.json does not describe a run: no networks in it$",
+    "{runs}/bare": r"config\.json does not say spec and classes of net$",
+}
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("runs")
+    net = create("resnet8")
+    write_run(runs / "run", {"student": "resnet8", "teacher": "resnet20"}, {"student": net})
+    write_run(runs / "hundred", {"net": "resnet8"}, {"net": create("resnet8", 100)}, classes=100)
+    write_run(runs / "pair", {"light": "resnet8", "booster": "resnet8"}, {"light": net, "booster": net})
+    write_run(runs / "unfinished", {"net": "resnet8"}, {})
+    for name, content in {"broken": "{", "foreign": "[1]", "bare": '{"networks": {"net": {}}}'}.items():
+        write_run(runs / name, {}, {"net": net})
+        (runs / name / "config.json").write_text(content)
+    return runs
+
+
+@pytest.mark.parametrize("spec", ERRORS)
+def test_every_wrong_name_is_one_clear_line(own, runs, spec):
+    with pytest.raises(BadInput, match=ERRORS[spec]) as error:
+        create(spec.format(own=own, runs=runs))
+    assert "\n" not in str(error.value)
+
+
+def test_no_class_at_all():
+    with pytest.raises(BadInput, match="1 class or more, not 0"):
+        create("resnet8", classes=0)
