@@ -13,9 +13,6 @@ from torch import Tensor, nn
 
 from potstill.errors import BadInput, nearest
 
-# Otherwise dynamo may reuse code compiled before the hooks were there, and taps would never fire.
-torch._dynamo.config.skip_nnmodule_hook_guards = False
-
 
 def find(network: nn.Module, name: str, path: str) -> tuple[str, bool]:
     """The submodule that ``path`` names in ``network``, and whether its input is meant rather than its output.
@@ -44,6 +41,8 @@ class Taps:
     """
 
     def __init__(self, network: nn.Module, name: str, addresses: Iterable[str]) -> None:
+        # Otherwise dynamo may reuse code compiled before the hooks were there, and taps would never fire.
+        torch._dynamo.config.skip_nnmodule_hook_guards = False
         self.network, self.name = network, name
         self.recording = False
         self.recorded: dict[str, Tensor] = {}
