@@ -1,4 +1,3 @@
-import json
 import random
 import subprocess
 import sys
@@ -6,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
-from torch import nn
 
 from potstill.errors import BadInput
 from potstill.networks import create, parameters
@@ -135,41 +132,6 @@ def test_a_function_of_a_package():
     assert create("torchvision.models.squeezenet:squeezenet1_1", classes=5).classifier[1].out_channels == 5
 
 
-def write_run(folder: Path, networks: dict[str, str], weights: dict[str, nn.Module], classes: int = 10) -> Path:
-    folder.mkdir(parents=True)
-    entries = {name: {"spec": spec, "classes": classes} for name, spec in networks.items()}
-    (folder / "config.json").write_text(json.dumps({"networks": entries}))
-    for name, network in weights.items():
-        save_file(network.state_dict(), folder / f"{name}.safetensors")
-    return folder
-
-
-def test_a_run_folder_brings_spec_and_weights(tmp_path):
-    learner = create("resnet8", classes=5, seed=1)
-    run = write_run(tmp_path / "run", {"student": "resnet8"}, {"student": learner}, classes=5)
-    for spec in (str(run), f"{run}:student"):
-        network = create(spec, classes=5, seed=2)
-        assert (network.spec, network.classes) == ("resnet8", 5)
-        assert torch.equal(network.fc.weight, learner.fc.weight)
-
-
-def test_the_network_of_a_run_is_its_only_learner_or_the_student(tmp_path):
-    nets = {"teacher": "wrn-10-1", "student": "resnet8"}
-    built = {name: create(spec, seed=0) for name, spec in nets.items()}
-    only = write_run(tmp_path / "only", {"teacher": "wrn-10-1", "net": "resnet8"}, {"net": built["student"]})
-    assert create(str(only)).spec == "resnet8"
-    several = write_run(tmp_path / "several", nets, built)
-    assert create(str(several)).spec == "resnet8"
-    assert create(f"{several}:teacher").spec == "wrn-10-1"
-
-
-def test_weights_after_those_of_the_run(tmp_path):
-    first, second = create("resnet8", seed=1), create("resnet8", seed=2)
-    run = write_run(tmp_path / "run", {"net": "resnet8"}, {"net": first})
-    save_file(second.state_dict(), tmp_path / "other.safetensors")
-    assert torch.equal(create(str(run), weights=tmp_path / "other.safetensors").fc.weight, second.fc.weight)
-
-
 @pytest.mark.parametrize("spec", ["resnet8", "wrn-10-1", "timm:resnet10t", "torchvision:squeezenet1_1"])
 def test_a_seed_fixes_the_weights_and_leaves_the_callers_numbers_alone(spec):
     torch.manual_seed(5)
@@ -220,39 +182,13 @@ ERRORS = {
     "{own}:nett": r"^unknown network in .*own\.py 'nett'; did you mean net\b",
     "{own}:constant": r"^unknown network in .*own\.py 'constant'; ",
     "{own}:number": r"own\.py:number returned a int, not a torch\.nn\.Module$",
-    "{runs}/rin": r"^no run folder '.*/rin'; did you mean .*/run",
-    "{runs}/rin:student": r"^no run folder '.*/rin'; did you mean .*/run",
-    "{runs}/nothing/here": r"^no run folder '.*/nothing/here'$",
-    "{runs}": r"^.* is not a run folder: it has no config\.json$",
-    "{runs}/run:studnet": r"^unknown network in .*/run 'studnet'; did you mean student\?$",
-    "{runs}/run:teacher": r"^run folder .*/run has no weights teacher\.safetensors$",
-    "{runs}/hundred": r"^the network in .*/hundred has 100 classes, not 10$",
-    "{runs}/pair": r"^.*/pair has several networks; say which: .*/pair:light, .*/pair:booster$",
-    "{runs}/unfinished": r"^run folder .*/unfinished has no weights yet$",
-    "{runs}/broken": r"config\.json does not describe a run: no networks in it$",
-    "{runs}/foreign": r"config\.json does not describe a run: no networks in it$",
-    "{runs}/bare": r"config\.json does not say spec and classes of net$",
 }
 
 
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runs = tmp_path_factory.mktemp("runs")
-    net = create("resnet8")
-    write_run(runs / "run", {"student": "resnet8", "teacher": "resnet20"}, {"student": net})
-    write_run(runs / "hundred", {"net": "resnet8"}, {"net": create("resnet8", 100)}, classes=100)
-    write_run(runs / "pair", {"light": "resnet8", "booster": "resnet8"}, {"light": net, "booster": net})
-    write_run(runs / "unfinished", {"net": "resnet8"}, {})
-    for name, content in {"broken": "{", "foreign": "[1]", "bare": '{"networks": {"net": {}}}'}.items():
-        write_run(runs / name, {}, {"net": net})
-        (runs / name / "config.json").write_text(content)
-    return runs
-
-
 @pytest.mark.parametrize("spec", ERRORS)
-def test_every_wrong_name_is_one_clear_line(own, runs, spec):
+def test_every_wrong_name_is_one_clear_line(own, spec):
     with pytest.raises(BadInput, match=ERRORS[spec]) as error:
-        create(spec.format(own=own, runs=runs))
+        create(spec.format(own=own))
     assert "\n" not in str(error.value)
 
 

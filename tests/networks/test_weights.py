@@ -88,11 +88,12 @@ def test_other_repositories_names(tmp_path, spec, spelling, example):
         assert torch.equal(here.state_dict()[name], value), name
 
 
-def test_names_that_fit_are_never_respelled(tmp_path):
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_names_that_fit_are_not_respelled_any_further(tmp_path, prefix):
     # both of these modules have the name of another repository's spelling
     network = nn.Sequential(OrderedDict(linear=nn.Linear(2, 2), module=nn.Linear(2, 2)))
-    torch.save({name: value + 1 for name, value in network.state_dict().items()}, tmp_path / "own.pt")
     before = {name: value.clone() for name, value in network.state_dict().items()}
+    torch.save({f"{prefix}{name}": value + 1 for name, value in before.items()}, tmp_path / "own.pt")
     load_weights(network, tmp_path / "own.pt")
     assert all(torch.equal(value, before[name] + 1) for name, value in network.state_dict().items())
 

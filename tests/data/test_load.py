@@ -1,0 +1,126 @@
+"""Data sets by name, on the embedded digits and a tiny CIFAR."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from potstill.data import Loader, listing, load
+from potstill.data.normalize import STATISTICS, statistics
+from potstill.errors import BadInput
+
+
+def indices(loader: Loader) -> list[int]:
+    return sorted(torch.cat([batch["index"] for batch in loader]).tolist())
+
+
+def test_digits_are_the_1797_scans_in_their_order():
+    data = load("digits", augment=False, normalize="0 0 0 1 1 1")
+    train = torch.cat([batch["labels"] for batch in data.train])
+    test = torch.cat([batch["labels"] for batch in data.test])
+    # Counted in the original file.
+    assert train.bincount().tolist() == [99, 102, 100, 104, 98, 100, 101, 99, 98, 99]
+    assert (train.bincount() + test.bincount()).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    first = data.train.plain(torch.tensor([0]))
+    images = next(iter(first))["images"]
+    assert images.shape == (1, 3, 8, 8)
+    assert (images[0, 0] * 16).round().int().tolist()[:2] == [[0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0]]
+    assert torch.equal(images[:, 0], images[:, 2])
+
+
+def test_digits_statistics_are_those_of_their_training_images():
+    data = load("digits", augment=False, normalize="0 0 0 1 1 1")
+    pixels = torch.cat([batch["images"] for batch in data.train]).double()
+    mean, std = STATISTICS["digits"]
+    assert pixels.mean().item() == pytest.approx(mean[0], abs=5.1e-5)
+    assert pixels.std(correction=0).item() == pytest.approx(std[0], abs=5.1e-5)
+
+
+def test_digits_views_are_nine_crops_and_no_mirror_images():
+    views = torch.cat([batch["view"] for batch in load("digits").train])
+    assert views.unique().tolist() == list(range(0, 18, 2))
+
+
+def test_holdout_is_disjoint_plain_and_keeps_its_rows():
+    data = load("digits", holdout=100, seed=4)
+    assert data.holdout is not None
+    held, trained = indices(data.holdout), indices(data.train)
+    assert len(held) == 100
+    assert sorted(held + trained) == list(range(1000))
+    whole = load("digits").train.plain()
+    rows = torch.tensor(held)
+    expected = whole.images(rows, torch.full_like(rows, whole.augment.plain))
+    batch = next(iter(data.holdout))
+    assert torch.equal(batch["images"], expected)
+    assert torch.equal(batch["index"], rows)
+    assert torch.equal(batch["labels"], whole.labels[rows])
+
+
+def test_holdout_is_drawn_by_the_seed():
+    first, again, other = (load("digits", holdout=50, seed=seed).holdout for seed in (1, 1, 2))
+    assert first is not None and again is not None and other is not None  # noqa: PT018 - for the types
+    assert indices(first) == indices(again)
+    assert indices(first) != indices(other)
+
+
+def test_cifar_by_name(hub):
+    data = load("cifar10", data_dir=hub, border="reflect", batch_size=3)
+    assert [len(batch["index"]) for batch in data.train] == [3, 3, 2]
+    assert indices(data.test) == [0, 1, 2, 3]
+    assert data.classes[3] == "cat"
+    assert (data.mean, data.std) == STATISTICS["cifar10"]
+    assert (data.train.augment.pad, data.train.augment.flip, data.train.augment.border) == (4, True, "reflect")
+    hundred = load("cifar100", data_dir=str(hub))
+    assert (len(hundred.classes), hundred.classes[0], hundred.classes[99]) == (100, "apple", "worm")
+
+
+def test_augment_off_still_shuffles():
+    loader = load("digits", augment=False).train
+    values = next(iter(loader))
+    assert values["index"].tolist() != list(range(128))
+    assert values["view"].unique().tolist() == [loader.augment.plain]
+
+
+def test_the_example_is_the_first_batch_whatever_the_epoch():
+    data = load("digits", batch_size=16)
+    first = next(iter(data.train))
+    data.train.set_epoch(5)
+    assert torch.equal(data.example()["images"], first["images"])
+    assert data.train.epoch == 5
+
+
+def test_six_numbers_and_names_normalise():
+    assert statistics("0.1,0.2,0.3 1 2 3") == ((0.1, 0.2, 0.3), (1, 2, 3))
+    assert load("digits", normalize="imagenet").mean == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("cifar11", {}, "unknown data set 'cifar11'; did you mean cifar10"),
+        ("digits", {"holdout": 1000}, r"holdout is 1000, but must be 0\.\.999"),
+        ("digits", {"holdout": -1}, "holdout is -1"),
+        ("digits", {"normalize": "imagnet"}, "unknown normalization 'imagnet'; did you mean imagenet"),
+        ("digits", {"normalize": "1 2 3"}, "normalization '1 2 3' is not a name"),
+        ("digits", {"normalize": "0 0 0 1 0 1"}, "three deviations above 0"),
+        ("digits", {"normalize": "nan 0 0 1 1 1"}, "three means"),
+        ("digits", {"border": "mirror"}, "unknown border 'mirror'"),
+        ("digits", {"batch_size": 0}, "batch size is 0"),
+        ("digits", {"seed": -1}, "seed is -1"),
+    ],
+)
+def test_bad_input(name, options, message):
+    with pytest.raises(BadInput, match=message):
+        load(name, **options)
+
+
+def test_the_listing_has_a_sentence_for_every_set():
+    assert list(listing()) == ["cifar10", "cifar100", "digits"]
+    assert all(sentence.endswith(".") for sentence in listing().values())
+
+
+def test_loading_data_imports_no_torchvision():
+    code = "import sys; from potstill.data import load; load('digits'); print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

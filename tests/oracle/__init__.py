@@ -1,0 +1,1 @@
+"""Reads recorded cases of the original implementations, and says how each is computed here."""

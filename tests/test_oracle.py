@@ -1,0 +1,111 @@
+"""Every recorded case of the original implementations, number by number.
+
+``POTSTILL_ORACLE`` names another folder of the same format.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from oracle.case import Case, read_cases
+from oracle.loss_cases import LOSSES
+from oracle.record_cases import FORWARDS, TRAININGS, five_steps
+
+FOLDER = Path(os.environ.get("POTSTILL_ORACLE", Path(__file__).resolve().parents[2] / "shared" / "oracle"))
+KNOWN = {**LOSSES, **FORWARDS, **TRAININGS}
+CASES = [case for case in read_cases(FOLDER) if case["method"] in KNOWN] if FOLDER.is_dir() else []
+
+
+def cases(table) -> list:
+    return [pytest.param(case, id=case.name) for case in CASES if case["method"] in table]
+
+
+def compute(case: Case, dtype: torch.dtype):
+    inputs = case.tensors("inputs", dtype)
+    for name in case["grads"]:
+        if name in inputs:
+            inputs[name].requires_grad_()
+    computed = LOSSES[case["method"]](case, inputs, case.tensors("state", dtype))
+    computed.loss.backward()
+    return inputs, computed
+
+
+@pytest.mark.parametrize("case", cases(LOSSES))
+def test_loss(case):
+    tolerance = case["tolerance"]
+    inputs, computed = compute(case, torch.float32)
+    assert computed.loss.shape == ()
+    expected = torch.tensor(case["expected_loss"])
+    torch.testing.assert_close(
+        computed.loss.detach(), expected, rtol=tolerance["loss_rtol"], atol=tolerance["loss_atol"]
+    )
+    for name, value in case.tensors("outputs").items():
+        atol = tolerance["output_atol"][name]
+        torch.testing.assert_close(
+            computed.outputs[name].detach(), value, rtol=tolerance["output_rtol"], atol=atol, msg=name
+        )
+    check_gradients(case, inputs, computed)
+    for name, value in case.tensors("state_after").items():
+        torch.testing.assert_close(computed.module.state_dict()[name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def check_gradients(case, inputs, computed):
+    assert case["grads"]
+    parameters = dict(computed.module.named_parameters()) if computed.module else {}
+    for name, reference in case["grads"].items():
+        tensor = parameters[name.removeprefix("state.")] if name.startswith("state.") else inputs[name]
+        gradient = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+        rtol, atol = case["tolerance"]["grad_rtol"], reference["atol"]
+        if "key" in reference:
+            torch.testing.assert_close(gradient, case.tensor(reference), rtol=rtol, atol=atol, msg=name)
+        else:
+            assert gradient.norm().item() == pytest.approx(reference["norm"], rel=rtol)
+            assert gradient.abs().max().item() == pytest.approx(reference["max_abs"], rel=rtol, abs=atol)
+
+
+@pytest.mark.parametrize("case", cases(LOSSES))
+def test_loss_in_float64(case):
+    if case.entry.get("expected_loss_float64") is None:
+        return
+    _, computed = compute(case, torch.float64)
+    assert computed.loss.item() == pytest.approx(case["expected_loss_float64"], rel=1e-7, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("case", cases(FORWARDS))
+def test_network(case, dtype):
+    outputs = FORWARDS[case["method"]](case, dtype)
+    recorded = case.record("out", dtype)
+    assert recorded.keys() <= outputs.keys()
+    tolerance = case["tolerance"]
+    for name, value in recorded.items():
+        atol = tolerance["logits_atol" if "logits" in name else "activation_atol"]
+        torch.testing.assert_close(outputs[name].detach(), value, rtol=tolerance["rtol"], atol=atol, msg=name)
+
+
+@pytest.mark.parametrize("variant", ["repo", "gentle"])
+@pytest.mark.parametrize("case", cases(TRAININGS))
+def test_training_in_float64(case, variant):
+    recorded = case["values"][variant]
+    init = case.record("init", torch.float64)
+    settings = {**case.settings, **recorded["settings"]}
+    distiller = TRAININGS[case["method"]](case, init, settings)
+    losses = five_steps(case, distiller, settings)
+    for step, expected in enumerate(recorded["losses_per_step_float64"]):
+        assert losses[step] == pytest.approx(expected, rel=1e-6), f"step {step + 1}"
+    compare_final_state(distiller, recorded["final_state_float64"], case["method"])
+
+
+def compare_final_state(distiller, recorded, method):
+    from oracle.record_cases import final_names
+
+    state = distiller.networks.state_dict()
+    compared = 0
+    for name, (_mean, _std, norm) in recorded.items():
+        for own in final_names(method, name):
+            if own in state:
+                compared += 1
+                assert state[own].norm().item() == pytest.approx(norm, rel=1e-5, abs=1e-9), own
+    learned = [n for n in state if n.split(".")[0] in distiller.learners and "num_batches" not in n]
+    assert compared == len(learned)
