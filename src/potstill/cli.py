@@ -121,26 +121,48 @@ def check_flags(command: Callable[..., Any], words: Sequence[str]) -> None:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print a command's result for people."""
+    """Print a command's result for people: its table, if it has one, then a line for everything else."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    if "learners" in result:
-        table = Table("network", "parameters", "last epoch", "best epoch", box=None, header_style="bold")
-        for name, network in result["learners"].items():
-            cells = [f"{network[which]['test']['top1']:.2f} %" for which in ("last", "best")]
-            table.add_row(name, f"{network['parameters']:,}", *cells)
-        for name, measured in result["teachers"].items():
-            table.add_row(f"{name} (frozen)", "", f"{measured['top1']:.2f} %", "")
+    rest = dict(result)
+    rows = rest.pop("table", None) or _learners(rest)
+    if rows:
+        table = Table(*rows[0], box=None, header_style="bold")
+        for row in rows:
+            table.add_row(*(str(cell) for cell in row.values()))
         console.print(table)
-        return
-    table = Table(box=None, show_header=False)
-    for key, value in result.items():
-        rows = value.items() if isinstance(value, dict) else [(key, value)]
-        for name, cell in rows:
-            table.add_row(name, f"{cell:,.4f}".rstrip("0").rstrip(".") if isinstance(cell, float) else str(cell))
-    console.print(table)
+    lines = Table(box=None, show_header=False)
+    for name, value in _flat(rest):
+        lines.add_row(
+            name, f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+        )
+    console.print(lines)
+
+
+def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
+    """A run's summary as a table."""
+    if "learners" not in result:
+        return []
+    rows = []
+    for name, network in result.pop("learners").items():
+        best = network["best"]
+        cells = {"network": name, "parameters": f"{network['parameters']:,}"}
+        cells["last epoch"] = f"{network['last']['test']['top1']:.2f} %"
+        rows.append({**cells, "best epoch": f"{best['test']['top1']:.2f} % ({best['epoch']})"})
+    for name, measured in result.pop("teachers").items():
+        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": f"{measured['top1']:.2f} %"}
+        rows.append({**cells, "best epoch": ""})
+    return rows
+
+
+def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The entries of nested dictionaries; lists of numbers only matter to machines."""
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        found += _flat(value) if isinstance(value, dict) else [] if isinstance(value, list) else [(name, value)]
+    return found
 
 
 def _deferred(command: Callable[..., dict[str, Any]]) -> Callable[..., Callable[[], dict[str, Any]]]:

@@ -139,6 +139,7 @@ GOOD = {"data": np.zeros((2, 3072), np.uint8), "labels": [0, 1]}
         (pickle.dumps({**GOOD, "labels": [0]}), "holds no list 'labels' of 2 labels"),
         (pickle.dumps({**GOOD, "labels": [0, 10]}), "data_batch_1, row 1: labels is 10, but must be 0..9"),
     ],
+    ids=["code", "truncated", "empty", "list", "narrow", "float", "few-labels", "label-10"],
 )
 def test_bad_python_batches(batches, content, message):
     (batches / "cifar-10-batches-py" / "data_batch_1").write_bytes(content)

@@ -83,6 +83,7 @@ def empty_tar() -> bytes:
         (empty_tar(), None, "cannot be unpacked: it holds no folder inner"),
         (None, "0" * 32, "cannot download .*: File not found"),
     ],
+    ids=["checksum", "no-tar", "escaping", "no-folder", "absent"],
 )
 def test_bad_archives_leave_nothing_behind(server, tmp_path, content, md5, message):
     address, served = server

@@ -3,6 +3,6 @@
 from potstill.data.augment import Augment
 from potstill.data.images import ImageSet
 from potstill.data.load import Data, listing, load
-from potstill.data.loader import Batch, Loader
+from potstill.data.loader import Loader
 
-__all__ = ["Augment", "Batch", "Data", "ImageSet", "Loader", "listing", "load"]
+__all__ = ["Augment", "Data", "ImageSet", "Loader", "listing", "load"]

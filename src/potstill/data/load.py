@@ -6,13 +6,14 @@ from pathlib import Path
 
 import torch
 
+from potstill.batch import Batch
 from potstill.data.augment import Augment, Border
 from potstill.data.cifar import cifar10, cifar100
 from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
 from potstill.data.images import ImageSet
-from potstill.data.loader import HOLDOUT, Batch, Loader, seeded
+from potstill.data.loader import HOLDOUT, Loader, seeded
 from potstill.data.normalize import Triple, statistics
 from potstill.errors import BadInput, unknown
 

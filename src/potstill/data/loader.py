@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from potstill.batch import Batch
 from potstill.data.augment import Augment
 from potstill.data.images import ImageSet
 from potstill.errors import BadInput
 
-Batch = dict[str, Tensor]
 HOLDOUT, EPOCH = 0, 1  # what random numbers are drawn for: the two never share a stream
 
 

@@ -15,7 +15,8 @@ WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network",
 """Entries under which training scripts keep a network's state, beside epochs and accuracies."""
 
 SPELLINGS = (
-    (r"^((module|_orig_mod)\.)+", ""),  # saved from within DataParallel or torch.compile
+    (r"^(module|_orig_mod)\.", ""),  # saved from within DataParallel or torch.compile,
+    (r"^(module|_orig_mod)\.", ""),  # or from within both
     (r"^linear\.", "fc."),  # akamaster/pytorch_resnet_cifar10
     (r"\.shortcut\.(\d)\.", r".downsample.\1."),  # akamaster's option B
     (r"^res(\d)\.", r"layer\1."),  # AberHu/Knowledge-Distillation-Zoo
