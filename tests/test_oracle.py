@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from oracle import feature_cases, loss_cases, relation_cases
 from oracle.case import Case, read_cases
-from oracle.loss_cases import LOSSES
-from oracle.record_cases import FORWARDS, TRAININGS, five_steps
+from oracle.record_cases import FORWARDS, TRAININGS, final_names, five_steps
 
 FOLDER = Path(os.environ.get("POTSTILL_ORACLE", Path(__file__).resolve().parents[2] / "shared" / "oracle"))
+LOSSES = {**loss_cases.LOSSES, **feature_cases.LOSSES, **relation_cases.LOSSES}
 KNOWN = {**LOSSES, **FORWARDS, **TRAININGS}
 CASES = [case for case in read_cases(FOLDER) if case["method"] in KNOWN] if FOLDER.is_dir() else []
 
@@ -78,8 +79,11 @@ def test_network(case, dtype):
     outputs = FORWARDS[case["method"]](case, dtype)
     recorded = case.record("out", dtype)
     assert recorded.keys() <= outputs.keys()
-    tolerance = case["tolerance"]
+    tolerance, errors = case["tolerance"], case["values"]["max_abs_difference_float32_float64"]
     for name, value in recorded.items():
+        if dtype == torch.float64:  # off by what float32 costs the recording, and by nothing more
+            assert (outputs[name] - value).abs().max().item() <= 1.001 * errors[name], name
+            continue
         atol = tolerance["logits_atol" if "logits" in name else "activation_atol"]
         torch.testing.assert_close(outputs[name].detach(), value, rtol=tolerance["rtol"], atol=atol, msg=name)
 
@@ -98,8 +102,6 @@ def test_training_in_float64(case, variant):
 
 
 def compare_final_state(distiller, recorded, method):
-    from oracle.record_cases import final_names
-
     state = distiller.networks.state_dict()
     compared = 0
     for name, (_mean, _std, norm) in recorded.items():

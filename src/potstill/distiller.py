@@ -28,7 +28,8 @@ class Term(nn.Module):
 
     Args:
         loss: any callable of tensors that returns a scalar. If it has a method ``build(*inputs)``, that is called
-            once with a real batch, to make the layers and buffers whose sizes depend on it.
+            once with a real batch, to make the layers and buffers whose sizes depend on it. With an attribute
+            ``needs_graph`` its inputs come undetached, teachers' too, with a graph back to ``images``.
         addresses: where its inputs come from: a tap (``student.layer3``), an entry of the batch (``labels``), or a
             tuple of those, which arrives as a tuple of tensors.
         weight: a number, or a schedule: a function of the epoch, counted from 0. Where it is 0 the term is left out.
@@ -49,6 +50,8 @@ class Term(nn.Module):
             raise BadInput(f"a term of {loss} needs an address, for example 'student'")
         self.loss, self.addresses, self.weight, self.both = loss, addresses, weight, both
         self.flat_addresses = list(_flat(addresses))
+        # Losses that differentiate a network by its inputs detach what they must themselves.
+        self.needs_graph = bool(getattr(loss, "needs_graph", False))
         self.name = name or f"{getattr(loss, '__name__', type(loss).__name__)} {self.flat_addresses[0]}"
 
     def weight_at(self, epoch: int) -> float:
@@ -57,7 +60,8 @@ class Term(nn.Module):
 
     def inputs(self, values: Batch) -> list[Any]:
         """The loss's inputs out of ``values`` by address: float32 at least, and all but the first detached."""
-        return [_take(values, a, detach=i > 0 and not self.both) for i, a in enumerate(self.addresses)]
+        connected = self.both or self.needs_graph
+        return [_take(values, a, detach=i > 0 and not connected) for i, a in enumerate(self.addresses)]
 
     def build(self, values: Batch) -> None:
         """Let the loss make its parts from a real batch, leaving the random state as it was."""
@@ -156,9 +160,12 @@ class Distiller(nn.Module):
     def forward(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The total to minimise, a scalar, and each active term's value: unweighted and detached."""
         values = {**as_batch(batch)}
+        graph = any(self.terms[i].needs_graph for i in self.active)
+        if graph:
+            values["images"] = values["images"].detach().requires_grad_()
         for name, taps in self.taps.items():
             if name in self.mentioned:
-                with torch.set_grad_enabled(torch.is_grad_enabled() and name in self.learners):
+                with torch.set_grad_enabled(torch.is_grad_enabled() and (graph or name in self.learners)):
                     values |= taps(values["images"])
         results = {i: self.terms[i](values) for i in self.active}
         total = torch.stack([self.weights[i] * result for i, result in results.items()]).sum()

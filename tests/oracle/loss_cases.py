@@ -5,24 +5,13 @@ with them loaded.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from oracle.case import Case
+from oracle.computed import Computed, Inputs
 from potstill.losses import AT, KD, FitNet, Logits
-
-Inputs = dict[str, Tensor]
-
-
-@dataclass
-class Computed:
-    """What a case gives here: the loss, further outputs by name, the module that holds the learned parts."""
-
-    loss: Tensor
-    outputs: dict[str, Tensor] = field(default_factory=dict)
-    module: nn.Module | None = None
 
 
 def logits(case: Case, x: Inputs, state: Inputs) -> Computed:

@@ -1,18 +1,16 @@
 """Networks that live elsewhere: timm, torchvision, anybody's own callable."""
 
-import importlib.util
 import inspect
 import re
-import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from potstill.errors import BadInput, unknown
+from potstill.own_code import find_own
 
 
 def from_timm(name: str, classes: int) -> nn.Module:
@@ -65,10 +63,7 @@ def from_callable(home: str, name: str, classes: int) -> nn.Module:
     Raises:
         BadInput: nothing of that name there, or what it returns is no ``nn.Module``.
     """
-    module = _from_file(Path(home)) if home.endswith(".py") else _from_import(home)
-    function: Callable[..., Any] | None = getattr(module, name, None)
-    if not callable(function):
-        raise unknown(f"network in {home}", name, [n for n, v in vars(module).items() if callable(v) and n[0] != "_"])
+    function: Callable[..., Any] = find_own(home, name, "network")
     network = function(**_classes_argument(function, classes))
     if not isinstance(network, nn.Module):
         raise BadInput(f"{home}:{name} returned a {type(network).__name__}, not a torch.nn.Module")
@@ -81,23 +76,3 @@ def _classes_argument(function: Callable[..., Any], classes: int) -> dict[str, i
     if "classes" in takes and "num_classes" not in takes:
         return {"classes": classes}
     return {"num_classes": classes} if "num_classes" in takes or any_keyword else {}
-
-
-def _from_import(home: str) -> ModuleType:
-    try:
-        return import_module(home)
-    except ImportError as error:
-        raise BadInput(f"cannot import {home!r} to build a network: {error}") from error
-
-
-def _from_file(path: Path) -> ModuleType:
-    """Run a Python file as a module of its own; its whole path is its name, so that no other is shadowed."""
-    if not path.is_file():
-        raise BadInput(f"no file {str(path)!r} to build a network")
-    spec = importlib.util.spec_from_file_location(str(path.resolve()), path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their own module up
-    spec.loader.exec_module(module)
-    return module
