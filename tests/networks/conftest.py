@@ -1,47 +1,11 @@
-"""The recorded forward passes of the original implementations, and a way to look at what a tap's address names."""
+"""The recorded counts of the original networks, and a way to look at what a tap's address names."""
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 from torch import Tensor, nn
-
-
-@dataclass
-class Recording:
-    """One forward pass in eval mode: weights, images, outputs, and how far float32 is from float64 in each."""
-
-    state: dict[str, Tensor]
-    images: Tensor
-    out: dict[str, Tensor]
-    float32_error: dict[str, float]
-    atol: float
-    rtol: float
-
-
-@pytest.fixture(scope="session")
-def recording(oracle: Path) -> Callable[[str], Recording]:
-    """Reads the recorded forward pass of a network from the oracle folder."""
-    cases = {case["method"]: case for case in json.loads((oracle / "index.json").read_text())["cases"]}
-
-    def read(method: str) -> Recording:
-        tensors = load_file(oracle / f"{method}.safetensors")
-        keys = {name: reference["key"] for name, reference in cases[method]["tensors"].items()}
-        tolerance = cases[method]["tolerance"]
-        assert tolerance["logits_atol"] == tolerance["activation_atol"]
-        return Recording(
-            state={n.removeprefix("state/"): tensors[k] for n, k in keys.items() if n.startswith("state/")},
-            images=tensors[keys["in/images"]],
-            out={n.removeprefix("out/"): tensors[k] for n, k in keys.items() if n.startswith("out/")},
-            float32_error=cases[method]["values"]["max_abs_difference_float32_float64"],
-            atol=tolerance["logits_atol"],
-            rtol=tolerance["rtol"],
-        )
-
-    return read
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,14 @@ def demo(*, out: Path = Path("runs/demo")) -> dict[str, Any]:
     Args:
         out: folder of the runs and the report; a run that is finished there is not repeated.
     """
+    import torch
+
     from potstill.report import write_report
 
-    budget = Training(data="digits", epochs=5, batch_size=64, lr=0.05, schedule="cosine")
+    torch.set_num_threads(1)  # images of 8x8 pixels keep no second one busy
+    budget = Training(data="digits", epochs=4, batch_size=32, lr=0.03, schedule="cosine")
     teacher = out / "teacher"
-    supervised(network=TEACHER, training=replace(budget, epochs=20, out=teacher))
+    supervised(network=TEACHER, training=replace(budget, epochs=15, lr=0.05, out=teacher))
     recipes: dict[str, Callable[[Training], dict[str, Any]]] = {
         ALONE: lambda training: supervised(network=STUDENT, training=training),
         HELPED: lambda training: distill(student=STUDENT, teacher=str(teacher), terms=TERMS, training=training),
