@@ -64,10 +64,9 @@ class Term(nn.Module):
         return [_take(values, a, detach=i > 0 and not connected) for i, a in enumerate(self.addresses)]
 
     def build(self, values: Batch) -> None:
-        """Let the loss make its parts from a real batch, leaving the random state as it was."""
+        """Let the loss make its parts from a real batch."""
         if hasattr(self.loss, "build"):
-            with torch.random.fork_rng():
-                self.loss.build(*self.inputs(values))
+            self.loss.build(*self.inputs(values))
 
     def forward(self, values: Batch) -> Tensor:
         """The unweighted loss, a scalar; without autocast, under which a KL divergence can come out negative."""
@@ -87,6 +86,7 @@ class Distiller(nn.Module):
         terms: what is minimised: the sum of their weighted losses.
         example: a real batch, seen once to check every address and to build the losses' parts: a dictionary with
             ``images`` (N, C, H, W), ``labels`` (N,) and whatever else terms address, or a pair (images, labels).
+        seed: of the first weights of what the losses build.
 
     Raises:
         BadInput: an address that does not exist or is not safe, or two terms of one name.
@@ -103,7 +103,7 @@ class Distiller(nn.Module):
 
     weights: Tensor  # of this epoch, on the device, so that a step needs no number from the host
 
-    def __init__(self, networks: Mapping[str, nn.Module], terms: Sequence[Term], example: Any) -> None:
+    def __init__(self, networks: Mapping[str, nn.Module], terms: Sequence[Term], example: Any, seed: int = 0) -> None:
         super().__init__()
         names = [term.name for term in terms]
         if doubled := [name for name in names if names.count(name) > 1]:
@@ -124,11 +124,11 @@ class Distiller(nn.Module):
         self.taps = {name: Taps(network, name, addresses[name]) for name, network in networks.items()}
         dtype = torch.promote_types(parameter.dtype, torch.float32)
         self.register_buffer("weights", torch.zeros(len(terms), dtype=dtype, device=parameter.device), False)
-        self._try(batch)
+        self._try(batch, seed)
         self.set_epoch(0)
         self.train()
 
-    def _try(self, batch: Batch) -> None:
+    def _try(self, batch: Batch, seed: int) -> None:
         """One pass in eval mode, so that no statistic moves: checks the taps and builds the losses."""
         modes = [(module, module.training) for module in self.networks.modules()]
         self.networks.eval()
@@ -136,8 +136,10 @@ class Distiller(nn.Module):
             values = {**batch}
             for taps in self.taps.values():
                 values |= taps.check(batch["images"])
-            for term in self.terms:
-                term.build(values)
+            with torch.random.fork_rng():  # what is drawn here disturbs nothing that is drawn later
+                torch.manual_seed(seed)
+                for term in self.terms:
+                    term.build(values)
         for module, mode in modes:
             module.training = mode
 

@@ -4,11 +4,11 @@ import inspect
 from typing import Any, Literal
 
 
-def listing(kind: Literal["losses", "networks", "recipes", "tables", "data"], /) -> dict[str, Any]:
+def listing(kind: Literal["losses", "networks", "recipes", "data"], /) -> dict[str, Any]:
     """List what there is of a kind, one line each.
 
     Args:
-        kind: losses, networks, recipes, tables or data.
+        kind: losses, networks, recipes or data.
     """
     rows: dict[str, str] = {}
     if kind == "losses":

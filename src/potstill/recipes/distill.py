@@ -35,5 +35,5 @@ def distill(
         "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
         "teacher": create_teacher(teacher, classes, teacher_weights),
     }
-    distiller = ps.Distiller(networks, parse_terms(terms, networks), example=data.example())
+    distiller = ps.Distiller(networks, parse_terms(terms, networks), example=data.example(), seed=training.seed)
     return ps.fit(distiller, data, training, record)

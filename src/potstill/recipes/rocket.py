@@ -56,5 +56,5 @@ def rocket(
         networks["teacher"] = create_teacher(teacher, classes, teacher_weights)
         kd = ps.losses.KD(temperature, reduction="elementmean")
         terms.append(ps.Term(kd, "light", "teacher", weight=2 * alpha))
-    distiller = ps.Distiller(networks, terms, example=data.example())
+    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
     return ps.fit(distiller, data, training, record)

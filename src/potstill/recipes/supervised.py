@@ -18,5 +18,5 @@ def supervised(*, network: str, weights: Path | None = None, training: Training 
     data = training.load_data()
     student = ps.networks.create(network, len(data.classes), weights=weights, seed=training.seed)
     terms = [ps.Term(ps.losses.CE(), "student", "labels")]
-    distiller = ps.Distiller({"student": student}, terms, example=data.example())
+    distiller = ps.Distiller({"student": student}, terms, example=data.example(), seed=training.seed)
     return ps.fit(distiller, data, training, record)
