@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from potstill.batch import as_batch
-from potstill.data import Data
+from potstill.data import Data, Loader
 from potstill.distiller import Distiller
 from potstill.engine.checkpoint import (
     fingerprint,
@@ -64,6 +64,8 @@ def fit(
             network.compile(dynamic=False)
     try:
         return _train(distiller, data, training, run)
+    except TrainingFailed as error:
+        raise TrainingFailed(f"{error}; {_kept(run)}") from error
     except OSError as error:
         raise TrainingFailed(f"{error.strerror} while writing {error.filename or run.path}; {_kept(run)}") from error
 
@@ -81,8 +83,7 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder)
             progress.say(f"{name}: {result['top1']:.2f} % of the test images")
         for epoch in range(len(history), training.epochs):
             set_learning_rate(optimizer, learning_rate(epoch))
-            distiller.set_epoch(epoch)
-            measured = train_epoch(distiller, data, optimizer, training, epoch, progress, run)
+            measured = train_epoch(distiller, data.train, optimizer, epoch, progress, bf16=training.precision == "bf16")
             learners = {name: _measure(network, data) for name, network in distiller.learners.items()}
             history.append({"epoch": epoch, "lr": learning_rate(epoch), **measured, "learners": learners})
             _save(distiller, optimizer, run, history, data)
@@ -94,36 +95,38 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder)
 
 
 def train_epoch(
-    distiller: Distiller,
-    data: Data,
-    optimizer: Optimizer,
-    training: Training,
-    epoch: int,
-    progress: Progress,
-    run: RunFolder,
+    distiller: Distiller, batches: Loader, optimizer: Optimizer, epoch: int, progress: Progress, bf16: bool = False
 ) -> dict[str, Any]:
-    """One pass over the training images. Nothing in a step waits for the device."""
+    """One pass over the training images. Nothing in a step waits for the device.
+
+    Returns:
+        The mean of each term's value, its weight, and how long it took.
+
+    Raises:
+        TrainingFailed: a term was not finite.
+    """
     distiller.train()
-    data.train.set_epoch(epoch)
+    distiller.set_epoch(epoch)
+    batches.set_epoch(epoch)
     device = distiller.weights.device
-    meter = Meter([distiller.terms[i].name for i in distiller.active], device)
+    active = [distiller.terms[i] for i in distiller.active]
+    meter = Meter([term.name for term in active], device)
     started = time.monotonic()
-    for step, batch in enumerate(data.train, start=1):
-        with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
+    for step, batch in enumerate(batches, start=1):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             total, values = distiller(batch)
         total.backward()
         optimizer.step()
         optimizer.zero_grad()
         meter.add(values, len(batch["labels"]))
-        if progress.due() or step == len(data.train):
+        if progress.due() or step == len(batches):
             if broken := meter.broken():
-                raise TrainingFailed(f"{broken[0]!r} is not finite at step {broken[1]} of epoch {epoch}; {_kept(run)}")
+                raise TrainingFailed(f"{broken[0]!r} is not finite at step {broken[1]} of epoch {epoch}")
             progress.step(step, meter.images / (time.monotonic() - started), meter.means())
     seconds = time.monotonic() - started
-    weights = {distiller.terms[i].name: distiller.terms[i].weight_at(epoch) for i in distiller.active}
     return {
         "terms": meter.means(),
-        "weights": weights,
+        "weights": {term.name: term.weight_at(epoch) for term in active},
         "images_per_second": meter.images / seconds,
         "seconds": seconds,
     }
