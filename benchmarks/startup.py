@@ -1,6 +1,6 @@
 """How long the command line takes to answer: CPU time of whole processes, interleaved with an empty Python.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 import argparse
