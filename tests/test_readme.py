@@ -4,7 +4,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
 import torch
 
 import potstill as ps
@@ -41,10 +40,3 @@ def test_constraints_name_no_place_and_fit_what_is_allowed():
     wanted = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
     names = {re.split(r"[>\[]", requirement)[0] for requirement in wanted} - {"potstill"}
     assert names == set(pinned)
-
-
-@pytest.mark.parametrize(
-    "file", ["CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE", ".pre-commit-config.yaml"]
-)
-def test_files_that_a_project_has(file):
-    assert (ROOT / file).read_text().strip()
