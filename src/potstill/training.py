@@ -73,12 +73,13 @@ class Training:
 
     def load_data(self) -> "Data":
         """The data set, on the run's device."""
-        from potstill import data, engine
+        from potstill import data
+        from potstill.device import find_device
 
         return data.load(
             self.data,
             data_dir=self.data_dir,
-            device=engine.device(self.device),
+            device=find_device(self.device),
             batch_size=self.batch_size,
             seed=self.seed,
             holdout=self.holdout,

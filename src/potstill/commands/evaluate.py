@@ -25,7 +25,7 @@ def evaluate(
         normalize: mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers.
         device: cpu, cuda, ...; auto takes a GPU if there is one.
     """
-    from potstill.engine import device as find_device
+    from potstill.device import find_device
     from potstill.recipes.teacher import create_teacher
 
     where = find_device(device)

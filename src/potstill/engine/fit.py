@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from potstill.batch import as_batch
 from potstill.data import Data, Loader
+from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
 from potstill.engine.checkpoint import (
     fingerprint,
@@ -19,8 +20,6 @@ from potstill.engine.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from potstill.engine.device import device as find_device
-from potstill.engine.device import make_deterministic
 from potstill.engine.evaluate import evaluate
 from potstill.engine.meter import Meter
 from potstill.engine.optimizer import make_optimizer, set_learning_rate

@@ -7,7 +7,7 @@ import torch
 from potstill.errors import BadInput
 
 
-def device(name: str = "auto") -> torch.device:
+def find_device(name: str = "auto") -> torch.device:
     """The device called ``name``; ``auto`` is a GPU where there is one.
 
     Raises:
