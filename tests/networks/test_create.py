@@ -173,7 +173,7 @@ ERRORS = {
     "resnet50": r"^network 'resnet50' is not built in; use timm:resnet50 or torchvision:resnet50$",
     "timm:resnet1": r"^unknown timm network 'resnet1'; did you mean .*resnet18",
     "torchvision:resnet19": r"^unknown torchvision network 'resnet19'; did you mean .*resnet18",
-    "tim:resnet18": r"^cannot import 'tim' to build a network: No module named 'tim'$",
+    "tim:resnet18": r"^cannot import 'tim' for a network: No module named 'tim'$",
     "torch.nn:Lineer": r"^unknown network in torch\.nn 'Lineer'; did you mean Linear",
     "torch.nn:": r"^unknown network 'torch\.nn:'",
     ":Linear": r"^unknown network ':Linear'",
