@@ -7,7 +7,8 @@ from torch import Tensor
 
 from potstill.errors import BadInput
 
-# images (N, C, H, W), labels (N,), index (N,): the row in the training set, view (N,): which augmentation of it.
+# images (N, C, H, W), labels (N,), index (N,): the row in the training set, view (N,): which augmentation of it,
+# size (): how many rows the training set has.
 Batch = Mapping[str, Tensor]
 
 

@@ -22,7 +22,8 @@ def loader(augment: Augment | None = Augment(2), seed: int = 0, **options) -> Lo
 def epoch_of(loader: Loader, epoch: int = 0) -> dict[str, torch.Tensor]:
     loader.set_epoch(epoch)
     batches = list(loader)
-    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    assert all(batch["size"] == SIZE for batch in batches)
+    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0] if name != "size"}
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:

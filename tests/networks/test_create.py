@@ -178,7 +178,7 @@ ERRORS = {
     "torch.nn:": r"^unknown network 'torch\.nn:'",
     ":Linear": r"^unknown network ':Linear'",
     "nowhere.py": r"^network 'nowhere\.py' is a file; say which function of it: nowhere\.py:NAME$",
-    "nowhere.py:net": r"^no file 'nowhere\.py' to build a network$",
+    "nowhere.py:net": r"^no file 'nowhere\.py' for a network$",
     "{own}:nett": r"^unknown network in .*own\.py 'nett'; did you mean net\b",
     "{own}:constant": r"^unknown network in .*own\.py 'constant'; ",
     "{own}:number": r"own\.py:number returned a int, not a torch\.nn\.Module$",

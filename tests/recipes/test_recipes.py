@@ -43,24 +43,35 @@ def test_supervised_from_given_weights(tmp_path, teacher):
     assert last[0] == pytest.approx(last[1], abs=10)  # only the batch norms' statistics have moved
 
 
-def test_distill_leaves_the_teacher_bit_identical(tmp_path, teacher, monkeypatch):
-    seen = []
-    fit = ps.fit
+TERMS = ("CE", "0.9 * KD(temperature=2)", "100 * AT on stages", "FitNet on stage2=stage3")
 
-    def watched(distiller, *rest):
-        before = fingerprint(distiller.networks["teacher"])
-        result = fit(distiller, *rest)
-        seen.append(before == fingerprint(distiller.networks["teacher"]))
-        return result
 
-    monkeypatch.setattr(ps, "fit", watched, raising=False)
-    terms = ("CE", "0.9 * KD(temperature=2)", "100 * AT on stages", "FitNet on stage2=stage3")
-    out = tmp_path / "run"
-    summary = distill(student="resnet8", teacher=str(teacher), terms=terms, training=replace(SHORT, out=out))
-    assert seen == [True]
+@pytest.mark.parametrize(
+    ("recipe", "arguments"),
+    [(distill, {"student": "resnet8", "terms": TERMS}), (rocket, {"light": "wrn-10-1", "booster": "wrn-16-1"})],
+)
+def test_the_teacher_is_bit_identical_after_every_recipe(recipe, arguments, tmp_path, teacher, monkeypatch):
+    frozen = []
+    create = ps.networks.create
+
+    def watched(spec, *rest, **options):
+        network = create(spec, *rest, **options)
+        if spec == str(teacher):
+            frozen.append((network, fingerprint(network)))
+        return network
+
+    monkeypatch.setattr(ps.networks, "create", watched)
+    summary = recipe(teacher=str(teacher), training=replace(SHORT, out=tmp_path / "run"), **arguments)
+    ((network, before),) = frozen
+    assert fingerprint(network) == before
+    assert not any(module.training for module in network.modules())
     assert summary["teachers"]["teacher"]["top1"] > 0
+
+
+def test_distill_names_its_terms(tmp_path, teacher):
+    distill(student="resnet8", teacher=str(teacher), terms=TERMS, training=replace(SHORT, epochs=1, out=tmp_path / "r"))
     stages = [f"AT student.stage{i}" for i in (1, 2, 3)]
-    assert list(terms_of(out)) == ["CE student", "KD student", *stages, "FitNet student.stage2"]
+    assert list(terms_of(tmp_path / "r")) == ["CE student", "KD student", *stages, "FitNet student.stage2"]
 
 
 def test_distill_with_weight_zero_is_supervised_bit_for_bit(tmp_path, teacher):

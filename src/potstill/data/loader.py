@@ -24,10 +24,11 @@ def seeded(seed: int, *purpose: int) -> torch.Generator:
 
 
 class Loader:
-    """Yields ``{"images", "labels", "index", "view"}`` batches, shuffled and augmented if ``augment`` is given.
+    """Yields ``{"images", "labels", "index", "view", "size"}`` batches, shuffled and augmented if ``augment`` is given.
 
     ``images`` are float32 (B, C, H, W) in channels_last memory format, ``(x / 255 - mean) / std``; ``labels``,
-    ``index`` (the row in ``image_set``) and ``view`` (see `Augment`) are int64 (B,). The last batch may be smaller.
+    ``index`` (the row in ``image_set``) and ``view`` (see `Augment`) are int64 (B,); ``size`` () is the number of its
+    rows, which a memory bank of all images needs to know. The last batch may be smaller.
 
     With ``augment=None`` the images come in order and unchanged. Otherwise the order and the views of an epoch
     depend on ``seed`` and the epoch alone: not on the device, the global random state or earlier epochs.
@@ -54,6 +55,7 @@ class Loader:
         self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
         self.device = torch.device(device)
         self.labels = image_set.labels.to(device)
+        self._rows_in_all = torch.tensor(len(image_set), device=device)
         # Only the padded copy is kept: a crop of it is any view, the plain image included.
         self._padded = self.augment.padded(image_set.images.to(device)).contiguous()
         self._size = image_set.images.shape[1:]
@@ -81,7 +83,8 @@ class Loader:
         columns = (tensor.split(self.batch_size) for tensor in (start, mirrored, labels, index, view))
         for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in zip(*columns, strict=True):
             images = self._normalised(self._crop(batch_start, batch_mirrored))
-            yield {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
+            batch = {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
+            yield {**batch, "size": self._rows_in_all}
 
     def images(self, index: Tensor, view: Tensor) -> Tensor:
         """The normalised images (B, C, H, W) of given rows (B,) and views (B,): what a batch with them holds."""

@@ -1,0 +1,39 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from potstill.engine.progress import Progress
+
+RECORD = {
+    "epoch": 2,
+    "images_per_second": 1234.5,
+    "terms": {"CE student": 0.5, "KD student": 1.25},
+    "learners": {"student": {"test": {"top1": 91.73}}},
+}
+
+
+def watch(terminal: bool) -> str:
+    screen = io.StringIO()
+    progress = Progress(epochs=5, steps=10, done=2)
+    progress.console = progress.live.console = Console(file=screen, force_terminal=terminal, width=200)
+    with progress:
+        progress.say("run: epoch 2 of 5")
+        progress.step(4, 1234.5, RECORD["terms"])
+        progress.epoch(RECORD)
+        progress.step(1, 1234.5, RECORD["terms"])
+    return screen.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_says_epoch_speed_terms_accuracy_and_time_left(terminal):
+    shown = watch(terminal)
+    for part in ("epoch   2", "1234 images/s", "CE student 0.5", "KD student 1.25", "student 91.73 %", "left"):
+        assert part in shown, part
+
+
+def test_a_terminal_also_gets_a_live_line_and_a_file_plain_lines_only():
+    assert "epoch 2/5" in watch(terminal=True)
+    plain = watch(terminal=False)
+    assert len(plain.splitlines()) == 2
+    assert "\x1b" not in plain
