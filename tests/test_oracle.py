@@ -14,12 +14,16 @@ from oracle.record_cases import FORWARDS, TRAININGS, final_names, five_steps
 
 FOLDER = Path(os.environ.get("POTSTILL_ORACLE", Path(__file__).resolve().parents[2] / "shared" / "oracle"))
 LOSSES = {**loss_cases.LOSSES, **feature_cases.LOSSES, **relation_cases.LOSSES}
-KNOWN = {**LOSSES, **FORWARDS, **TRAININGS}
+SELECTIONS = feature_cases.SELECTIONS
+MEMORIES = relation_cases.MEMORIES
+KNOWN = {**LOSSES, **SELECTIONS, **MEMORIES, **FORWARDS, **TRAININGS}
 CASES = [case for case in read_cases(FOLDER) if case["method"] in KNOWN] if FOLDER.is_dir() else []
 
 
 def cases(table) -> list:
-    return [pytest.param(case, id=case.name) for case in CASES if case["method"] in table]
+    """Those of CASES that ``table`` computes; a loss case has inputs, every other one a record of tensors."""
+    chosen = [case for case in CASES if case["method"] in table and ("inputs" in case.entry) == (table is LOSSES)]
+    return [pytest.param(case, id=case.name) for case in chosen]
 
 
 def compute(case: Case, dtype: torch.dtype):
@@ -42,7 +46,7 @@ def test_loss(case):
         computed.loss.detach(), expected, rtol=tolerance["loss_rtol"], atol=tolerance["loss_atol"]
     )
     for name, value in case.tensors("outputs").items():
-        atol = tolerance["output_atol"][name]
+        atol = tolerance["output_atol"].get(name, 0)  # none is given for classes
         torch.testing.assert_close(
             computed.outputs[name].detach(), value, rtol=tolerance["output_rtol"], atol=atol, msg=name
         )
@@ -52,7 +56,7 @@ def test_loss(case):
 
 
 def check_gradients(case, inputs, computed):
-    assert case["grads"]
+    assert case["grads"] or "no gradient recorded" in case["notes"]
     parameters = dict(computed.module.named_parameters()) if computed.module else {}
     for name, reference in case["grads"].items():
         tensor = parameters[name.removeprefix("state.")] if name.startswith("state.") else inputs[name]
@@ -71,6 +75,33 @@ def test_loss_in_float64(case):
         return
     _, computed = compute(case, torch.float64)
     assert computed.loss.item() == pytest.approx(case["expected_loss_float64"], rel=1e-7, abs=1e-12)
+
+
+@pytest.mark.parametrize("case", cases(SELECTIONS))
+def test_selection(case):
+    recorded = case.tensors("tensors")
+    for name, indices in SELECTIONS[case["method"]](case).items():
+        assert indices.tolist() == recorded[name].tolist(), name
+
+
+@pytest.mark.parametrize("case", cases(MEMORIES))
+def test_memory_bank(case):
+    tolerance = case["tolerance"]
+    computed = MEMORIES[case["method"]](case, torch.float32)
+    for name, value in case.record("out").items():
+        rtol, atol = tolerance["loss_rtol"], 0.0
+        if "grad" in name:
+            rtol, atol = tolerance["grad_rtol"], tolerance["grad_atol_relative_to_max"] * value.abs().max().item()
+        elif "memory" in name:
+            rtol, atol = 0.0, tolerance["memory_atol"]
+        torch.testing.assert_close(computed[name].reshape(value.shape), value, rtol=rtol, atol=atol, msg=name)
+
+
+@pytest.mark.parametrize("case", cases(MEMORIES))
+def test_memory_bank_in_float64(case):
+    computed = MEMORIES[case["method"]](case, torch.float64)
+    for name, value in case["values"]["float64"].items():  # recorded with Z in float32
+        assert computed[name].item() == pytest.approx(value, rel=2e-7), name
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])

@@ -59,9 +59,13 @@ class Term(nn.Module):
         return float(self.weight(epoch) if callable(self.weight) else self.weight)
 
     def inputs(self, values: Batch) -> list[Any]:
-        """The loss's inputs out of ``values`` by address: float32 at least, and all but the first detached."""
-        connected = self.both or self.needs_graph
-        return [_take(values, a, detach=i > 0 and not connected) for i, a in enumerate(self.addresses)]
+        """The loss's inputs out of ``values`` by address: float32 at least, and all but the first detached.
+
+        With ``needs_graph`` they come as they are: even a cast copy is not what the logits were computed from.
+        """
+        if self.needs_graph:
+            return [_take(values, address, detach=False, cast=False) for address in self.addresses]
+        return [_take(values, a, detach=i > 0 and not self.both) for i, a in enumerate(self.addresses)]
 
     def build(self, values: Batch) -> None:
         """Let the loss make its parts from a real batch."""
@@ -174,11 +178,11 @@ class Distiller(nn.Module):
         return total, {self.terms[i].name: result.detach() for i, result in results.items()}
 
 
-def _take(values: Batch, address: Any, detach: bool) -> Any:
+def _take(values: Batch, address: Any, detach: bool, cast: bool = True) -> Any:
     if isinstance(address, tuple):
-        return tuple(_take(values, part, detach) for part in address)
+        return tuple(_take(values, part, detach, cast) for part in address)
     value = values[address].detach() if detach else values[address]
-    return value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
+    return value.float() if cast and value.dtype in (torch.bfloat16, torch.float16) else value
 
 
 def _flat(addresses: Any) -> Iterator[str]:

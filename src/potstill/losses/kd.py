@@ -49,7 +49,7 @@ class KD(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.standardize:
-            student, teacher = _z_scores(student), _z_scores(teacher)
+            student, teacher = z_scores(student), z_scores(teacher)
         log_student = F.log_softmax(student / self.temperature, dim=1)
         log_teacher = F.log_softmax(teacher / self.temperature, dim=1)
         divergences = F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(dim=1)
@@ -62,6 +62,7 @@ class KD(nn.Module):
         return mean * self.temperature**2 / (student.shape[1] if self.reduction == "elementmean" else 1)
 
 
-def _z_scores(logits: Tensor) -> Tensor:
+def z_scores(logits: Tensor) -> Tensor:
+    """Logits (N, K) less their mean over the classes, divided by their unbiased deviation + 1e-7."""
     deviation, mean = torch.std_mean(logits, dim=1, keepdim=True)
     return (logits - mean) / (deviation + 1e-7)

@@ -1,0 +1,106 @@
+"""Boundary supporting samples: distillation on adversarial images."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+
+
+class BSS(nn.Module):
+    """The student imitates the teacher on images moved to the teacher's decision boundary, where its shape shows.
+
+        L = KL(softmax(z_t / T) || softmax(z_s / T)), summed over classes, mean over the attacked images
+
+    Heo, Lee, Yun and Choi, "Knowledge distillation with adversarial samples supporting decision boundary", AAAI 2019,
+    section 3: https://arxiv.org/abs/1805.05532. There is no T^2. The images come from `base_samples`, `attack_classes`
+    and `boundary_attack`. Where no image qualifies, the loss is 0.
+
+    Args:
+        temperature: T.
+
+    Shapes: student and teacher logits (N, K) of the attacked images; N may be 0.
+    """
+
+    def __init__(self, temperature: float = 3.0) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise BadInput(f"BSS: temperature must be positive, not {temperature}")
+        self.temperature = temperature
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        log_student = F.log_softmax(student / self.temperature, dim=1)
+        log_teacher = F.log_softmax(teacher / self.temperature, dim=1)
+        return F.kl_div(log_student, log_teacher, reduction="sum", log_target=True) / max(1, len(student))
+
+
+@torch.no_grad()
+def base_samples(student: Tensor, teacher: Tensor, labels: Tensor, most: int, temperature: float = 1.0) -> Tensor:
+    """Which samples to attack: the indices (M,) of those that both networks get right, ``most`` of them at most.
+
+    Of more, those whose probabilities of the wrong classes differ most, summed as squares, in descending order.
+    Shapes: student and teacher logits (N, K), labels (N,).
+    """
+    right = (student.argmax(dim=1) == labels) & (teacher.argmax(dim=1) == labels)
+    candidates = right.nonzero().flatten()
+    if len(candidates) <= most:
+        return candidates
+    differences = (teacher / temperature).softmax(dim=1) - (student / temperature).softmax(dim=1)
+    distances = differences.square().scatter(1, labels[:, None], 0).sum(dim=1)
+    return candidates[distances[candidates].argsort(descending=True)[:most]]
+
+
+@torch.no_grad()
+def attack_classes(teacher: Tensor, uniform: Tensor) -> Tensor:
+    """Towards which class to move each sample: a draw (N,) of the classes but the teacher's first, by probability.
+
+    Shapes: teacher logits (N, K); uniform (N,), random numbers in [0, 1).
+    """
+    chances, classes = teacher.softmax(dim=1).sort(dim=1, descending=True)
+    sums = chances[:, 1:].cumsum(dim=1)
+    drawn = torch.searchsorted(sums, uniform[:, None] * sums[:, -1:])
+    return classes[:, 1:].gather(1, drawn).squeeze(1)
+
+
+def boundary_attack(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor,
+    steps: int = 10,
+    step_size: float = 0.3,
+    eps: float = 1e-4,
+    limit: float = 2.5,
+) -> Tensor:
+    """Move images (N, C, H, W) from their labels (N,) towards the targets (N,), until ``network`` is in two minds.
+
+        x <- clamp(x + step_size * (p_label - p_target + eps) * g / ||g||),    g = gradient of p_target - p_label by x
+
+    The paper's section 3.2 in the form of the Knowledge-Distillation-Zoo. An image that has crossed, or whose gradient
+    is 0 (nan there), stays. Only images are differentiated: no parameter gets a gradient, frozen or not, where the Zoo
+    leaves some. The network's mode is the caller's: eval, for a teacher.
+
+    Args:
+        network: maps images to logits (N, K).
+        images: as the network takes them, normalised.
+        labels: what they show.
+        targets: where to move each.
+        steps: how many, all taken.
+        step_size: 1 moves by the whole difference of the two probabilities.
+        eps: keeps images moving at the boundary.
+        limit: images stay within plus and minus this.
+    """
+    for _ in range(steps):
+        images = images.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = network(images)
+            chances = logits.softmax(dim=1)
+            differences = (chances.gather(1, targets[:, None]) - chances.gather(1, labels[:, None])).squeeze(1)
+            (gradient,) = torch.autograd.grad(differences.sum(), images)
+        with torch.no_grad():
+            lengths = step_size * (logits.argmax(dim=1) == labels) * (eps - differences)
+            # A sure network's gradients are so small that their squares may underflow: scale them first.
+            peaks = gradient.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
+            directions = F.normalize((gradient / peaks).flatten(1), dim=1).view_as(images)
+            images = (images + lengths[:, None, None, None] * directions).clamp(-limit, limit)
+    return images.detach()

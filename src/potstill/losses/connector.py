@@ -1,0 +1,27 @@
+"""Learned maps from a student's channels to a teacher's."""
+
+from collections import OrderedDict
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that uses its running statistics for a single value a channel, whose own variance says nothing.
+
+    PyTorch refuses to train on such a batch: a 1x1 map of the one sample that is left at an epoch's end.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and input.numel() == input.shape[1]:
+            return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(input)
+
+
+def make_connector(channels: int, out_channels: int, relu: bool = False) -> nn.Sequential:
+    """A 1x1 convolution without bias and batch norm, and perhaps a ReLU, from ``channels`` to ``out_channels``."""
+    convolution = nn.Conv2d(channels, out_channels, 1, bias=False)
+    layers: OrderedDict[str, nn.Module] = OrderedDict(conv=convolution, bn=BatchNorm(out_channels))
+    if relu:
+        layers["relu"] = nn.ReLU()
+    return nn.Sequential(layers)

@@ -1,0 +1,162 @@
+"""Contrastive representation distillation."""
+
+import math
+from collections import OrderedDict
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+from potstill.losses.memory_bank import draw_by_class, draw_others, products, update
+from potstill.losses.unit_length import unit_length
+
+
+class CRD(nn.Module):
+    """The two networks' embeddings of one image attract each other, those of different images repel each other.
+
+        s_j = exp(e . m_j / T) / Z;    h = s / (s + K/M),  K negatives out of M rows
+        L = -mean over the batch of (log h(s_positive) + sum over negatives of log(1 - h(s_j))), for both networks
+
+    e is the linear embedding of a network's features, of unit length; m_j, a row of the other network's memory bank, is
+    its embedding of training image j. Tian, Krishnan and Isola, "Contrastive representation distillation", ICLR 2020,
+    section 3.2 and eq. 18: https://arxiv.org/abs/1910.10699. As in both originals, Z is M times the mean of exp in the
+    first batch, eps is added to s + K/M, and a row becomes momentum * row + (1 - momentum) * e, of unit length.
+
+    Scores come from products with the whole bank, not from rows gathered for each negative: the same numbers, many
+    times faster. A hook on the embedding updates the bank as soon as the backward pass no longer needs it, in train
+    mode only; so one backward pass belongs to one forward pass. Of an image twice in a batch, the last one counts.
+    Negatives are drawn with replacement, by the originals' loaders without: the expected loss is the same.
+
+    Args:
+        samples: M, the rows of the training set; by default the batch's entry ``size``, a scalar.
+        width: features of an embedding.
+        negatives: K.
+        temperature: T; 0.1 in the Knowledge-Distillation-Zoo.
+        momentum: of the memory bank.
+        relaxed: the positive is any image of the same class, not the image itself.
+        contrast: negatives are images of other "classes" (as in both originals' loaders; rows not met yet count as
+            such), other "samples", or the rest of the "batch", which needs no bank: then K = N - 1 and M = N.
+        eps: guards the division.
+
+    Shapes: student (N, D), teacher (N, D'), further dimensions flattened; index (N,), rows of the training set;
+    labels (N,) if classes matter; ``size`` () unless samples is given. `build` makes embeddings and banks.
+
+    Raises:
+        BadInput: an index beyond the bank, or no `build` before the first call.
+    """
+
+    memory_s: Tensor
+    memory_t: Tensor
+    classes: Tensor  # of each row of the banks, -1 where not met yet
+    log_z_s: Tensor  # infinite before the first batch
+    log_z_t: Tensor
+
+    def __init__(
+        self,
+        samples: int | None = None,
+        width: int = 128,
+        negatives: int = 16384,
+        temperature: float = 0.07,
+        momentum: float = 0.5,
+        relaxed: bool = False,
+        contrast: Literal["classes", "samples", "batch"] = "classes",
+        eps: float = 1e-7,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise BadInput(f"CRD: temperature must be positive, not {temperature}")
+        if relaxed and contrast == "batch":
+            raise BadInput("CRD: contrast 'batch' has no bank to draw relaxed positives from")
+        self.samples, self.width, self.negatives = samples, width, negatives
+        self.temperature, self.momentum, self.eps = temperature, momentum, eps
+        self.relaxed, self.contrast = relaxed, contrast
+        self.has_bank = contrast != "batch"
+        self.by_class = relaxed or contrast == "classes"
+        extra = {"index": self.has_bank, "labels": self.by_class, "size": self.has_bank and samples is None}
+        self.taps = ("student.pooled", "teacher.pooled", *(entry for entry, needed in extra.items() if needed))
+        self.embed_s: nn.Module = nn.Identity()
+        self.embed_t: nn.Module = nn.Identity()
+
+    def build(self, student: Tensor, teacher: Tensor, *rest: Tensor) -> None:
+        """Make the embeddings, and the banks: rows at random, of about unit length."""
+        self.embed_s, self.embed_t = (_embedding(x, self.width).to(student) for x in (student, teacher))
+        self.register_buffer("log_z_s", student.new_full((), torch.inf))
+        self.register_buffer("log_z_t", student.new_full((), torch.inf))
+        if not self.has_bank:
+            return
+        rows = int(rest[-1]) if self.samples is None else self.samples
+        largest = int(rest[0].max())
+        if largest >= max(rows, 2):
+            raise BadInput(
+                f"CRD: index {largest} is beyond a bank of samples={rows} rows; give the training set's size"
+            )
+        for name in ("memory_s", "memory_t"):
+            bank = (2 * torch.rand(rows, self.width) - 1) * math.sqrt(3 / self.width)
+            self.register_buffer(name, bank.to(student))
+        if self.by_class:
+            self.register_buffer("classes", torch.full((rows,), -1, device=student.device))
+
+    def forward(self, student: Tensor, teacher: Tensor, *rest: Tensor) -> Tensor:
+        if not hasattr(self, "log_z_s"):
+            raise BadInput("CRD: call build with a real batch before the first loss; a Distiller does so itself")
+        if self.has_bank:
+            return self.compare(student, teacher, rest[0], *self.draw(rest[0], rest[1] if self.by_class else None))
+        e_s, e_t = self._embed(student, teacher)
+        own = torch.arange(len(e_s), device=e_s.device)
+        others = (own.unsqueeze(1) + own[1:]) % len(e_s)
+        ours = self._side(e_s, e_t.detach(), own, others, self.log_z_s)
+        return ours + self._side(e_t, e_s.detach(), own, others, self.log_z_t)
+
+    def draw(self, index: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The rows of the banks to compare images with: a positive (N,) and negatives (N, K) for each."""
+        same, negatives = index, torch.empty(0)
+        if self.by_class:
+            assert labels is not None, "CRD needs the labels to draw by class"
+            self.classes[index] = labels
+            same, negatives = draw_by_class(labels, self.classes, self.negatives)
+        if self.contrast == "samples":
+            negatives = draw_others(index, self.negatives, len(self.memory_s))
+        return same if self.relaxed else index, negatives
+
+    def compare(self, student: Tensor, teacher: Tensor, index: Tensor, positive: Tensor, negatives: Tensor) -> Tensor:
+        """The loss against given rows of the banks; its backward pass updates the rows ``index``."""
+        e_s, e_t = self._embed(student, teacher)
+        for embedding, bank, other in ((e_s, self.memory_t, e_t.detach()), (e_t, self.memory_s, e_s.detach())):
+            if self.training and embedding.requires_grad:
+                # The gradient of an embedding is complete once its products with the bank are differentiated.
+                embedding.register_hook(  # type: ignore[no-untyped-call]
+                    lambda _, bank=bank, new=other: update(bank, index, new, self.momentum)
+                )
+        ours = self._side(e_s, self.memory_t, positive, negatives, self.log_z_s)
+        return ours + self._side(e_t, self.memory_s, positive, negatives, self.log_z_t)
+
+    def _embed(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        return unit_length(self.embed_s(student)), unit_length(self.embed_t(teacher))
+
+    def _side(self, embedding: Tensor, bank: Tensor, positive: Tensor, negatives: Tensor, log_z: Tensor) -> Tensor:
+        """One network's loss: logistic regression of "is the positive" on the scores, in log space."""
+        scaled = embedding / self.temperature
+        # Positives apart from negatives: what flows back into one score is then the same in any order.
+        attracted = (scaled * bank[positive]).sum(dim=1)
+        repelled = products(scaled, bank, negatives)
+        log_z = self._normalisation(attracted.detach(), repelled.detach(), len(bank), log_z)
+        ratio = negatives.shape[1] / len(bank)
+        threshold = log_z + math.log(ratio + self.eps)
+        loss = F.softplus(threshold - attracted).sum() + F.softplus(repelled - threshold).sum()
+        return loss / len(embedding) + negatives.shape[1] * math.log1p(self.eps / (ratio or 1))
+
+    def _normalisation(self, attracted: Tensor, repelled: Tensor, rows: int, log_z: Tensor) -> Tensor:
+        """log Z: of the first batch, and constant from then on."""
+        total = torch.logaddexp(attracted.logsumexp(0), repelled.flatten().logsumexp(0))
+        fresh = total + math.log(rows / (len(attracted) + repelled.numel()))
+        log_z_now = torch.where(log_z.isinf(), fresh, log_z)
+        if self.training:
+            log_z.copy_(log_z_now)
+        return log_z_now
+
+
+def _embedding(features: Tensor, width: int) -> nn.Module:
+    linear = nn.Linear(features.flatten(1).shape[1], width)
+    return nn.Sequential(OrderedDict(flat=nn.Flatten(), linear=linear))

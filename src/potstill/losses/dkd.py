@@ -1,0 +1,64 @@
+"""Decoupled knowledge distillation."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+from potstill.losses.kd import z_scores
+
+
+class DKD(nn.Module):
+    """KD in two parts of separate weights: how sure the right class is, and how the wrong ones compare.
+
+        L = T^2 * (alpha * KL(b_t || b_s) + beta * KL(q_t || q_s)), mean over the batch
+        b = (p_label, 1 - p_label),    q = softmax over the other classes,    p = softmax(z / T)
+
+    Zhao, Cui, Song, Qiu and Liang, "Decoupled knowledge distillation", CVPR 2022, eq. 7:
+    https://arxiv.org/abs/2203.08679. Everything here is computed from log-probabilities, with the label masked out. The
+    authors' code takes the logarithm of probabilities that may be 0, and moves the label's logit by -1000: infinite
+    or wrong for logits that are far apart. With two classes the second part is 0.
+
+    Args:
+        alpha: weight of the label against the rest.
+        beta: weight of the rest; 8 for most pairs of networks, 2 or 6 for some.
+        temperature: T.
+        standardize: z-scores of the logits first, as in `KD`; Sun et al., "Logit standardization", CVPR 2024.
+
+    Shapes: student and teacher logits (N, K), labels (N,).
+
+    Raises:
+        BadInput: student and teacher have different classes.
+    """
+
+    taps = ("student", "teacher", "labels")
+
+    def __init__(
+        self, alpha: float = 1.0, beta: float = 8.0, temperature: float = 4.0, standardize: bool = False
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise BadInput(f"DKD: temperature must be positive, not {temperature}")
+        self.alpha = alpha
+        self.beta = beta
+        self.temperature = temperature
+        self.standardize = standardize
+
+    def forward(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        if student.shape != teacher.shape:
+            raise BadInput(f"DKD: logits {tuple(student.shape)} and {tuple(teacher.shape)} differ in shape")
+        (own, rest), (teacher_own, teacher_rest) = self._decouple(student, labels), self._decouple(teacher, labels)
+        target = F.kl_div(own, teacher_own, reduction="batchmean", log_target=True)
+        others = F.kl_div(rest, teacher_rest, reduction="batchmean", log_target=True)
+        return (self.alpha * target + self.beta * others) * self.temperature**2
+
+    def _decouple(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of label and rest, (N, 2), and of the others among themselves, (N, K), 0 at the label."""
+        if self.standardize:
+            logits = z_scores(logits)
+        is_label = torch.zeros_like(logits, dtype=torch.bool).scatter(1, labels[:, None], True)
+        log_p = F.log_softmax(logits / self.temperature, dim=1)
+        log_rest = log_p.masked_fill(is_label, -torch.inf).logsumexp(dim=1, keepdim=True)
+        others = F.log_softmax((logits / self.temperature).masked_fill(is_label, -torch.inf), dim=1)
+        # At the label any finite value does, if it is the same for student and teacher; -inf minus -inf is nan.
+        return torch.cat([log_p.gather(1, labels[:, None]), log_rest], dim=1), others.masked_fill(is_label, 0)

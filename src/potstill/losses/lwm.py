@@ -1,0 +1,57 @@
+"""Learning without memorizing."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from potstill.losses.class_gradient import class_gradient
+from potstill.losses.sizes import pool_to_smaller
+
+
+class LwM(nn.Module):
+    """The student sees the right class where the teacher sees it: their Grad-CAM maps agree.
+
+        g = gradient of z[label] by the map a
+        q = relu(sum over channels of (mean over positions of g) * a), flattened
+        u(q) = q / ||q||;    L = mean of |u(q_s) - u(q_t)|
+
+    Dhar, Singh, Peng, Wu and Chellappa, "Learning without memorizing", CVPR 2019, section 3.2:
+    https://arxiv.org/abs/1811.08051. The paper distils against forgetting and explains the teacher's favourite class;
+    here, as in the Knowledge-Distillation-Zoo (weight 0.4), the class is the label. The paper has a sum over positions.
+
+    Args:
+        weighted: "map": the maps as above. "gradient": g in place of a in q, as the Zoo has it, which cannot tell
+            positions apart in front of a global pooling.
+
+    Shapes: student map (N, C, H, W), teacher map (N, C', H', W'), student and teacher logits (N, K) that were computed
+    from them with autograd, labels (N,). A `Term` sees to the autograd, also for a frozen teacher. Of two sizes, the
+    larger q is average-pooled to the smaller.
+
+    Raises:
+        BadInput: there is no graph from the logits back to the maps.
+    """
+
+    taps = ("student.stage3", "teacher.stage3", "student", "teacher", "labels")
+    needs_graph = True
+
+    def __init__(self, weighted: Literal["map", "gradient"] = "map") -> None:
+        super().__init__()
+        self.weighted = weighted
+
+    def forward(
+        self, student: Tensor, teacher: Tensor, student_logits: Tensor, teacher_logits: Tensor, labels: Tensor
+    ) -> Tensor:
+        own_gradient = class_gradient(student_logits, labels, student, trainable=True)
+        target_gradient = class_gradient(teacher_logits, labels, teacher, trainable=False)
+        own, target = self._attention(student, own_gradient), self._attention(teacher.detach(), target_gradient)
+        own, target = pool_to_smaller(own, target)
+        return F.l1_loss(F.normalize(own.flatten(1), dim=1), F.normalize(target.flatten(1), dim=1))
+
+    def _attention(self, maps: Tensor, gradient: Tensor) -> Tensor:
+        # Under autocast maps come as they are, since a copy of another precision is not what the logits come from.
+        maps, gradient = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (maps, gradient))
+        weights = gradient.mean(dim=(2, 3), keepdim=True)
+        chosen = maps if self.weighted == "map" else gradient
+        return (weights * chosen).sum(dim=1, keepdim=True).relu()

@@ -1,0 +1,32 @@
+"""Sobolev training."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from potstill.losses.class_gradient import class_gradient
+
+
+class Sobolev(nn.Module):
+    """The student's score of the right class changes with every pixel as the teacher's does.
+
+        g = gradient of z[label] by the image, flattened;    L = mean of (g_s / ||g_s|| - g_t / ||g_t||)^2
+
+    Czarnecki, Osindero, Jaderberg, Swirszcz and Pascanu, "Sobolev training for neural networks", NeurIPS 2017, section
+    2: https://arxiv.org/abs/1706.04859. As in the Knowledge-Distillation-Zoo (weight 20), only the label's logit is
+    differentiated, where the paper has random projections of all, and only the direction counts. Needs a second
+    derivative of the student: about twice the time of a step.
+
+    Shapes: student and teacher logits (N, K), labels (N,), images (N, C, H, W), of which the logits were computed with
+    autograd. A `Term` sees to that, also for a frozen teacher.
+
+    Raises:
+        BadInput: there is no graph from the logits back to the images.
+    """
+
+    taps = ("student", "teacher", "labels", "images")
+    needs_graph = True
+
+    def forward(self, student: Tensor, teacher: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+        own = class_gradient(student, labels, images, trainable=True)
+        target = class_gradient(teacher, labels, images, trainable=False)
+        return F.mse_loss(F.normalize(own.flatten(1), dim=1), F.normalize(target.flatten(1), dim=1))
