@@ -3,8 +3,10 @@ import torch
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.losses import AT, CE, KD, FitNet
+from potstill.losses import AT, CE, FSP, IRG, KD, RKD, FitNet, LwM
 from potstill.recipes.term_strings import parse_terms
+
+MAPS = (("student.layer1", "student.layer2"), ("teacher.layer1", "teacher.layer2"))
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,10 @@ def parse(networks, *strings):
         ("AT on layer2", AT, 1, ("student.layer2", "teacher.layer2")),
         ("AT(p=4) on layer2=layer3.0.relu2:in", AT, 1, ("student.layer2", "teacher.layer3.0.relu2:in")),
         ("2 * KD on pooled", KD, 2, ("student.pooled", "teacher.pooled")),
+        ("FSP on layer1 layer2=layer3", FSP, 1, (MAPS[0], ("teacher.layer1", "teacher.layer3"))),
+        ("IRG on layer1, layer2", IRG, 1, ((*MAPS[0], "student"), (*MAPS[1], "teacher"))),
+        ("LwM on layer2", LwM, 1, ("student.layer2", "teacher.layer2", "student", "teacher", "labels")),
+        ("RKD", RKD, 1, ("student.pooled", "teacher.pooled")),
     ],
 )
 def test_one_term(networks, string, kind, weight, addresses):
@@ -47,6 +53,11 @@ def test_stages_are_one_term_each_with_a_loss_of_its_own(networks):
         assert [term.name for term in terms] == [f"FitNet student.stage{i}" for i in (1, 2, 3)]
         assert len({term.loss for term in terms}) == 3
         assert all(isinstance(term.loss, FitNet) for term in terms)
+
+
+def test_losses_before_the_activation_take_every_stage_there(networks):
+    terms = parse(networks, "AB")
+    assert [term.addresses[1] for term in terms] == [f"teacher.stage{i}:pre" for i in (1, 2, 3)]
 
 
 def test_ones_own_loss_from_a_file(networks, tmp_path):

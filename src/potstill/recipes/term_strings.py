@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import potstill as ps
 from potstill.errors import BadInput, unknown
 from potstill.own_code import find_own
+from potstill.recipes.places import Address, addresses_at, flat
 
 if TYPE_CHECKING:
     from torch import nn
 
-Address = str | tuple[str, ...]
 GRAMMAR = "weight * Loss(argument=value, ...) on tap, student_tap=teacher_tap, ... | stages"
 PATTERN = re.compile(
     r"^(?:(?P<weight>[^*()]+?)\s*\*)?\s*(?P<loss>[^()*]+?)\s*(?P<arguments>\(.*\))?(?:\s+on\s+(?P<taps>.+))?$",
@@ -45,7 +45,7 @@ def _parse(string: str, networks: "Mapping[str, nn.Module]") -> "list[ps.Term]":
 
     usual: tuple[Address, ...] = getattr(make_loss(), "taps", ("student", "teacher"))
     terms = []
-    for addresses in _addresses(usual, match["taps"], networks, string):
+    for addresses in addresses_at(usual, match["taps"], networks, string):
         name = f"{match['loss'].rpartition(':')[2]} {flat(addresses)[0]}"
         terms.append(ps.Term(make_loss(), *addresses, weight=weight, name=name))
     return terms
@@ -78,52 +78,3 @@ def _arguments(text: str, string: str) -> tuple[list[Any], dict[str, Any]]:
         return [ast.literal_eval(argument) for argument in call.args], named
     except (SyntaxError, ValueError) as error:
         raise BadInput(f"term {string!r}: {text} is not a list of plain values; the form is {GRAMMAR!r}") from error
-
-
-def _addresses(
-    usual: tuple[Address, ...], taps: str | None, networks: "Mapping[str, nn.Module]", string: str
-) -> list[tuple[Address, ...]]:
-    """The terms' addresses: the loss's usual ones, with its taps in student and teacher replaced by the given.
-
-    Where the loss has taps inside the networks, logits stay as they are. One that takes several taps at once makes one
-    term of all that are given, any other a term of each.
-    """
-    if taps is None and not any(".stages" in address for address in flat(usual)):
-        return [usual]
-    suffix = next((a.partition(".stages")[2] for a in flat(usual) if ".stages" in a), "")
-    pairs: list[tuple[str, str]] = []
-    for place in re.split(r"[,\s]+", (taps or "stages").strip()):
-        student, _, teacher = place.partition("=")
-        pairs += _stages(networks, suffix, string) if place == "stages" else [(student, teacher or student)]
-    inside = any("." in address for address in flat(usual))
-
-    def replace(address: Address, places: Mapping[str, list[str]]) -> Address:
-        if isinstance(address, tuple):
-            owner = address[0].partition(".")[0]
-            return (*(f"{owner}.{place}" for place in places[owner]), *(a for a in address if "." not in a))
-        owner = address.partition(".")[0]
-        return f"{owner}.{places[owner][0]}" if owner in places and ("." in address or not inside) else address
-
-    several = any(isinstance(address, tuple) for address in usual)
-    return [
-        tuple(replace(a, {"student": [s for s, _ in group], "teacher": [t for _, t in group]}) for a in usual)
-        for group in ([pairs] if several else [[pair] for pair in pairs])
-    ]
-
-
-def flat(addresses: tuple[Address, ...]) -> list[str]:
-    """Addresses without the tuples around some of them."""
-    return [part for a in addresses for part in (a if isinstance(a, tuple) else (a,))]
-
-
-def _stages(networks: "Mapping[str, nn.Module]", suffix: str, string: str) -> list[tuple[str, str]]:
-    found = {}
-    for name, network in networks.items():
-        aliases: Mapping[str, str] = getattr(network, "aliases", {})
-        found[name] = [alias for alias in aliases if re.fullmatch(rf"stage\d+{suffix}", alias)]
-        if not found[name]:
-            raise BadInput(f"term {string!r}: {name} has no stages to tap; name layers: 'on layer3=blocks.8'")
-    if len(found["student"]) != len(found["teacher"]):
-        counts = " and ".join(f"{name} {len(stages)}" for name, stages in found.items())
-        raise BadInput(f"term {string!r}: different numbers of stages ({counts}); pair them: 'on stage1=stage2, ...'")
-    return list(zip(found["student"], found["teacher"], strict=True))
