@@ -1,0 +1,36 @@
+"""Every loss, by its name alone, through the command: trains a student on digits in both precisions."""
+
+import json
+
+import pytest
+
+from potstill import losses
+from potstill.cli import main
+from potstill.engine.checkpoint import fingerprint
+from potstill.networks import create
+
+
+WEIGHTS = {"PKT": 10000, "Sobolev": 20}  # the Knowledge-Distillation-Zoo's: their gradients are tiny
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    out = tmp_path_factory.mktemp("teacher") / "run"
+    assert main(f"supervised --network resnet14 --data digits --epochs 3 --batch-size 50 --out {out}".split()) == 0
+    return out
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", losses.__all__)
+def test_the_loss_alone_goes_down_and_the_teacher_stays(name, precision, tmp_path, teacher):
+    before = fingerprint(create(str(teacher)))
+    words = f"distill --student resnet8 --teacher {teacher} --data digits --epochs 3 --batch-size 50 --lr 0.02"
+    words += f" --precision {precision} --out {tmp_path}/run --terms"
+    assert main([*words.split(), f"{WEIGHTS.get(name, 1)} * {name}"]) == 0
+    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    *earlier, last = (sum(record["terms"].values()) for record in records)
+    # CRD's loss first rises: its memory bank starts at random, and fills in the first epoch.
+    assert last < max(earlier)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["teachers"] == {"weights of teacher": before}
+    assert fingerprint(create(str(teacher))) == before
