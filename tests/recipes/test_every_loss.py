@@ -9,7 +9,6 @@ from potstill.cli import main
 from potstill.engine.checkpoint import fingerprint
 from potstill.networks import create
 
-
 WEIGHTS = {"PKT": 10000, "Sobolev": 20}  # the Knowledge-Distillation-Zoo's: their gradients are tiny
 
 
