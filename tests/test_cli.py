@@ -110,7 +110,8 @@ def test_list(kind, name, capsys):
     assert main(["list", kind, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)[kind]
     assert name in rows
-    assert all(sentence.strip().endswith(".") for sentence in rows.values()), rows
+    if kind != "losses":  # those have a table, see test_catalogue.py
+        assert all(sentence.strip().endswith(".") for sentence in rows.values()), rows
 
 
 def test_switches_are_real():

@@ -8,22 +8,31 @@ from pathlib import Path
 
 import pytest
 import torch
-from oracle import feature_cases, loss_cases, relation_cases
+from oracle import feature_cases, imagenet_cases, loss_cases, record_cases, relation_cases
 from oracle.case import Case, read_cases
-from oracle.record_cases import FORWARDS, TRAININGS, final_names, five_steps
+from oracle.record_cases import TRAININGS, final_names, five_steps
+from oracle.schedule_cases import SCHEDULES
 
 FOLDER = Path(os.environ.get("POTSTILL_ORACLE", Path(__file__).resolve().parents[2] / "shared" / "oracle"))
 LOSSES = {**loss_cases.LOSSES, **feature_cases.LOSSES, **relation_cases.LOSSES}
 SELECTIONS = feature_cases.SELECTIONS
 MEMORIES = relation_cases.MEMORIES
-KNOWN = {**LOSSES, **SELECTIONS, **MEMORIES, **FORWARDS, **TRAININGS}
-CASES = [case for case in read_cases(FOLDER) if case["method"] in KNOWN] if FOLDER.is_dir() else []
+FORWARDS = {**record_cases.FORWARDS, **imagenet_cases.FORWARDS}
+TABLES = (LOSSES, SELECTIONS, MEMORIES, FORWARDS, TRAININGS, SCHEDULES)
+CASES = read_cases(FOLDER) if FOLDER.is_dir() else []
 
 
 def cases(table) -> list:
     """Those of CASES that ``table`` computes; a loss case has inputs, every other one a record of tensors."""
-    chosen = [case for case in CASES if case["method"] in table and ("inputs" in case.entry) == (table is LOSSES)]
+    chosen = [case for case in CASES if case.kind in table and ("inputs" in case.entry) == (table is LOSSES)]
     return [pytest.param(case, id=case.name) for case in chosen]
+
+
+def test_every_case_is_mapped(oracle, capsys):
+    mapped = [parameter.id for table in TABLES for parameter in cases(table)]
+    with capsys.disabled():
+        print(f"\n{len(mapped)} of the {len(CASES)} cases in {FOLDER} are checked")
+    assert sorted(mapped) == sorted(case.name for case in CASES)
 
 
 def compute(case: Case, dtype: torch.dtype):
@@ -107,16 +116,25 @@ def test_memory_bank_in_float64(case):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("case", cases(FORWARDS))
 def test_network(case, dtype):
-    outputs = FORWARDS[case["method"]](case, dtype)
+    outputs = FORWARDS[case.kind](case, dtype)
     recorded = case.record("out", dtype)
     assert recorded.keys() <= outputs.keys()
     tolerance, errors = case["tolerance"], case["values"]["max_abs_difference_float32_float64"]
+    errors = {name.removeprefix("out/"): error for name, error in errors.items()}
     for name, value in recorded.items():
         if dtype == torch.float64:  # off by what float32 costs the recording, and by nothing more
             assert (outputs[name] - value).abs().max().item() <= 1.001 * errors[name], name
             continue
-        atol = tolerance["logits_atol" if "logits" in name else "activation_atol"]
+        atol = tolerance.get("logits_atol" if "logits" in name else "activation_atol", tolerance.get("atol"))
         torch.testing.assert_close(outputs[name].detach(), value, rtol=tolerance["rtol"], atol=atol, msg=name)
+
+
+@pytest.mark.parametrize("case", cases(SCHEDULES))
+def test_schedules(case):
+    for name, value in SCHEDULES[case["method"]](case).items():
+        recorded = case.tensor(case["tensors"][name])
+        epochs = torch.tensor([value(epoch) for epoch in range(len(recorded))])
+        torch.testing.assert_close(epochs, recorded, rtol=0, atol=case["tolerance"]["atol"], msg=name)
 
 
 @pytest.mark.parametrize("variant", ["repo", "gentle"])
@@ -125,7 +143,7 @@ def test_training_in_float64(case, variant):
     recorded = case["values"][variant]
     init = case.record("init", torch.float64)
     settings = {**case.settings, **recorded["settings"]}
-    distiller = TRAININGS[case["method"]](case, init, settings)
+    distiller = TRAININGS[case.kind](case, init, settings)
     losses = five_steps(case, distiller, settings)
     for step, expected in enumerate(recorded["losses_per_step_float64"]):
         assert losses[step] == pytest.approx(expected, rel=1e-6), f"step {step + 1}"

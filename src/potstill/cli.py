@@ -127,7 +127,7 @@ def show(result: dict[str, Any]) -> None:
 
     console = Console()
     rest = dict(result)
-    rows = rest.pop("table", None) or _learners(rest)
+    rows = rest.pop("table", None) or _learners(rest) or _losses(rest)
     if rows:
         table = Table(*rows[0], box=None, header_style="bold")
         for row in rows:
@@ -155,6 +155,12 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
         cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": f"{measured['top1']:.2f} %"}
         rows.append({**cells, "best epoch": ""})
     return rows
+
+
+def _losses(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The losses there are, as a table."""
+    losses = result.pop("losses", {})
+    return [{"name": name, **{k: "" if v is None else v for k, v in row.items()}} for name, row in losses.items()]
 
 
 def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -29,6 +29,33 @@ def warmup(value: float, epochs: int) -> Schedule:
     return lambda epoch: value * min((epoch + 1) / epochs, 1.0)
 
 
-def from_epoch(value: float, start: int) -> Schedule:
-    """0 before epoch ``start``, so that a term is not computed at all, and ``value`` from then on."""
-    return lambda epoch: value if epoch >= start else 0.0
+def linear(value: float, epochs: int) -> Schedule:
+    """A straight line from ``value`` in epoch 0 to 0, which epoch ``epochs`` reaches, and 0 ever after.
+
+    >>> weight = linear(2.0, epochs=160)
+    >>> weight(0), weight(80), weight(200)
+    (2.0, 1.0, 0.0)
+    """
+    return lambda epoch: value * max(1 - epoch / epochs, 0.0)
+
+
+def from_epoch(value: float | Schedule, start: int) -> Schedule:
+    """0 before epoch ``start``, so that a term is not computed at all; from then on ``value``, or what it gives.
+
+    The early-decay teacher of Zhou et al., "Channel distillation", 2020 (https://arxiv.org/abs/2006.01683), as its
+    code has it for 200 epochs, but for its off-by-one: the weight of the channels shrinks twice, and cross-entropy
+    and KD, whose weights shrink as well, join when it does so first.
+
+    >>> channels = milestones(6.0, at=[60, 160], factor=0.9)
+    >>> labels = from_epoch(milestones(1.0, at=[60, 160], factor=0.9), 60)
+    >>> (channels(59), labels(59)), (channels(60), labels(60))
+    ((6.0, 0.0), (5.4, 0.9))
+
+    BSS in the Knowledge-Distillation-Zoo for 200 epochs, on a line that keeps counting from epoch 0:
+
+    >>> boundary = from_epoch(linear(2.0, epochs=160), 10)
+    >>> boundary(9), boundary(10), boundary(160)
+    (0.0, 1.875, 0.0)
+    """
+    late = value if callable(value) else (lambda _: value)
+    return lambda epoch: late(epoch) if epoch >= start else 0.0

@@ -30,3 +30,8 @@ def test_pre_is_the_batch_norm_after_the_group(run_with_aliases):
 def test_sizes_that_do_not_exist(spec, message):
     with pytest.raises(BadInput, match=message):
         create(spec)
+
+
+def test_a_width_may_be_a_fraction(run_with_aliases):
+    seen = run_with_aliases(create("wrn-16-1.5"), torch.randn(1, 3, 32, 32))
+    assert [seen[f"stage{i}"].shape[1] for i in (1, 2, 3)] == [24, 48, 96]

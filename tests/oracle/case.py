@@ -1,6 +1,7 @@
 """One recorded case: settings, tensors and expected numbers, in the format of the oracle's README."""
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,11 @@ class Case:
     @property
     def name(self) -> str:
         return f"{self['method']}/{self['case']}"
+
+    @property
+    def kind(self) -> str:
+        """Its method, or what methods that differ in nothing but their settings have in common."""
+        return re.sub(r"^(net_wrn|train_moonshine)_.*", r"\1", self["method"])
 
     @property
     def settings(self) -> dict[str, Any]:

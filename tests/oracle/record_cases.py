@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from oracle.case import Case
 from potstill.distiller import Distiller, Term, freeze
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
-from potstill.losses import CE, KD, Logits
-from potstill.networks import create, load_weights, share
+from potstill.losses import AT, CE, KD, Logits
+from potstill.networks import create, load_weights, share, substitute
+from potstill.networks.weights import SPELLINGS
 from potstill.taps import Taps
 from potstill.training import Training
 
 State = dict[str, Tensor]
+STAGES = ("stage1", "stage2", "stage3")
 
 
 def load(network: nn.Module, state: State) -> None:
@@ -59,8 +61,14 @@ def zoo_resnet(case: Case, dtype: torch.dtype) -> dict[str, Tensor]:
     return {name: values[tap] for name, tap in taps.items()}
 
 
+def moonshine_network(spec: str, conv: str) -> nn.Module:
+    network = create(spec)
+    return network if conv == "Conv" else substitute(network, conv)
+
+
 def wide_resnet(case: Case, dtype: torch.dtype) -> dict[str, Tensor]:
-    network = create(f"wrn-{case.settings['depth']}-{case.settings['width']}").to(dtype).eval()
+    settings = case.settings
+    network = moonshine_network(f"wrn-{settings['depth']}-{settings['width']}", settings["conv"]).to(dtype).eval()
     load(network, case.record("state", dtype))
     taps = {"logits": "net"} | {f"group{i}": f"net.stage{i}" for i in (1, 2, 3)}
     values = Taps(network, "net", taps.values())(case.record("in", dtype)["images"])
@@ -110,6 +118,31 @@ def train_rocket(case: Case, init: State, settings: dict) -> Distiller:
     return Distiller(networks, terms, example=first_batch(case))
 
 
+def train_moonshine(case: Case, init: State, settings: dict) -> Distiller:
+    networks = {}
+    for name, size, conv in re.findall(r"(student|teacher) WRN-(\S+) (\w+)", case["convention"]):
+        networks[name] = moonshine_network(f"wrn-{size}", conv).double()
+        load(networks[name], {k.removeprefix(f"{name}."): v for k, v in init.items() if k.startswith(name)})
+    freeze(networks["teacher"])
+    alpha, kd = settings["alpha"], KD(settings["T"], reduction="elementmean")
+    terms = [
+        Term(CE(), "student", "labels", weight=1 - alpha, name="ce"),
+        Term(kd, "student", "teacher", weight=2 * alpha, name="kd"),
+        *(Term(AT(), f"student.{s}", f"teacher.{s}", weight=settings["beta"], name=s) for s in STAGES),
+    ]
+    return Distiller(networks, terms, example=first_batch(case))
+
+
+def moonshine_sums(terms: dict[str, float], beta: float) -> dict[str, float]:
+    """What was recorded of our weighted terms; with alpha 0 there is no KD, with alpha 1 no cross-entropy."""
+    attention = sum(terms[stage] for stage in STAGES) / beta
+    return {
+        "total": terms["total"],
+        "distillation": terms.get("ce", 0) + terms.get("kd", 0),
+        "attention_sum": attention,
+    }
+
+
 def first_batch(case: Case) -> dict[str, Tensor]:
     batches = case.record("in", torch.float64)
     return {"images": batches["images_step1"], "labels": batches["labels_step1"]}
@@ -126,6 +159,8 @@ def five_steps(case: Case, distiller: Distiller, settings: dict) -> list[dict[st
             weight_decay=settings["weight_decay"],
         ),
     )
+    for group in optimizer.param_groups:  # these steps amplify the rounding of a float32 rate a thousandfold
+        group["lr"] = group["lr"].double()
     set_learning_rate(optimizer, settings["lr"])
     weights = {term.name: term.weight_at(0) for term in distiller.terms}
     batches, losses = case.record("in", torch.float64), []
@@ -134,17 +169,19 @@ def five_steps(case: Case, distiller: Distiller, settings: dict) -> list[dict[st
         total.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append({"total": total.item()} | {name: weights[name] * v.item() for name, v in values.items()})
+        terms = {"total": total.item()} | {name: weights[name] * v.item() for name, v in values.items()}
+        losses.append(moonshine_sums(terms, settings["beta"]) if case.kind == "train_moonshine" else terms)
     return losses
 
 
 FORWARDS: dict[str, Callable[[Case, torch.dtype], dict[str, Tensor]]] = {
     "net_kdzoo_resnet20": zoo_resnet,
     "net_rocket_interval_16_40_w1": rocket_forward,
-    "net_wrn_16_2_conv": wide_resnet,
+    "net_wrn": wide_resnet,
 }
 TRAININGS: dict[str, Callable[[Case, State, dict], Distiller]] = {
     "train_kdzoo_st": train_zoo,
+    "train_moonshine": train_moonshine,
     "train_rocket_interval": train_rocket,
 }
 
@@ -154,4 +191,8 @@ def final_names(method: str, name: str) -> list[str]:
     if method == "train_rocket_interval":
         light, booster = rocket_names(name)
         return [f"{net}.{own}" for net, own in (("light", light), ("booster", booster)) if own]
-    return [re.sub(r"\.res(\d)\.", r".layer\1.", name).replace(".ds.", ".downsample.")]
+    network, _, own = name.partition(".")
+    spellings = [own]
+    for pattern, replacement in SPELLINGS:
+        spellings.append(re.sub(pattern, replacement, spellings[-1]))
+    return [f"{network}.{spelling}" for spelling in dict.fromkeys(spellings)]

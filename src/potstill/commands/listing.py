@@ -1,21 +1,20 @@
 """``potstill list``: what there is, from the docstrings."""
 
-import inspect
 from typing import Any, Literal
+
+from potstill.catalogue import Card, cards, sentence
 
 
 def listing(kind: Literal["losses", "networks", "recipes", "data"], /) -> dict[str, Any]:
-    """List what there is of a kind, one line each.
+    """List what there is of a kind: losses with their papers, taps and trained parts, one line each of the others.
 
     Args:
         kind: losses, networks, recipes or data.
     """
-    rows: dict[str, str] = {}
     if kind == "losses":
-        from potstill import losses
-
-        rows = {name: _sentence(getattr(losses, name)) for name in losses.__all__}
-    elif kind == "networks":
+        return {kind: {card.name: _loss(card) for card in cards()}}
+    rows: dict[str, str] = {}
+    if kind == "networks":
         from potstill.networks.built_in import listing as built_in
 
         rows = {name: sentence for name, sentence, _paper in built_in()}
@@ -25,7 +24,7 @@ def listing(kind: Literal["losses", "networks", "recipes", "data"], /) -> dict[s
     elif kind == "recipes":
         from potstill import recipes
 
-        rows = {name: _sentence(getattr(recipes, name)) for name in recipes.__all__}
+        rows = {name: sentence(getattr(recipes, name)) for name in recipes.__all__}
     elif kind == "data":
         from potstill.data import listing as data_sets
 
@@ -33,5 +32,7 @@ def listing(kind: Literal["losses", "networks", "recipes", "data"], /) -> dict[s
     return {kind: rows}
 
 
-def _sentence(documented: object) -> str:
-    return (inspect.getdoc(documented) or "").split("\n\n")[0].replace("\n", " ")
+def _loss(card: Card) -> dict[str, Any]:
+    """A loss in the columns of docs/losses."""
+    paper, year = (str(card.paper), card.paper.year) if card.paper else ("", None)
+    return {"paper": paper, "year": year, "knowledge": card.knowledge, "taps": card.taps, "trained parts": card.trained}

@@ -3,6 +3,8 @@
 Adding a method is one file here and one line below. A class may say where its inputs usually come from, in an
 attribute ``taps``: addresses in a network called ``student`` and one called ``teacher``, or entries of the batch;
 ``student.stages`` stands for one term a stage. Without it, a loss gets the logits of student and teacher.
+
+`potstill.catalogue` reads the docstrings; docs/losses and ``potstill list losses`` are written from what it finds.
 """
 
 from potstill.losses.ab import AB

@@ -21,6 +21,8 @@ class AB(nn.Module):
     RepDistiller has margin=1, reduction="batchmean", and weighs stage i of n, counted from 0, with
     0.003 * 2^(i - n + 1). Its authors train with this loss alone before they train the classifier.
 
+    Knowledge: features. Trained parts: a connector, if the channels differ.
+
     Args:
         margin: m, how far from 0 the student's neuron is pushed.
         reduction: "mean" over all elements, or "batchmean": their sum divided by the size of the batch.

@@ -20,6 +20,8 @@ class AFD(nn.Module):
     https://openreview.net/forum?id=ryxyCeHtPB. The form above, each channel scaled to unit length over its positions,
     is the Knowledge-Distillation-Zoo's (weight 500).
 
+    Knowledge: features. Trained parts: the attention, and a connector if the channels differ.
+
     Args:
         squeeze: channels between reduce and expand, as a fraction of the teacher's.
         eps: guards the division for channels that are 0 everywhere.

@@ -24,6 +24,8 @@ class AT(nn.Module):
     https://arxiv.org/abs/1612.03928. As in its code (and Rocket Launching's and Moonshine's), channels are averaged and
     the squared difference is averaged over batch and positions, where eq. 2 has sums: weigh it with about 1000.
 
+    Knowledge: features.
+
     Args:
         p: the power.
         channels: "mean" or "sum" over the channels; the same but for maps that are nearly 0.

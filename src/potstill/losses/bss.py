@@ -16,6 +16,8 @@ class BSS(nn.Module):
     section 3: https://arxiv.org/abs/1805.05532. There is no T^2. The images come from `base_samples`, `attack_classes`
     and `boundary_attack`. Where no image qualifies, the loss is 0.
 
+    Knowledge: responses.
+
     Args:
         temperature: T.
 

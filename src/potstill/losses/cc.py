@@ -23,6 +23,8 @@ class CC(nn.Module):
     name: differences between the networks, multiplied for neighbours in the batch, after learned embeddings
     (``width=128`` there).
 
+    Knowledge: relations of samples. Trained parts: embeddings, if ``width`` is given.
+
     Args:
         gamma: g; larger looks at nearer samples only.
         order: P, the last power of the expansion.

@@ -14,6 +14,8 @@ class CD(nn.Module):
     Zhou, Zhuge, Guan and Liu, "Channel distillation: channel-wise attention for knowledge distillation", 2020, section
     3.2: https://arxiv.org/abs/2006.01683. Stages are summed, not averaged: one term of weight 6 each.
 
+    Knowledge: features. Trained parts: a connector, by default if the channels differ.
+
     Args:
         connector: whether the student's map goes through a learned 1x1 convolution, batch norm and ReLU first. By
             default only if the channels differ. The authors' code always has it (True), though for equal channels the

@@ -8,6 +8,8 @@ class CE(nn.CrossEntropyLoss):
 
         -log softmax(z)[label], mean over the batch
 
+    Knowledge: labels.
+
     Shapes: student logits (N, K), labels (N,).
     """
 

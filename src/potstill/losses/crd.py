@@ -29,6 +29,8 @@ class CRD(nn.Module):
     mode only; so one backward pass belongs to one forward pass. Of an image twice in a batch, the last one counts.
     Negatives are drawn with replacement, by the originals' loaders without: the expected loss is the same.
 
+    Knowledge: relations of samples. Trained parts: an embedding of each network's features.
+
     Args:
         samples: M, the rows of the training set; by default the batch's entry ``size``, a scalar.
         width: features of an embedding.

@@ -16,6 +16,8 @@ class DIST(nn.Module):
     the product of the centred vectors divided by (the product of their lengths + 1e-8), so that it is 0 where one of
     them is constant: a batch of one sample, or equal rows.
 
+    Knowledge: responses.
+
     Args:
         beta: weight of the correlation over classes, in each sample; for CIFAR the authors have 2.
         gamma: weight of the correlation over the batch, for each class; for CIFAR the authors have 2.

@@ -19,6 +19,8 @@ class DKD(nn.Module):
     authors' code takes the logarithm of probabilities that may be 0, and moves the label's logit by -1000: infinite
     or wrong for logits that are far apart. With two classes the second part is 0.
 
+    Knowledge: responses.
+
     Args:
         alpha: weight of the label against the rest.
         beta: weight of the rest; 8 for most pairs of networks, 2 or 6 for some.

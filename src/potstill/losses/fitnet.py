@@ -19,6 +19,8 @@ class FitNet(nn.Module):
     otherwise a convolution without padding that leaves the teacher's size. Without a regressor (equal shapes) this is
     the plain difference, as in the Knowledge-Distillation-Zoo.
 
+    Knowledge: features. Trained parts: a regressor, by default if the shapes differ.
+
     Args:
         regressor: whether to learn one; by default, only if the shapes of the maps differ.
 

@@ -28,6 +28,8 @@ class FSP(nn.Module):
     average over batch and channels, where eq. 2 sums over channels. Of two sizes, the larger map is average-pooled to
     the smaller (the paper max-pools).
 
+    Knowledge: relations of stages.
+
     Shapes: student and teacher are sequences of two or more maps (N, C, H, W), earlier first; the student's may differ
     from the teacher's in size, not in channels.
 

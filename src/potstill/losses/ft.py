@@ -57,8 +57,11 @@ class FT(nn.Module):
 
         f_s = translator(s),    f_t = paraphraser(t),    u(f) = f / ||f||;    L = mean of |u(f_s) - u(f_t)|^p
 
-    Kim, Park and Kwak, NeurIPS 2018, section 3.2: https://arxiv.org/abs/1802.04977. The mean is the
-    Knowledge-Distillation-Zoo's and RepDistiller's (weight 200), where the paper has a norm.
+    Kim, Park and Kwak, "Paraphrasing complex network: network compression via factor transfer", NeurIPS 2018, section
+    3.2: https://arxiv.org/abs/1802.04977. The mean is the Knowledge-Distillation-Zoo's and RepDistiller's (weight 200),
+    where the paper has a norm.
+
+    Knowledge: features. Trained parts: a translator, and a paraphraser unless one is given.
 
     Args:
         paraphraser: a trained one, which is frozen and stays in eval mode, as in the paper. Without one, FT makes its

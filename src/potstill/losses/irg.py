@@ -22,6 +22,8 @@ class IRG(nn.Module):
     before and after a stage are made comparable by pooling the larger and averaging groups of channels of the wider.
     Batches without any distance (one sample, or all alike) have distances 0.
 
+    Knowledge: responses, relations of samples and of stages.
+
     Args:
         vertex: weight v of the logits.
         edge: weight e of the distances between samples.

@@ -17,6 +17,8 @@ class KD(nn.Module):
     Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015, section 2:
     https://arxiv.org/abs/1503.02531. T^2 keeps the gradient's size independent of T.
 
+    Knowledge: responses.
+
     Args:
         temperature: T; larger is softer.
         reduction: "batchmean", as above, or "elementmean", the mean over batch and classes of Moonshine, Rocket

@@ -26,6 +26,8 @@ class KDSVD(nn.Module):
     patterns can turn into each other at no cost, and that rotation gets no gradient (the original's is nan); a pattern
     of singular value 0 is 0.
 
+    Knowledge: relations of stages.
+
     Args:
         k: how many of the teacher's patterns to keep.
         patterns: of what V is a pattern: "channels", or "columns": of positions within a row, as in mdistiller, which

@@ -16,6 +16,8 @@ class Logits(nn.Module):
     Rocket Launching (https://arxiv.org/abs/1708.04106, eq. 2), divided by the actual size of the batch, so that the
     last, smaller one counts in full.
 
+    Knowledge: responses.
+
     Args:
         reduction: which of the two.
 

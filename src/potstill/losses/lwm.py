@@ -21,6 +21,8 @@ class LwM(nn.Module):
     https://arxiv.org/abs/1811.08051. The paper distils against forgetting and explains the teacher's favourite class;
     here, as in the Knowledge-Distillation-Zoo (weight 0.4), the class is the label. The paper has a sum over positions.
 
+    Knowledge: features.
+
     Args:
         weighted: "map": the maps as above. "gradient": g in place of a in q, as the Zoo has it, which cannot tell
             positions apart in front of a global pooling.

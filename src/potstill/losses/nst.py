@@ -17,6 +17,8 @@ class NST(nn.Module):
     Y'Y, maps with few positions are compared through those, others through products of channels: never a tensor of
     channels x channels x positions. A channel that is 0 everywhere stays 0.
 
+    Knowledge: features.
+
     Shapes: student (N, C, H, W), teacher (N, C', H', W'). Channels may differ; of two sizes, the larger map is
     average-pooled to the smaller first.
     """

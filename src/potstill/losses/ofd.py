@@ -43,6 +43,8 @@ class OFD(nn.Module):
     authors' code the margin is `bn_margin` of the teacher's batch norm before the ReLU, the reduction "batchmean",
     and the last stage has weight 0.001, each earlier one half of the next.
 
+    Knowledge: features. Trained parts: a connector.
+
     Args:
         margin: m of every channel, (C',), for example from `bn_margin`; by default, the mean of the channel's negative
             values in this batch of the teacher.

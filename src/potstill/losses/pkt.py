@@ -15,6 +15,8 @@ class PKT(nn.Module):
     averaged where eq. 8 sums (weigh it with about 30000), and ``eps`` guards lengths and both probabilities. A sample
     whose features are all 0 has cosine 0 with every other, and no gradient.
 
+    Knowledge: relations of samples.
+
     Args:
         eps: 1e-7 in the authors' code, RepDistiller and mdistiller; 1e-6 in the Knowledge-Distillation-Zoo.
 

@@ -17,6 +17,8 @@ class ReviewKD(nn.Module):
     https://arxiv.org/abs/2104.09044. fuse is `Fusion`, HCL `hierarchical_loss`. In the authors' code, for CIFAR, the
     maps are those before the stages' last ReLUs and the pooled features; the weight grows from 0 over 20 epochs.
 
+    Knowledge: features. Trained parts: a fusion for each map.
+
     Args:
         channels: between the two convolutions of a fusion; by default those of the student's last map, as there.
 

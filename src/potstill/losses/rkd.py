@@ -25,6 +25,8 @@ class RKD(nn.Module):
     Angles are computed a few corners at a time, with their gradients, so that memory stays quadratic in N. For that
     reason they can be differentiated only once.
 
+    Knowledge: relations of samples.
+
     Args:
         distance: weight w_d.
         angle: weight w_a. A part of weight 0 is left out.

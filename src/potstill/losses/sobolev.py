@@ -16,6 +16,8 @@ class Sobolev(nn.Module):
     differentiated, where the paper has random projections of all, and only the direction counts. Needs a second
     derivative of the student: about twice the time of a step.
 
+    Knowledge: responses and their gradients.
+
     Shapes: student and teacher logits (N, K), labels (N,), images (N, C, H, W), of which the logits were computed with
     autograd. A `Term` sees to that, also for a frozen teacher.
 

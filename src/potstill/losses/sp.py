@@ -14,6 +14,8 @@ class SP(nn.Module):
     Tung and Mori, "Similarity-preserving knowledge distillation", ICCV 2019, eq. 1 to 4: https://arxiv.org/abs/1907.09682.
     A sample whose map is 0 everywhere is similar to none, and gets no gradient from its own row.
 
+    Knowledge: relations of samples.
+
     Shapes: student (N, ...), teacher (N, ...): any widths and sizes.
     """
 

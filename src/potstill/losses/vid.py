@@ -20,6 +20,8 @@ class VID(nn.Module):
     section 2.1: https://arxiv.org/abs/1904.05835. mu is three 1x1 convolutions with ReLUs between, without bias or
     batch norm, as in RepDistiller. The softplus is computed so that it cannot overflow, as log(1 + e^x) does there.
 
+    Knowledge: features. Trained parts: a regressor and a variance for each channel.
+
     Args:
         variance: v at the start.
         eps: the least variance; 1e-5 in RepDistiller and mdistiller, 1e-6 in the Knowledge-Distillation-Zoo.

@@ -7,25 +7,29 @@ from torch import nn
 
 from potstill.errors import BadInput, unknown
 from potstill.networks.resnet_cifar import resnet, resnet_a, resnet_x4
+from potstill.networks.resnet_imagenet import resnet_imagenet, resnet_imagenet_cifar
 from potstill.networks.wide_resnet import wide_resnet
 
 BUILT_IN: dict[str, Callable[..., nn.Module]] = {
+    "resnet{depth=18|34|50|101|152}": resnet_imagenet,
+    "resnet{depth}-cifar": resnet_imagenet_cifar,
     "resnet{depth}": resnet,
     "resnet{depth}a": resnet_a,
     "resnet{depth}x4": resnet_x4,
     "wrn-{depth}-{width}": wide_resnet,
 }
-"""Name pattern to function; the numbers in a name are the function's arguments, beside ``classes``."""
+"""Name pattern to function; the numbers in a name are the function's arguments, beside ``classes``.
+
+The first pattern that fits counts: 50 and 152 happen to be 6n + 2, but everybody means the ImageNet networks by them.
+"""
 
 USUAL = (
     *(f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110)),
     *(f"resnet{depth}a" for depth in (8, 14, 20, 32, 44, 56, 110)),
+    *(f"resnet{depth}{stem}" for stem in ("", "-cifar") for depth in (18, 34, 50, 101, 152)),
     *("resnet8x4", "resnet32x4", "wrn-16-1", "wrn-16-2", "wrn-40-1", "wrn-40-2"),
 )
 """The names that papers use, offered when a name is not known."""
-
-IMAGENET = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-"""Never read as CIFAR ResNets, though 50 and 152 happen to be 6n + 2: everybody means the ImageNet networks."""
 
 
 def built_in(name: str, classes: int) -> nn.Module | None:
@@ -34,14 +38,28 @@ def built_in(name: str, classes: int) -> nn.Module | None:
     Raises:
         BadInput: the name has the form of a built-in network, but there is none of these numbers.
     """
-    if name in IMAGENET:
-        raise BadInput(f"network {name!r} is not built in; use timm:{name} or torchvision:{name}")
     for pattern, function in BUILT_IN.items():
-        match = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>\\d+)", pattern), name)
+        match = re.fullmatch(_expression(pattern), name)
         if match:
-            sizes = {size: int(digits) for size, digits in match.groupdict().items()}
+            sizes = {
+                size: float(digits) if "." in digits else int(digits) for size, digits in match.groupdict().items()
+            }
             return function(**sizes, classes=classes)
     return None
+
+
+def _number(digits: str) -> float:
+    return float(digits) if "." in digits else int(digits)
+
+
+def _expression(pattern: str) -> str:
+    """The regular expression of a name pattern: ``{size}`` is any number, ``{size=1|2}`` one of those given.
+
+    Only a width may be a fraction.
+    """
+    one_of = re.sub(r"{(\w+)=([\d|]+)}", r"(?P<\1>\2)", pattern)
+    fraction = re.sub(r"{(width)}", r"(?P<\1>\\d+(?:\\.\\d+)?)", one_of)
+    return re.sub(r"{(\w+)}", r"(?P<\1>\\d+)", fraction)
 
 
 def unknown_network(name: str) -> BadInput:
@@ -52,7 +70,7 @@ def unknown_network(name: str) -> BadInput:
 def listing() -> list[tuple[str, str, str]]:
     """What ``potstill list networks`` shows: name pattern, one sentence, paper, for each of ``BUILT_IN``.
 
-    >>> listing()[0][:2]
+    >>> listing()[2][:2]
     ('resnet{depth}', 'CIFAR ResNet with projection shortcuts (option B), widths 16, 32, 64.')
     """
     rows = []

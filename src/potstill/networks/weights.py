@@ -24,6 +24,9 @@ SPELLINGS = (
     (r"^(block\d)(?:\.0)?\.layer\.(\d+)\.", r"\1.\2."),  # RepDistiller; with the 0, BayesWatch/pytorch-moonshine
     (r"\.convShortcut\.", ".shortcut."),  # both
     (r"\.(conv\d)\.conv\.", r".\1."),  # pytorch-moonshine's plain convolution
+    (r"\.convdw\.", ".conv."),  # its cheap ones
+    (r"\.conv1x1_(down|up)\.", r".\1."),
+    (r"\.conv(1x1|3d)\.", ".pointwise."),
 )
 """Rewrites of a name, tried in order until the network has it: names that fit already are never touched."""
 

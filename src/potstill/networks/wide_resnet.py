@@ -45,19 +45,20 @@ class WideResNet(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, depth: int, width: int, classes: int) -> None:
+    def __init__(self, depth: int, width: float, classes: int) -> None:
         super().__init__()
         blocks = _blocks_per_group(depth)
         if width < 1:
             raise BadInput(f"a wide ResNet has a width of 1 or more, not {width}")
         self.conv1 = nn.Conv2d(3, 16, kernel_size=3, padding=1, bias=False)
-        self.block1 = _group(blocks, 16, 16 * width, 1)
-        self.block2 = _group(blocks, 16 * width, 32 * width, 2)
-        self.block3 = _group(blocks, 32 * width, 64 * width, 2)
-        self.bn1 = nn.BatchNorm2d(64 * width)
+        first, second, third = (int(base * width) for base in (16, 32, 64))
+        self.block1 = _group(blocks, 16, first, 1)
+        self.block2 = _group(blocks, first, second, 2)
+        self.block3 = _group(blocks, second, third, 2)
+        self.bn1 = nn.BatchNorm2d(third)
         self.relu = nn.ReLU()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(64 * width, classes)
+        self.fc = nn.Linear(third, classes)
         self.aliases = {
             "stem": "conv1",
             "stage1": "block1",
@@ -90,7 +91,7 @@ def _group(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential
     return nn.Sequential(first, *(PreActivationBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
-def wide_resnet(depth: int, width: int, classes: int) -> WideResNet:
+def wide_resnet(depth: int, width: float, classes: int) -> WideResNet:
     """Wide ResNet with pre-activation blocks, widths 16, 32, 64 times the given factor.
 
     Source: Zagoruyko & Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146

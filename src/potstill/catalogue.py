@@ -1,0 +1,88 @@
+"""What the docstrings say, as data: the table of losses that docs/losses and ``potstill list losses`` show."""
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import potstill as ps
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CITATION = re.compile(
+    r'(?:^|(?<=\. ))(?P<authors>[A-Z][^".]*(?: et al\.)?), "(?P<title>[^"]+)", (?:(?P<venue>[A-Za-z ]+) )?'
+    r"(?P<year>\d{4})\b.*?(?P<url>https?://[^\s)]+)"
+)
+KNOWLEDGE = re.compile(r"^Knowledge: (?P<kind>[^.]+)\.(?: Trained parts: (?P<trained>[^.]+)\.)?$")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a loss comes from; ``venue`` is empty for what appeared as a preprint only."""
+
+    authors: str
+    title: str
+    venue: str
+    year: int
+    url: str
+
+    def __str__(self) -> str:
+        return f'{self.authors}, "{self.title}"' + (f", {self.venue}" if self.venue else "")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A loss in one row of a table.
+
+    ``knowledge`` is what the student gets from the teacher, in the terms of Gou et al., "Knowledge distillation: a
+    survey", IJCV 2021, https://arxiv.org/abs/2006.05525: responses, features or relations. ``taps`` are the addresses
+    that the loss takes unless told otherwise, ``trained`` the parts that its ``build`` makes; both as text.
+    """
+
+    name: str
+    paper: Paper | None
+    knowledge: str
+    taps: str
+    trained: str
+
+
+def cards() -> list[Card]:
+    """The losses of the package in alphabetical order."""
+    names = sorted(ps.losses.__all__, key=str.lower)
+    return [read_card(getattr(ps.losses, name)) for name in names]
+
+
+def read_card(loss: "type[nn.Module]") -> Card:
+    """What the docstring of a loss says in the form of the package's own.
+
+    Raises:
+        ValueError: it does not say what kind of knowledge the loss conveys.
+    """
+    texts = [" ".join(paragraph.split()) for paragraph in paragraphs(loss)]
+    knowledge = next((found for text in texts if (found := KNOWLEDGE.match(text))), None)
+    if knowledge is None:
+        raise ValueError(f"the docstring of {loss.__name__} has no line 'Knowledge: KIND. Trained parts: PARTS.'")
+    taps: tuple[str | tuple[str, ...], ...] = getattr(loss(), "taps", ("student", "teacher"))
+    return Card(
+        name=loss.__name__,
+        paper=next((_paper(found) for text in texts if (found := CITATION.search(text))), None),
+        knowledge=knowledge["kind"],
+        taps=", ".join(tap if isinstance(tap, str) else f"({', '.join(tap)})" for tap in taps),
+        trained=(knowledge["trained"] or "").replace("`", ""),
+    )
+
+
+def paragraphs(documented: object) -> list[str]:
+    """The paragraphs of a docstring, without the indentation of the whole."""
+    return (inspect.getdoc(documented) or "").split("\n\n")
+
+
+def sentence(documented: object) -> str:
+    """The first paragraph of a docstring on one line."""
+    return " ".join(paragraphs(documented)[0].split())
+
+
+def _paper(found: re.Match[str]) -> Paper:
+    year, url = int(found["year"]), found["url"].rstrip(".,")
+    return Paper(found["authors"], found["title"], found["venue"] or "", year, url)

@@ -1,0 +1,50 @@
+"""The recorded schedules, each as a function of potstill's epoch, which counts from 0 (element e of a vector)."""
+
+import re
+
+from oracle.case import Case
+from potstill.schedules import Schedule, from_epoch, linear, milestones, warmup
+
+RATES = {
+    "kdzoo.main": milestones(0.1, at=[100, 150], factor=0.1),
+    "kdzoo.init_stage_fsp_ab": milestones(0.01, at=[30, 40], factor=0.1),
+    "moonshine.intended": milestones(0.1, at=[60, 120, 160], factor=0.2),
+    "cd.cifar": milestones(0.1, at=[60, 120, 160], factor=0.2),
+    "cd.imagenet": milestones(0.1, at=[30, 60, 90], factor=0.1),
+    # One epoch early: Rocket counts epochs from 1, Moonshine steps its scheduler before the epoch (QUIRKS 4.6, 5.10).
+    "moonshine.modern_torch_step_first": milestones(0.1, at=[59, 119, 159], factor=0.2),
+    "rocket_interval.reference": milestones(0.1, at=[59, 119, 159], factor=0.2),
+    "rocket_bottom.reference": milestones(0.1, at=[69, 129, 189], factor=0.2),
+}
+
+
+def learning_rates(name: str) -> Schedule:
+    """The learning rates and weights of the trainers."""
+    if found := re.fullmatch(r"bss\.lambda_weight\(lambda_kd=(\S+),epochs=(\d+)\)", name):
+        return from_epoch(linear(float(found[1]), epochs=int(found[2]) * 4 // 5), 10)
+    if found := re.fullmatch(r"dkd\.warmup(\d+)", name):
+        return warmup(1.0, epochs=int(found[1]))
+    return RATES[name]
+
+
+def early_decay(name: str) -> Schedule:
+    """Channel Distillation's weights, with the original's off-by-ones (QUIRKS 3.7).
+
+    Weights decay one epoch before the term of cross-entropy or KD starts; on CIFAR, lrdv1 does not decay at all.
+    """
+    found = re.fullmatch(r"(cifar|imagenet)\.(lrdv1|lrdv2)\.(\w+)_family\.alpha([\d.]+)\.factor([\d.]+)", name)
+    assert found, name
+    data, decay, family = found.group(1, 2, 3)
+    start, at = {"cifar": (60, [59, 159]), "imagenet": (30, [29, 59, 89])}[data]
+    weight = milestones(float(found[4]), at=[] if (data, decay) == ("cifar", "lrdv1") else at, factor=float(found[5]))
+    # The original looks for "ce" and "kd" in the name, which finds "kdv2" too.
+    return from_epoch(weight, start) if decay == "lrdv2" and re.search("ce|kd", family) else weight
+
+
+def schedules(case: Case) -> dict[str, Schedule]:
+    """Of every recorded vector, the schedule that should give it."""
+    make = {"edt": early_decay, "schedules": learning_rates}[case["method"]]
+    return {name: make(name) for name in case["tensors"]}
+
+
+SCHEDULES = {"edt": schedules, "schedules": schedules}

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from torch import nn
+
+from potstill import losses
+from potstill.catalogue import Paper, cards, read_card
+from potstill.cli import main
+
+CARDS = {card.name: card for card in cards()}
+
+
+def test_every_loss_has_a_card_in_alphabetical_order():
+    assert sorted(CARDS) == sorted(losses.__all__)
+    assert list(CARDS) == sorted(CARDS, key=str.lower)
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_loss_with_a_teacher_has_a_paper(name):
+    card = CARDS[name]
+    if card.paper is None:
+        assert "teacher" not in card.taps
+        return
+    assert 2010 < card.paper.year < 2030
+    assert card.paper.url.startswith("https://")
+    assert card.paper.url[-1].isalnum()
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_what_builds_parts_says_so(name):
+    # A loss may build what is not trained, or only on demand; it cannot train without building.
+    assert bool(CARDS[name].trained) == hasattr(getattr(losses, name), "build")
+
+
+def test_a_card_word_by_word():
+    card = CARDS["VID"]
+    authors = "Ahn, Hu, Damianou, Lawrence and Dai"
+    title = "Variational information distillation for knowledge transfer"
+    assert card.paper == Paper(authors, title, "CVPR", 2019, "https://arxiv.org/abs/1904.05835")
+    assert str(card.paper) == f'{authors}, "{title}", CVPR'
+    assert (card.knowledge, card.taps) == ("features", "student.stages, teacher.stages")
+    assert card.trained == "a regressor and a variance for each channel"
+
+
+def test_citations_in_other_places_of_a_docstring():
+    assert CARDS["RKD"].paper.authors == "Park et al."  # after a sentence
+    assert CARDS["KD"].paper.venue == ""  # never published but as a preprint
+    assert CARDS["KD"].paper.year == 2015
+    assert CARDS["Logits"].paper.url == "https://arxiv.org/abs/1312.6184"  # in parentheses, and a question mark before
+    assert CARDS["CRD"].taps == "student.pooled, teacher.pooled, index, labels, size"  # known once it is made
+
+
+def test_a_docstring_without_its_kind_of_knowledge():
+    class Bare(nn.Module):
+        """One sentence."""
+
+    with pytest.raises(ValueError, match="docstring of Bare has no line 'Knowledge: "):
+        read_card(Bare)
+
+
+def test_the_command_prints_the_same(capsys, monkeypatch):
+    assert main(["list", "losses", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["losses"]
+    assert list(rows) == list(CARDS)
+    assert rows["FitNet"]["trained parts"] == CARDS["FitNet"].trained
+    assert rows["CE"]["year"] is None
+    monkeypatch.setenv("COLUMNS", "500")
+    assert main(["list", "losses"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "paper", "year", "knowledge", "taps", "trained", "parts"]
+    for line, card in zip(lines, CARDS.values(), strict=False):
+        assert line.split()[0] == card.name
+        assert all(text in line for text in (str(card.paper or ""), card.knowledge, card.taps, card.trained))

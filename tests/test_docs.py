@@ -1,0 +1,60 @@
+"""What the pages in docs say: written from the code as it is, and run as it stands there."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from potstill.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+
+def written() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location("write_loss_docs", ROOT / "tools" / "write_loss_docs.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool.pages()
+
+
+PAGES = written()
+
+
+def test_no_page_of_a_loss_is_left_over_or_missing():
+    assert {path.name for path in (DOCS / "losses").glob("*")} == set(PAGES)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_of_the_losses_are_what_the_tool_writes(name):
+    stored = (DOCS / "losses" / name).read_text(encoding="utf-8")
+    assert stored == PAGES[name], "run python tools/write_loss_docs.py"
+
+
+@pytest.mark.parametrize("page", ["your-own-method.md", *(f"losses/{name}" for name in PAGES)])
+def test_links_lead_somewhere(page):
+    folder = (DOCS / page).parent
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", (DOCS / page).read_text(encoding="utf-8")):
+        assert (folder / target).exists(), target
+
+
+def test_your_own_method_runs(tmp_path, monkeypatch, capsys):
+    page = (DOCS / "your-own-method.md").read_text(encoding="utf-8")
+    method, *python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (shell,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("mylab.py").write_text(method)
+    for command in shell.replace("\\\n", " ").splitlines():
+        program, *words = shlex.split(command)
+        assert program == "potstill"
+        assert main(words) == 0, capsys.readouterr().err
+    assert Path("runs/mine/student.safetensors").is_file()
+    names = {}
+    for block in python:
+        exec(block, names)
+    assert names["networks"]["student"].fc.weight.grad is not None
+    assert all(torch.isfinite(value) for value in names["values"].values())
