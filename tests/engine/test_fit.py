@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import potstill as ps
 from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput, TrainingFailed
-from potstill.losses import CE, KD, FitNet
+from potstill.losses import CE, CRD, KD, FitNet
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=3, batch_size=100, lr=0.05)
@@ -189,8 +189,16 @@ def measured(folder):
     return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
 
 
-def test_losses_own_state_is_resumed(tmp_path, teacher):
-    """The regressor of FitNet, its batch norm and its momentum: broken off after two epochs of four."""
+@pytest.mark.parametrize(
+    ("make", "addresses"),
+    [
+        (lambda: FitNet(regressor=True), ("student.stage2", "teacher.stage2")),
+        (lambda: CRD(negatives=64), ("student.pooled", "teacher.pooled", "index", "labels", "size")),
+    ],
+    ids=["FitNet", "CRD"],
+)
+def test_losses_own_state_is_resumed(tmp_path, teacher, make, addresses):
+    """FitNet's regressor, its batch norm and its momentum, CRD's memory bank: broken off after two epochs of four."""
 
     class Interrupt(Exception):
         pass
@@ -200,8 +208,8 @@ def test_losses_own_state_is_resumed(tmp_path, teacher):
         data = training.load_data()
         networks = {"student": ps.networks.create("resnet8", seed=0)}
         networks["teacher"] = ps.freeze(ps.networks.create(str(teacher)))
-        terms = [ps.Term(FitNet(regressor=True), "student.stage2", "teacher.stage2", name="hint")]
-        distiller = ps.Distiller(networks, [*terms, ps.Term(CE(), "student", "labels")], example=data.example())
+        terms = [ps.Term(make(), *addresses), ps.Term(CE(), "student", "labels")]
+        distiller = ps.Distiller(networks, terms, example=data.example())
         if stop:
             begin = data.train.set_epoch
 
