@@ -171,6 +171,7 @@ BAD = [
     ("supervised --network timm:resnet19 --data digits", "resnet18"),
     ("supervised --network torchvision:resnet19 --data digits", "resnet18"),
     ("supervised --network resnet8 --data digits --out {tmp}/noise.safetensors", "is a file, not a folder"),
+    ("supervised --network resnet8 --data digits --out {tmp}/noise.safetensors/run", "Not a directory"),
     ("supervised --network resnet8 --data digits --out {tmp}", "is not empty and holds no run"),
     ("supervised --network resnet8 --data digits --epochs 1 --out {run}", "--batch-size was 200 there and is 128 now"),
     ("distill --student resnet8 --teacher resnet14 --data digits", "give --teacher-weights FILE, or a run folder"),

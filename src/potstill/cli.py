@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = call(command, rest)
     except BadInput as error:
         return _complain(error, BAD_INPUT)
+    except OSError as error:
+        return _complain(f"{error.filename or 'file'}: {error.strerror}", BAD_INPUT)
     except TrainingFailed as error:
         return _complain(error, FAILED_TRAINING)
     except KeyboardInterrupt:

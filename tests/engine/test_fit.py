@@ -256,6 +256,19 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     assert all(value.isfinite().all() for value in load_file(tmp_path / "run" / "student.safetensors").values())
 
 
+def test_weights_that_the_last_step_of_an_epoch_breaks_are_never_saved(tmp_path):
+    def finite_value_nan_gradient(logits):
+        return (logits * 0).sum().sqrt()
+
+    term = ps.Term(finite_value_nan_gradient, "student", weight=lambda epoch: float(epoch == 1))
+    with pytest.raises(
+        TrainingFailed, match="student gives no finite output after epoch 1.*; the last good checkpoint"
+    ):
+        run(tmp_path / "run", term, batch_size=1000)
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
+    assert all(value.isfinite().all() for value in load_file(tmp_path / "run" / "student.safetensors").values())
+
+
 def test_a_full_disk_ends_the_run_with_one_clear_line(tmp_path):
     """A real limit on the size of files, in a process of its own."""
     code = f"""
@@ -315,7 +328,7 @@ def test_a_network_of_other_classes_is_refused(tmp_path):
     distiller = ps.Distiller({"student": network}, [ps.Term(CE(), "student", "labels")], example=data.example())
     with pytest.raises(BadInput, match="student has 20 classes, but digits has 10"):
         ps.fit(distiller, data, training)
-    assert not (tmp_path / "run" / "last.ckpt").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_default_folder_depends_on_the_configuration_only(tmp_path, monkeypatch):

@@ -5,11 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from oracle import loss_cases
 from oracle.case import Case
 from oracle.computed import Computed, Inputs
 from oracle.toy_network import toys
-from potstill.losses import AB, AFD, BSS, CD, DIST, DKD, FT, OFD, VID, LwM, Sobolev
+from potstill.losses import AB, AFD, BSS, CD, DIST, DKD, FT, KD, OFD, VID, LwM, Sobolev
 from potstill.losses.bss import attack_classes, base_samples, boundary_attack
 from potstill.losses.ft import Paraphraser, factor_loss
 from potstill.losses.ofd import batch_margin, bn_margin
@@ -107,7 +106,9 @@ def dkd(case: Case, x: Inputs, state: Inputs) -> Computed:
 
 
 def logit_std(case: Case, x: Inputs, state: Inputs) -> Computed:
-    return dkd(case, x, state) if "alpha" in case.settings else loss_cases.logit_std(case, x, state)
+    if "alpha" in case.settings:
+        return dkd(case, x, state)
+    return Computed(KD(case.settings["T"], standardize=True)(x["student"], x["teacher"]))
 
 
 def dist(case: Case, x: Inputs, state: Inputs) -> Computed:

@@ -32,10 +32,6 @@ def gkd(case: Case, x: Inputs, state: Inputs) -> Computed:
     return Computed(KD(case.settings["T"], guided=True)(x["student"], x["teacher"], x["labels"]))
 
 
-def logit_std(case: Case, x: Inputs, state: Inputs) -> Computed:
-    return Computed(KD(case.settings["T"], standardize=True)(x["student"], x["teacher"]))
-
-
 def dml(case: Case, x: Inputs, state: Inputs) -> Computed:
     if "labels" not in x:
         return Computed(KD(temperature=1)(x["out1"], x["out2"]))
@@ -83,7 +79,6 @@ LOSSES: dict[str, Callable[[Case, Inputs, Inputs], Computed]] = {
     "dml": dml,
     "fitnet": fitnet,
     "gkd": gkd,
-    "logit_std": logit_std,
     "logits": logits,
     "rocket": rocket,
     "soft_target": soft_target,

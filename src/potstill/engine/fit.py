@@ -1,5 +1,6 @@
 """Training: `fit`, and the only training loop of the package."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -50,13 +51,13 @@ def fit(
     """
     device = find_device(training.device)
     make_deterministic()
+    _check_classes(distiller, data)  # before anything is written
     config = describe_run(record or {}, training, device)
     config["networks"] = {name: _identity(network) for name, network in distiller.networks.items()}
     config["teachers"] = {f"weights of {n}": fingerprint(network) for n, network in distiller.teachers.items()}
     run = RunFolder(training.out or default_folder(config), config)
     if summary := run.summary():
         return summary
-    _check_classes(distiller, data)
     distiller.to(device).to(memory_format=torch.channels_last)
     if training.compile:
         for network in distiller.networks.values():
@@ -84,6 +85,7 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder)
             set_learning_rate(optimizer, learning_rate(epoch))
             measured = train_epoch(distiller, data.train, optimizer, epoch, progress, bf16=training.precision == "bf16")
             learners = {name: _measure(network, data) for name, network in distiller.learners.items()}
+            _check_finite(learners, epoch)
             history.append({"epoch": epoch, "lr": learning_rate(epoch), **measured, "learners": learners})
             _save(distiller, optimizer, run, history, data)
             run.log(history[-1])
@@ -134,6 +136,13 @@ def train_epoch(
 def _measure(network: nn.Module, data: Data) -> dict[str, dict[str, float]]:
     splits = {"test": data.test} | ({"holdout": data.holdout} if data.holdout else {})
     return {split: evaluate(network, loader) for split, loader in splits.items()}
+
+
+def _check_finite(learners: Mapping[str, Any], epoch: int) -> None:
+    """The last step of an epoch may have broken the weights, which no term has seen: never save those."""
+    for name, splits in learners.items():
+        if not math.isfinite(splits["test"]["loss"]):
+            raise TrainingFailed(f"{name} gives no finite output after epoch {epoch}: its last update broke it")
 
 
 def _save(

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.losses.connector import BatchNorm
 
 
 class FitNet(nn.Module):
@@ -41,7 +42,7 @@ class FitNet(nn.Module):
         """Make the regressor for maps of these shapes."""
         if self.wanted or (self.wanted is None and student.shape != teacher.shape):
             convolution = _convolution(student, teacher)
-            norm = nn.BatchNorm2d(teacher.shape[1])
+            norm = BatchNorm(teacher.shape[1])
             self.regressor = nn.Sequential(OrderedDict(conv=convolution, bn=norm, relu=nn.ReLU())).to(student)
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
