@@ -50,6 +50,7 @@ class Term(nn.Module):
             raise BadInput(f"a term of {loss} needs an address, for example 'student'")
         self.loss, self.addresses, self.weight, self.both = loss, addresses, weight, both
         self.flat_addresses = list(_flat(addresses))
+        self.reached = list(_flat(addresses if both else addresses[:1]))  # by gradients
         # Losses that differentiate a network by its inputs detach what they must themselves.
         self.needs_graph = bool(getattr(loss, "needs_graph", False))
         self.name = name or f"{getattr(loss, '__name__', type(loss).__name__)} {self.flat_addresses[0]}"
@@ -91,6 +92,8 @@ class Distiller(nn.Module):
         example: a real batch, seen once to check every address and to build the losses' parts: a dictionary with
             ``images`` (N, C, H, W), ``labels`` (N,) and whatever else terms address, or a pair (images, labels).
         seed: of the first weights of what the losses build.
+        alternate: learners take turns: a batch is as many steps as there are learners, each of the terms whose first
+            input is one learner's, after the steps of those before it.
 
     Raises:
         BadInput: an address that does not exist or is not safe, or two terms of one name.
@@ -107,8 +110,16 @@ class Distiller(nn.Module):
 
     weights: Tensor  # of this epoch, on the device, so that a step needs no number from the host
 
-    def __init__(self, networks: Mapping[str, nn.Module], terms: Sequence[Term], example: Any, seed: int = 0) -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        terms: Sequence[Term],
+        example: Any,
+        seed: int = 0,
+        alternate: bool = False,
+    ) -> None:
         super().__init__()
+        self.alternate = alternate
         names = [term.name for term in terms]
         if doubled := [name for name in names if names.count(name) > 1]:
             raise BadInput(f"two terms are called {doubled[0]!r}; tell them apart with name=...")
@@ -121,7 +132,7 @@ class Distiller(nn.Module):
         batch = {key: value.to(parameter.device) for key, value in as_batch(example).items()}
         addresses = {name: [name] for name in networks}
         for address in dict.fromkeys(a for term in terms for a in term.flat_addresses):
-            owner = address.partition(".")[0]
+            owner = _owner(address)
             if owner not in networks and address not in batch:
                 raise unknown("address", address, [*networks, *batch])
             addresses.get(owner, []).append(address)
@@ -154,7 +165,9 @@ class Distiller(nn.Module):
         self.active = [i for i, weight in enumerate(weights) if weight != 0]
         if not self.active:
             raise BadInput(f"in epoch {epoch} every term has weight 0: there is nothing to learn")
-        self.mentioned = {a.partition(".")[0] for i in self.active for a in self.terms[i].flat_addresses}
+        owners = [_owner(self.terms[i].flat_addresses[0]) for i in self.active]
+        turns = [[i for i, o in zip(self.active, owners, strict=True) if o == owner] for owner in dict.fromkeys(owners)]
+        self.turns = turns if self.alternate else [self.active]
 
     def train(self, mode: bool = True) -> "Distiller":
         """Set the mode of learners and losses; teachers stay in eval mode, whose statistics must not drift."""
@@ -163,17 +176,24 @@ class Distiller(nn.Module):
             teacher.eval()
         return self
 
-    def forward(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """The total to minimise, a scalar, and each active term's value: unweighted and detached."""
+    def forward(self, batch: Any, turn: Sequence[int] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """The total to minimise, a scalar, and each active term's value: unweighted and detached.
+
+        ``turn`` are the indices of the terms to take, one of ``turns``; all active ones by default.
+        """
         values = {**as_batch(batch)}
-        graph = any(self.terms[i].needs_graph for i in self.active)
+        terms = {i: self.terms[i] for i in (self.active if turn is None else turn)}
+        mentioned = {_owner(address) for term in terms.values() for address in term.flat_addresses}
+        learning = {_owner(address) for term in terms.values() for address in term.reached}
+        graph = any(term.needs_graph for term in terms.values())
         if graph:
             values["images"] = values["images"].detach().requires_grad_()
         for name, taps in self.taps.items():
-            if name in self.mentioned:
-                with torch.set_grad_enabled(torch.is_grad_enabled() and (graph or name in self.learners)):
+            if name in mentioned:
+                learns = name in self.learners and name in learning
+                with torch.set_grad_enabled(torch.is_grad_enabled() and (graph or learns)):
                     values |= taps(values["images"])
-        results = {i: self.terms[i](values) for i in self.active}
+        results = {i: term(values) for i, term in terms.items()}
         total = torch.stack([self.weights[i] * result for i, result in results.items()]).sum()
         return total, {self.terms[i].name: result.detach() for i, result in results.items()}
 
@@ -183,6 +203,10 @@ def _take(values: Batch, address: Any, detach: bool, cast: bool = True) -> Any:
         return tuple(_take(values, part, detach, cast) for part in address)
     value = values[address].detach() if detach else values[address]
     return value.float() if cast and value.dtype in (torch.bfloat16, torch.float16) else value
+
+
+def _owner(address: str) -> str:
+    return address.partition(".")[0]
 
 
 def _flat(addresses: Any) -> Iterator[str]:

@@ -68,7 +68,7 @@ class Training:
 
         if self.schedule == "cosine":
             return schedules.cosine(self.lr, self.epochs)
-        at = self.milestones or [round(self.epochs * part) for part in (0.3, 0.6, 0.8)]
+        at = self.milestones or [max(1, round(self.epochs * part)) for part in (0.3, 0.6, 0.8)]
         return schedules.milestones(self.lr, at, self.decay)
 
     def load_data(self) -> "Data":

@@ -46,6 +46,24 @@ def test_a_rocket_counts_shared_parameters_once(counts, width, classes, end):
     assert parameters(light, booster) == recorded["union_used"]
 
 
+@pytest.mark.parametrize(("classes", "end"), [(10, ""), (100, ".classes100")])
+def test_a_rocket_on_its_boosters_bottom(counts, classes, end):
+    recorded = counts["rocket"][f"bottom.depth40.width1.light16.shared{end}"]
+    light, booster = create("wrn-40-1-bottom2", classes), create("wrn-40-1", classes)
+    share(light, booster, "bottom")
+    assert parameters(light) == recorded["light_uses"]
+    assert parameters(booster) == recorded["booster_uses"]
+    assert parameters(light, booster) == recorded["union_used"]
+
+
+@pytest.mark.parametrize("kind", ["interval", "bottom"])
+def test_a_rocket_that_shares_nothing_counts_everything_twice(counts, kind):
+    recorded = counts["rocket"][f"{kind}.depth40.width1.light16.not_shared"]
+    light = create("wrn-16-1" if kind == "interval" else "wrn-40-1-bottom2")
+    original_shares_its_stem = 432  # whatever its switch says: QUIRKS 5.7
+    assert parameters(light, create("wrn-40-1")) == recorded["union_used"] + original_shares_its_stem
+
+
 def test_counting_leaves_the_network_as_it_was():
     network = create("resnet8").train()
     network.layer1.eval()

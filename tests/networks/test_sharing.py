@@ -18,6 +18,32 @@ def test_every_convolution_of_the_light_net_is_the_boosters_and_nothing_else(cou
     assert sum(boosters[name].numel() for name in shared) == recorded["shared_between_both"]
 
 
+def test_a_bottom_net_is_its_boosters_all_through(counts):
+    recorded = counts["rocket"]["bottom.depth40.width1.light16.shared"]
+    light, booster = create("wrn-40-1-bottom2", seed=0), create("wrn-40-1", seed=1)
+    share(light, booster, "bottom")
+    boosters = {id(parameter): name for name, parameter in booster.named_parameters()}
+    shared = [boosters[id(parameter)] for parameter in light.parameters() if id(parameter) in boosters]
+    assert len(shared) == len(recorded["shared_names"])
+    assert sum(booster.get_parameter(name).numel() for name in shared) == recorded["shared_between_both"]
+    assert not any(".bn" in name or "block3" in name or "fc" in name for name in shared)
+
+
+def test_the_bottom_ends_at_the_first_layers_that_differ():
+    light, booster = create("wrn-16-1"), create("wrn-40-1")
+    share(light, booster, "bottom")  # both go on with blocks of group 1, the light net after two of them with group 2
+    assert light.conv1.weight is booster.conv1.weight
+    assert light.block1[1].conv2.weight is booster.block1[1].conv2.weight
+    assert light.block2[0].conv1.weight is not booster.block2[0].conv1.weight
+    assert light.block3[1].conv2.weight is not booster.block3[1].conv2.weight
+
+
+def test_a_bottom_that_differs_in_stride_is_not_shared():
+    light, booster = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3, stride=2)
+    with pytest.raises(BadInput, match="does not fit in booster"):
+        share(nn.Sequential(light), nn.Sequential(booster), "bottom")
+
+
 def test_a_step_of_one_is_a_step_of_both():
     light, booster = create("wrn-10-1", seed=0), create("wrn-16-1", seed=1)
     share(light, booster)

@@ -32,7 +32,11 @@ class Case:
     @property
     def kind(self) -> str:
         """Its method, or what methods that differ in nothing but their settings have in common."""
-        return re.sub(r"^(net_wrn|train_moonshine)_.*", r"\1", self["method"])
+        return re.sub(
+            r"^(net_wrn|net_rocket_bottom|net_rocket_interval|train_moonshine|train_rocket_interval)_.*",
+            r"\1",
+            self["method"],
+        )
 
     @property
     def settings(self) -> dict[str, Any]:

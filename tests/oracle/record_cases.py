@@ -28,18 +28,21 @@ def load(network: nn.Module, state: State) -> None:
         load_weights(network, f"{folder}/state.safetensors")
 
 
-def rocket_states(state: State) -> tuple[State, State]:
+def rocket_states(state: State, bottom: bool) -> tuple[State, State]:
     """The light net's and the booster's state out of the joint one, under our names."""
     both: tuple[State, State] = ({}, {})
-    for own, (light, booster) in {name: rocket_names(name) for name in state}.items():
+    for own, (light, booster) in {name: rocket_names(name, bottom) for name in state}.items():
         for names, target in ((light, both[0]), (booster, both[1])):
             if names:
                 target[names] = state[own]
     return both
 
 
-def rocket_names(name: str) -> tuple[str | None, str | None]:
-    """What a tensor of the original is called in our light net and in our booster; None where it is in only one."""
+def rocket_names(name: str, bottom: bool = False) -> tuple[str | None, str | None]:
+    """What a tensor of the original is called in our light net and in our booster; None where it is in only one.
+
+    The light net has the first two blocks of every group, or, with ``bottom``, the first two groups.
+    """
     moved = re.sub(r"^group(\d)\.block(\d+)", lambda m: f"block{int(m[1]) + 1}.{m[2]}", name)
     moved = re.sub(r"conv(\d)$", lambda m: f"conv{int(m[1]) + 1}.weight", moved)
     moved = re.sub(r"convdim$", "shortcut.weight", moved)
@@ -48,7 +51,8 @@ def rocket_names(name: str) -> tuple[str | None, str | None]:
     moved = re.sub(r"^bn(s?)\.", r"bn\g<1>1.", moved)
     for_light = bool(re.search(r"bns|fcs", moved))
     plain = re.sub(r"bns", "bn", moved).replace("fcs", "fc")
-    in_light = (shared or for_light) and not re.match(r"block\d\.[2-9]", moved)
+    above = r"block3" if bottom else r"block\d\.[2-9]"
+    in_light = (shared or for_light) and not re.match(above, moved)
     return (plain if in_light else None), (None if for_light else plain)
 
 
@@ -76,13 +80,12 @@ def wide_resnet(case: Case, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def rocket_networks(case: Case, state: State, dtype: torch.dtype) -> dict[str, nn.Module]:
-    settings = case.settings
-    networks = {
-        "light": create(f"wrn-{settings.get('student_depth', 16)}-{settings.get('width', 1)}"),
-        "booster": create(f"wrn-{settings.get('depth', 40)}-{settings.get('width', 1)}"),
-    }
-    share(networks["light"], networks["booster"])
-    for network, own in zip(networks.values(), rocket_states(state), strict=True):
+    settings, bottom = case.settings, case.kind == "net_rocket_bottom"
+    booster = f"wrn-{settings.get('depth', 40)}-{settings.get('width', 1)}"
+    light = f"{booster}-bottom2" if bottom else f"wrn-{settings.get('student_depth', 16)}-{settings.get('width', 1)}"
+    networks = {"light": create(light), "booster": create(booster)}
+    share(networks["light"], networks["booster"], "bottom" if bottom else "interval")
+    for network, own in zip(networks.values(), rocket_states(state, bottom), strict=True):
         load(network.to(dtype), own)
     assert networks["light"].conv1.weight is networks["booster"].conv1.weight
     return networks
@@ -91,10 +94,10 @@ def rocket_networks(case: Case, state: State, dtype: torch.dtype) -> dict[str, n
 def rocket_forward(case: Case, dtype: torch.dtype) -> dict[str, Tensor]:
     outputs = {}
     for name, network in rocket_networks(case, case.record("state", dtype), dtype).items():
-        taps = Taps(network.eval(), name, [name, *(f"{name}.stage{i}" for i in (1, 2, 3))])
+        taps = Taps(network.eval(), name, [name, *(f"{name}.stage{i}" for i in range(1, len(network.groups) + 1))])
         values = taps(case.record("in", dtype)["images"])
         outputs |= {f"{name}_logits": values[name]}
-        outputs |= {f"{name}_group{i}": values[f"{name}.stage{i + 1}"] for i in range(3)}
+        outputs |= {f"{name}_group{i}": values[f"{name}.stage{i + 1}"] for i in range(len(network.groups))}
     return outputs
 
 
@@ -176,7 +179,8 @@ def five_steps(case: Case, distiller: Distiller, settings: dict) -> list[dict[st
 
 FORWARDS: dict[str, Callable[[Case, torch.dtype], dict[str, Tensor]]] = {
     "net_kdzoo_resnet20": zoo_resnet,
-    "net_rocket_interval_16_40_w1": rocket_forward,
+    "net_rocket_bottom": rocket_forward,
+    "net_rocket_interval": rocket_forward,
     "net_wrn": wide_resnet,
 }
 TRAININGS: dict[str, Callable[[Case, State, dict], Distiller]] = {
@@ -188,7 +192,7 @@ TRAININGS: dict[str, Callable[[Case, State, dict], Distiller]] = {
 
 def final_names(method: str, name: str) -> list[str]:
     """Where a tensor of the recorded final state is in our distiller's networks."""
-    if method == "train_rocket_interval":
+    if method.startswith("train_rocket_interval"):
         light, booster = rocket_names(name)
         return [f"{net}.{own}" for net, own in (("light", light), ("booster", booster)) if own]
     network, _, own = name.partition(".")

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -60,6 +62,26 @@ def test_losses_before_the_activation_take_every_stage_there(networks):
     assert [term.addresses[1] for term in terms] == [f"teacher.stage{i}:pre" for i in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(
+    ("weight", "values"),
+    [
+        ("warmup(1, 4)", {0: 0.25, 3: 1.0, 9: 1.0}),
+        ("milestones(6, at=[60, 160], factor=0.9)", {59: 6, 60: 5.4, 160: 4.86}),
+        ("from_epoch(linear(2.0, epochs=160), 10)", {9: 0, 10: 1.875, 160: 0}),
+    ],
+)
+def test_a_weight_may_be_a_schedule(networks, weight, values):
+    (term,) = parse(networks, f"{weight} * KD(temperature=4)")
+    assert {epoch: term.weight_at(epoch) for epoch in values} == pytest.approx(values)
+    assert term.loss.temperature == 4
+
+
+def test_networks_may_be_called_otherwise(networks):
+    terms = parse_terms(["IRG on layer1, layer2"], networks, {"student": "light", "teacher": "booster"})
+    assert terms[0].addresses[0] == ("light.layer1", "light.layer2", "light")
+    assert terms[0].name == "IRG light.layer1"
+
+
 def test_ones_own_loss_from_a_file(networks, tmp_path):
     file = tmp_path / "mylab.py"
     file.write_text(
@@ -81,7 +103,13 @@ def test_ones_own_loss_from_a_file(networks, tmp_path):
     [
         ("KDD", "unknown loss 'KDD'; did you mean KD"),
         ("0.9 KD", "unknown loss '0.9 KD'"),
-        ("x * KD", "'x' is not a number"),
+        ("x * KD", "'x' is neither a number nor a schedule"),
+        ("[1] * KD", "'[1]' is neither a number nor a schedule"),
+        ("warmup(1, 0) * KD", "'warmup(1, 0)' is neither a number nor a schedule"),
+        ("warmup(1) * KD", "'warmup(1)' is neither a number nor a schedule"),
+        ("open('x') * KD", "unknown schedule 'open'"),
+        ("warmpu(1, 2) * KD", "unknown schedule 'warmpu'; did you mean warmup"),
+        ("ps.warmup(1, 2) * KD", "is neither a number nor a schedule"),
         ("KD(temprature=4)", "unexpected keyword argument 'temprature'"),
         ("KD(temperature=-1)", "temperature must be positive"),
         ("KD(temperature=open('x'))", "not a list of plain values"),
@@ -93,7 +121,7 @@ def test_ones_own_loss_from_a_file(networks, tmp_path):
     ],
 )
 def test_mistakes(networks, string, message):
-    with pytest.raises(BadInput, match=message.replace("(", r"\(")):
+    with pytest.raises(BadInput, match=re.escape(message)):
         parse(networks, string)
 
 

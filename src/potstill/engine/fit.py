@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from potstill.batch import as_batch
@@ -27,6 +27,7 @@ from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.progress import Progress
 from potstill.engine.run_folder import RunFolder, default_folder, describe_run
 from potstill.errors import BadInput, TrainingFailed
+from potstill.networks.weights import load_weights
 from potstill.training import Training
 
 
@@ -43,7 +44,7 @@ def fit(
 
     Returns:
         The run's summary, as in its ``summary.json``: each teacher's accuracy, and each learner's in the last and in
-        the best epoch. A run that is finished already is not repeated.
+        the best epoch. A run that is finished already is not repeated: networks and losses get what it ended with.
 
     Raises:
         BadInput: the run folder or a network does not fit.
@@ -55,19 +56,21 @@ def fit(
     config = describe_run(record or {}, training, device)
     config["networks"] = {name: _identity(network) for name, network in distiller.networks.items()}
     config["teachers"] = {f"weights of {n}": fingerprint(network) for n, network in distiller.teachers.items()}
-    run = RunFolder(training.out or default_folder(config), config)
-    if summary := run.summary():
-        return summary
-    distiller.to(device).to(memory_format=torch.channels_last)
-    if training.compile:
-        for network in distiller.networks.values():
-            network.compile(dynamic=False)
-    try:
-        return _train(distiller, data, training, run)
-    except TrainingFailed as error:
-        raise TrainingFailed(f"{error}; {_kept(run)}") from error
-    except OSError as error:
-        raise TrainingFailed(f"{error.strerror} while writing {error.filename or run.path}; {_kept(run)}") from error
+    with RunFolder(training.out or default_folder(record or {}, training), config) as run:
+        distiller.to(device).to(memory_format=torch.channels_last)
+        if summary := run.summary():
+            _restore(distiller, run)
+            return summary
+        if training.compile:
+            for network in distiller.networks.values():
+                network.compile(dynamic=False)
+        try:
+            return _train(distiller, data, training, run)
+        except TrainingFailed as error:
+            raise TrainingFailed(f"{error}; {_kept(run)}") from error
+        except OSError as error:
+            where = error.filename or run.path
+            raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
 
 
 def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder) -> dict[str, Any]:
@@ -110,15 +113,18 @@ def train_epoch(
     distiller.set_epoch(epoch)
     batches.set_epoch(epoch)
     device = distiller.weights.device
-    active = [distiller.terms[i] for i in distiller.active]
+    active = [distiller.terms[i] for turn in distiller.turns for i in turn]
     meter = Meter([term.name for term in active], device)
     started = time.monotonic()
     for step, batch in enumerate(batches, start=1):
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            total, values = distiller(batch)
-        total.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        values: dict[str, Tensor] = {}
+        for turn in distiller.turns:
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                total, values_of_turn = distiller(batch, turn)
+            total.backward()
+            optimizer.step()
+            optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
+            values |= values_of_turn
         meter.add(values, len(batch["labels"]))
         if progress.due() or step == len(batches):
             if broken := meter.broken():
@@ -182,6 +188,17 @@ def _resume(distiller: Distiller, optimizer: Optimizer, run: RunFolder) -> list[
     restore_random_states(state["random"])
     history: list[dict[str, Any]] = state["history"]
     return history
+
+
+def _restore(distiller: Distiller, run: RunFolder) -> None:
+    """What a finished run ended with, for whoever goes on with its networks, a next stage for example."""
+    for name, network in distiller.learners.items():
+        load_weights(network, run.path / f"{name}.safetensors")
+    if distiller.losses.state_dict():
+        if not run.checkpoint.is_file():
+            raise BadInput(f"{run.checkpoint} is gone, which holds what the losses of this finished run have learned")
+        state = load_checkpoint(run.checkpoint, distiller.weights.device)
+        distiller.losses.load_state_dict(state["losses"])
 
 
 def _best(history: list[dict[str, Any]], learner: str, data: Data) -> dict[str, Any]:

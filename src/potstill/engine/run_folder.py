@@ -7,21 +7,26 @@ from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
 import potstill
-from potstill.engine.checkpoint import write_whole
+from potstill.engine.lock import Lock
 from potstill.errors import BadInput
+from potstill.whole_file import write_whole
 
+CONFIG = "config.json"
 # Where a run lies does not make it another run.
 NOT_COMPARED = {"out", "data_dir"}
 
 
 class RunFolder:
     """A run's files: ``config.json``, ``metrics.jsonl``, TensorBoard events, ``last.ckpt``, weights, ``summary.json``.
+
+    Used in a ``with`` statement, inside which no other process writes here: a second one waits for the first to end.
 
     Args:
         path: the folder, made if need be.
@@ -33,16 +38,31 @@ class RunFolder:
 
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
         self.path = path
+        self.config = config
         self.checkpoint = path / "last.ckpt"
         if path.exists() and not path.is_dir():
             raise BadInput(f"--out {path} is a file, not a folder")
-        if (path / "config.json").is_file():
-            _must_agree(path, read_json(path / "config.json"), config)
-        elif path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir()):
+        if (path / CONFIG).is_file():
+            _must_agree(path, read_json(path / CONFIG), config)
+        elif path.is_dir() and any(_is_foreign(file) for file in path.iterdir()):
             raise BadInput(f"--out {path} is not empty and holds no run; choose another folder")
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-            write_json(path / "config.json", config)
+
+    def __enter__(self) -> "RunFolder":
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.lock = Lock(self.path)
+        self.lock.take()
+        try:
+            if (self.path / CONFIG).is_file():  # perhaps by the process that held it until now
+                _must_agree(self.path, read_json(self.path / CONFIG), self.config)
+            else:
+                write_json(self.path / CONFIG, self.config)
+        except BaseException:
+            self.lock.release()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.lock.release()
 
     def summary(self) -> dict[str, Any] | None:
         """The summary of the finished run; None while it is unfinished."""
@@ -71,10 +91,9 @@ class RunFolder:
 
 def describe_run(record: Mapping[str, Any], training: Any, device: torch.device) -> dict[str, Any]:
     """A run's configuration: recipe, every argument, versions, commit, device."""
-    arguments = {key: value for key, value in record.items() if key not in ("recipe", "training")}
     return {
         "recipe": record.get("recipe", "fit"),
-        "arguments": _plain({**arguments, **asdict(training)}),
+        "arguments": _arguments(record, training),
         "versions": {
             "potstill": potstill.__version__,
             "torch": torch.__version__,
@@ -86,11 +105,12 @@ def describe_run(record: Mapping[str, Any], training: Any, device: torch.device)
     }
 
 
-def default_folder(config: dict[str, Any]) -> Path:
+def default_folder(record: Mapping[str, Any], training: Any) -> Path:
     """Where a run goes that is not told: the same configuration always to the same place, so that it resumes."""
-    compared = {key: value for key, value in config["arguments"].items() if key not in NOT_COMPARED}
-    digest = sha256(json.dumps([config["recipe"], compared], sort_keys=True).encode()).hexdigest()
-    return Path("runs") / f"{config['recipe']}-{digest[:10]}"
+    recipe, arguments = record.get("recipe", "fit"), _arguments(record, training)
+    compared = {key: value for key, value in arguments.items() if key not in NOT_COMPARED}
+    digest = sha256(json.dumps([recipe, compared], sort_keys=True).encode()).hexdigest()
+    return Path("runs") / f"{recipe}-{digest[:10]}"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -109,6 +129,20 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
     write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _arguments(record: Mapping[str, Any], training: Any) -> dict[str, Any]:
+    arguments = {key: value for key, value in record.items() if key not in ("recipe", "training")}
+    plain: dict[str, Any] = _plain({**arguments, **asdict(training)})
+    return plain
+
+
+def _is_foreign(file: Path) -> bool:
+    """Whether a file in a folder without a run is someone else's: not hidden, and not an earlier stage of this run."""
+    if file.name.startswith("."):
+        return False
+    config = file / CONFIG
+    return not config.is_file() or read_json(config).get("arguments", {}).get("stage") != file.name
 
 
 def _must_agree(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -36,8 +36,9 @@ class WideResNet(nn.Module):
     """3x3 stem of 16 channels, groups of 16k, 32k, 64k channels (stride 1, 2, 2), relu(bn), pooling, classifier.
 
     Maps images (N, 3, H, W) of any size to logits (N, classes). ``stageI`` is a group's raw output; ``stageI:pre``
-    is what the batch norm after it returns, as RepDistiller takes it. ``BadInput`` for a depth that is not
-    6n + 4 or a width below 1.
+    is what the batch norm after it returns, as RepDistiller takes it. With fewer than 3 ``groups`` it ends early: the
+    light net of Rocket Launching that has its booster's bottom. ``BadInput`` for a depth that is not 6n + 4 or a width
+    below 1.
 
     Source: Zagoruyko & Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146; block as in
     https://github.com/BayesWatch/pytorch-moonshine
@@ -45,35 +46,32 @@ class WideResNet(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, depth: int, width: float, classes: int) -> None:
+    def __init__(self, depth: int, width: float, classes: int, groups: int = 3) -> None:
         super().__init__()
         blocks = _blocks_per_group(depth)
         if width < 1:
             raise BadInput(f"a wide ResNet has a width of 1 or more, not {width}")
         self.conv1 = nn.Conv2d(3, 16, kernel_size=3, padding=1, bias=False)
-        first, second, third = (int(base * width) for base in (16, 32, 64))
-        self.block1 = _group(blocks, 16, first, 1)
-        self.block2 = _group(blocks, first, second, 2)
-        self.block3 = _group(blocks, second, third, 2)
-        self.bn1 = nn.BatchNorm2d(third)
+        self.aliases = {"stem": "conv1"}
+        self.groups = [f"block{i}" for i in range(1, groups + 1)]
+        channels = 16
+        for i, name in enumerate(self.groups, start=1):
+            inputs, channels = channels, int(8 * 2**i * width)
+            self.add_module(name, _group(blocks, inputs, channels, stride=1 if i == 1 else 2))
+            after = "bn1" if i == groups else f"block{i + 1}.0.bn1"
+            self.aliases |= {f"stage{i}": name, f"stage{i}:pre": after}
+        self.bn1 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(third, classes)
-        self.aliases = {
-            "stem": "conv1",
-            "stage1": "block1",
-            "stage1:pre": "block2.0.bn1",
-            "stage2": "block2",
-            "stage2:pre": "block3.0.bn1",
-            "stage3": "block3",
-            "stage3:pre": "bn1",
-            "pooled": "fc:in",
-        }
+        self.fc = nn.Linear(channels, classes)
+        self.aliases["pooled"] = "fc:in"
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, 3, H, W) to logits (N, classes)."""
-        x = self.block3(self.block2(self.block1(self.conv1(images))))
+        x = self.conv1(images)
+        for name in self.groups:
+            x = self.get_submodule(name)(x)
         x = self.pool(self.relu(self.bn1(x)))
         logits: Tensor = self.fc(torch.flatten(x, 1))
         return logits
@@ -97,3 +95,12 @@ def wide_resnet(depth: int, width: float, classes: int) -> WideResNet:
     Source: Zagoruyko & Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146
     """
     return WideResNet(depth, width, classes)
+
+
+def wide_resnet_bottom(depth: int, width: float, groups: int, classes: int) -> WideResNet:
+    """The stem and the first groups of a wide ResNet, with a classifier of its own: a light net for its booster.
+
+    Source: Zhou et al., "Rocket Launching", AAAI 2018, https://arxiv.org/abs/1708.04106; as in rocket_bottom.py of
+    https://github.com/zhougr1993/Rocket-Launching, where two groups of WRN-40-1 are called depth 16
+    """
+    return WideResNet(depth, width, classes, groups)

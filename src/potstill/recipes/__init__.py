@@ -1,7 +1,11 @@
 """Recipes: training flows as plain functions, whose arguments are their command line."""
 
+from potstill.recipes.boundary import boundary
 from potstill.recipes.distill import distill
+from potstill.recipes.factor_transfer import factor_transfer
+from potstill.recipes.mutual import mutual
 from potstill.recipes.rocket import rocket
 from potstill.recipes.supervised import supervised
+from potstill.recipes.two_stage import two_stage
 
-__all__ = ["distill", "rocket", "supervised"]
+__all__ = ["boundary", "distill", "factor_transfer", "mutual", "rocket", "supervised", "two_stage"]

@@ -46,6 +46,14 @@ def flat(addresses: tuple[Address, ...]) -> list[str]:
     return [part for a in addresses for part in (a if isinstance(a, tuple) else (a,))]
 
 
+def renamed(address: Address, names: Mapping[str, str]) -> Address:
+    """The address with its network's name replaced: ``light.stage1`` for ``student.stage1``."""
+    if isinstance(address, tuple):
+        return tuple(f"{renamed(part, names)}" for part in address)
+    owner, dot, path = address.partition(".")
+    return f"{names.get(owner, owner)}{dot}{path}"
+
+
 def _moved(address: Address, pairs: Sequence[Pair], move_logits: bool) -> Address:
     owner = flat((address,))[0].partition(".")[0]
     if owner not in ("student", "teacher"):

@@ -1,20 +1,26 @@
 """Rocket Launching: a light net and its booster, trained together."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import potstill as ps
+from potstill.errors import BadInput
 from potstill.recipes.teacher import create_teacher
+from potstill.recipes.term_strings import parse_terms
 from potstill.training import Training
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def rocket(
     *,
     light: str = "wrn-16-1",
     booster: str = "wrn-40-1",
-    share: Literal["interval", "none"] = "interval",
+    share: Literal["interval", "bottom", "none"] = "interval",
     gradient_block: bool = True,
     gamma: float = 0.03,
+    hint: str = "Logits(reduction='batchmean')",
     teacher: str | None = None,
     teacher_weights: Path | None = None,
     alpha: float = 0.9,
@@ -29,9 +35,12 @@ def rocket(
     Args:
         light: the small network, which is wanted.
         booster: the large one, thrown away in the end.
-        share: interval: the light net's convolutions are the booster's of the same place; none: nothing is shared.
+        share: interval: the light net's convolutions are the booster's of the same place; bottom: the lowest ones are,
+            as long as the two are alike (light nets such as wrn-40-1-bottom2 are the booster's bottom); none.
         gradient_block: keep the hint's gradient from the booster; without, it reaches both.
-        gamma: weight of the hint: the squared difference of the logits, summed over classes, mean over the batch.
+        gamma: weight of the hint.
+        hint: what the light net learns from the booster, a string as in distill with the light net as student: by
+            default the squared difference of the logits, summed over classes, mean over the batch; "AT on stages".
         teacher: a third, trained network, whose KD is added to the light net's loss.
         teacher_weights: its weights, a safetensors or torch file.
         alpha: weight of that KD: 2 alpha T^2 times the mean over batch and classes.
@@ -44,13 +53,12 @@ def rocket(
         "light": ps.networks.create(light, classes, seed=training.seed),
         "booster": ps.networks.create(booster, classes, seed=training.seed),
     }
-    if share == "interval":
-        ps.networks.share(networks["light"], networks["booster"])
-    hint = ps.losses.Logits(reduction="batchmean")
+    if share != "none":
+        ps.networks.share(networks["light"], networks["booster"], share)
     terms = [
         ps.Term(ps.losses.CE(), "light", "labels"),
         ps.Term(ps.losses.CE(), "booster", "labels"),
-        ps.Term(hint, "light", "booster", weight=gamma, both=not gradient_block, name="hint"),
+        *hint_terms(hint, networks, gamma, gradient_block),
     ]
     if teacher is not None:
         networks["teacher"] = create_teacher(teacher, classes, teacher_weights)
@@ -58,3 +66,28 @@ def rocket(
         terms.append(ps.Term(kd, "light", "teacher", weight=2 * alpha))
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
     return ps.fit(distiller, data, training, record)
+
+
+def hint_terms(hint: str, networks: "dict[str, nn.Module]", gamma: float, gradient_block: bool) -> "list[ps.Term]":
+    """The terms of ``hint`` between light net and booster, of weight ``gamma`` each.
+
+    Raises:
+        BadInput: it has a weight of its own, or cannot do without the gradient block.
+    """
+    pair = {"student": networks["light"], "teacher": networks["booster"]}
+    parsed = parse_terms([hint], pair, {"student": "light", "teacher": "booster"})
+    if any(term.weight != 1.0 for term in parsed):
+        raise BadInput(f"--hint {hint!r} has a weight; the hint's weight is --gamma")
+    if not gradient_block and any(term.needs_graph for term in parsed):
+        raise BadInput(f"--hint {hint!r} always blocks the booster's gradient; leave out --no-gradient-block")
+    both = not gradient_block
+    return [
+        ps.Term(
+            term.loss,
+            *term.addresses,
+            weight=gamma,
+            both=both,
+            name="hint" if len(parsed) == 1 else f"hint {term.name}",
+        )
+        for term in parsed
+    ]

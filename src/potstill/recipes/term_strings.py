@@ -8,34 +8,43 @@ from typing import TYPE_CHECKING, Any
 import potstill as ps
 from potstill.errors import BadInput, unknown
 from potstill.own_code import find_own
-from potstill.recipes.places import Address, addresses_at, flat
+from potstill.recipes.places import Address, addresses_at, flat, renamed
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from potstill.schedules import Schedule
+
 GRAMMAR = "weight * Loss(argument=value, ...) on tap, student_tap=teacher_tap, ... | stages"
-PATTERN = re.compile(
-    r"^(?:(?P<weight>[^*()]+?)\s*\*)?\s*(?P<loss>[^()*]+?)\s*(?P<arguments>\(.*\))?(?:\s+on\s+(?P<taps>.+))?$",
-    re.DOTALL,
-)
+SCHEDULES = ("cosine", "from_epoch", "linear", "milestones", "warmup")
+USUAL_NAMES = {"student": "student", "teacher": "teacher"}
 
 
-def parse_terms(strings: Sequence[str], networks: "Mapping[str, nn.Module]") -> "list[ps.Term]":
+def parse_terms(
+    strings: Sequence[str], networks: "Mapping[str, nn.Module]", names: Mapping[str, str] = USUAL_NAMES
+) -> "list[ps.Term]":
     """The terms that ``strings`` describe, between a network called ``student`` and one called ``teacher``.
+
+    A weight is a number or a schedule of `potstill.schedules`: ``"warmup(1, 20) * DKD"``.
+
+    Args:
+        strings: one a term, or several terms if it is on several taps.
+        networks: ``student`` and ``teacher``.
+        names: what the distiller calls the two, ``light`` and ``booster`` for example.
 
     Raises:
         BadInput: a string is not of the grammar, or names a loss, an argument or a tap that does not exist.
     """
-    return [term for string in strings for term in _parse(string, networks)]
+    return [term for string in strings for term in _parse(string, networks, names)]
 
 
-def _parse(string: str, networks: "Mapping[str, nn.Module]") -> "list[ps.Term]":
-    match = PATTERN.match(string.strip())
-    if not match:
+def _parse(string: str, networks: "Mapping[str, nn.Module]", names: Mapping[str, str]) -> "list[ps.Term]":
+    weight, loss, taps = _split(string)
+    name, bracket, rest = loss.partition("(")
+    if not name or (bracket and not rest.endswith(")")):
         raise BadInput(f"term {string!r} is not of the form {GRAMMAR!r}")
-    weight = _number(match["weight"], string) if match["weight"] else 1.0
-    make = _find_loss(match["loss"])
-    positional, named = _arguments(match["arguments"] or "()", string)
+    make = _find_loss(name.strip())
+    positional, named = _arguments(f"({rest}" if bracket else "()", string)
 
     def make_loss() -> Callable[..., Any]:
         try:
@@ -44,18 +53,53 @@ def _parse(string: str, networks: "Mapping[str, nn.Module]") -> "list[ps.Term]":
             raise BadInput(f"term {string!r}: {error}") from error
 
     usual: tuple[Address, ...] = getattr(make_loss(), "taps", ("student", "teacher"))
+    value = _weight(weight, string) if weight else 1.0
     terms = []
-    for addresses in addresses_at(usual, match["taps"], networks, string):
-        name = f"{match['loss'].rpartition(':')[2]} {flat(addresses)[0]}"
-        terms.append(ps.Term(make_loss(), *addresses, weight=weight, name=name))
+    for addresses in addresses_at(usual, taps or None, networks, string):
+        called = tuple(renamed(address, names) for address in addresses)
+        title = f"{name.strip().rpartition(':')[2]} {flat(called)[0]}"
+        terms.append(ps.Term(make_loss(), *called, weight=value, name=title))
     return terms
 
 
-def _number(text: str, string: str) -> float:
+def _split(string: str) -> tuple[str, str, str]:
+    """Weight, loss and taps of a term: what is around its ``*`` and its ``on`` outside of brackets."""
+    depth, star, on = 0, -1, len(string)
+    for i, character in enumerate(string):
+        depth += (character == "(") - (character == ")")
+        if depth == 0 and character == "*" and star < 0:
+            star = i
+        if depth == 0 and re.match(r"\son\s", string[i:]):
+            on = i
+            break
+    return string[: max(star, 0)].strip(), string[star + 1 : on].strip(), string[on + 3 :].strip()
+
+
+def _weight(text: str, string: str) -> "float | Schedule":
+    """A number, or a call of a schedule whose arguments are plain values or schedules again."""
     try:
-        return float(text)
-    except ValueError as error:
-        raise BadInput(f"term {string!r}: {text.strip()!r} is not a number; the form is {GRAMMAR!r}") from error
+        value: float | Schedule = _schedule(ast.parse(text, mode="eval").body)
+        float(value(0) if callable(value) else value)
+        return value
+    except (SyntaxError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise BadInput(
+            f"term {string!r}: {text!r} is neither a number nor a schedule ({', '.join(SCHEDULES)}); "
+            f"the form is {GRAMMAR!r}"
+        ) from error
+
+
+def _schedule(node: ast.expr) -> Any:
+    if not isinstance(node, ast.Call):
+        value = ast.literal_eval(node)
+        if isinstance(value, str | bytes | bool | None | complex):
+            raise ValueError(value)
+        return value
+    if not isinstance(node.func, ast.Name):
+        raise ValueError(ast.unparse(node.func))
+    if node.func.id not in SCHEDULES:
+        raise unknown("schedule", node.func.id, SCHEDULES)
+    named = {str(keyword.arg): _schedule(keyword.value) for keyword in node.keywords}
+    return getattr(ps.schedules, node.func.id)(*(_schedule(argument) for argument in node.args), **named)
 
 
 def _find_loss(name: str) -> Callable[..., Any]:

@@ -1,0 +1,88 @@
+"""Factor transfer: a paraphraser of the teacher's map, trained first, and a student that learns its factors."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import potstill as ps
+from potstill.errors import BadInput
+from potstill.recipes.stages import earlier_stage
+from potstill.recipes.teacher import create_teacher
+from potstill.training import Training
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def factor_transfer(
+    *,
+    student: str,
+    teacher: str,
+    teacher_weights: Path | None = None,
+    student_weights: Path | None = None,
+    on: str | None = None,
+    weight: float = 200.0,
+    factor: float = 0.5,
+    batch_norm: bool = True,
+    channel_power: float | None = None,
+    paraphraser_epochs: int = 30,
+    paraphraser_lr: float | None = None,
+    training: Training = Training(),
+) -> dict[str, Any]:
+    """Train a paraphraser of the teacher's last map without labels, then a student that learns its factors.
+
+    Kim, Park and Kwak, "Paraphrasing complex network: network compression via factor transfer", NeurIPS 2018:
+    https://arxiv.org/abs/1802.04977. The first stage lies in the folder "paraphraser" of the run's.
+
+    Args:
+        student: the network to train, for example resnet20.
+        teacher: a trained network: a run folder, or a network whose weights are given.
+        teacher_weights: the teacher's weights, a safetensors or torch file.
+        student_weights: weights to start the student from; fresh ones by default.
+        on: which maps: a tap of both, or student_tap=teacher_tap; by default each network's last stage.
+        weight: of the factors' distance, beside a cross-entropy of weight 1.
+        factor: channels of a factor, as a fraction of the teacher's.
+        batch_norm: whether paraphraser and translator have any.
+        channel_power: compare mean over channels of |f|^channel_power instead of f, as RepDistiller does with 2.
+        paraphraser_epochs: length of the first stage, before the run's epochs.
+        paraphraser_lr: its learning rate, which stays; by default a tenth of the run's.
+    """
+    from potstill.losses.ft import Paraphraser
+
+    record = {"recipe": "factor-transfer", **locals()}
+    data = training.load_data()
+    classes = len(data.classes)
+    networks = {
+        "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
+        "teacher": create_teacher(teacher, classes, teacher_weights),
+    }
+    left, _, right = (on or "").partition("=")
+    maps = {"student": left or last_stage(networks, "student"), "teacher": right or left}
+    maps["teacher"] = maps["teacher"] or last_stage(networks, "teacher")
+
+    paraphraser = Paraphraser(factor, batch_norm)
+    terms = [ps.Term(paraphraser, f"teacher.{maps['teacher']}")]
+    first, earlier, training = earlier_stage("paraphraser", record, training, paraphraser_epochs, paraphraser_lr)
+    teacher_alone = {"teacher": networks["teacher"]}
+    ps.fit(ps.Distiller(teacher_alone, terms, example=data.example(), seed=training.seed), data, earlier, first)
+
+    transfer = ps.losses.FT(paraphraser, batch_norm=batch_norm, channel_power=channel_power)
+    terms = [
+        ps.Term(ps.losses.CE(), "student", "labels"),
+        ps.Term(transfer, f"student.{maps['student']}", f"teacher.{maps['teacher']}", weight=weight),
+    ]
+    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
+    return ps.fit(distiller, data, training, record)
+
+
+def last_stage(networks: "dict[str, nn.Module]", name: str) -> str:
+    """The alias of a network's last stage.
+
+    Raises:
+        BadInput: it names none.
+    """
+    aliases: dict[str, str] = getattr(networks[name], "aliases", {})
+    stages = [alias for alias in aliases if re.fullmatch(r"stage\d+", alias)]
+    if not stages:
+        raise BadInput(f"{name} has no stages to tap; name its layer: --on layer3=blocks.8, the student's first")
+    return max(stages, key=lambda stage: int(stage.removeprefix("stage")))

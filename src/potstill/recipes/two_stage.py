@@ -1,0 +1,56 @@
+"""Training in two stages: the inside of the student first, then the classifier."""
+
+from pathlib import Path
+from typing import Any
+
+import potstill as ps
+from potstill.recipes.stages import earlier_stage
+from potstill.recipes.teacher import create_teacher
+from potstill.recipes.term_strings import parse_terms
+from potstill.training import Training
+
+
+def two_stage(
+    *,
+    student: str,
+    teacher: str,
+    teacher_weights: Path | None = None,
+    student_weights: Path | None = None,
+    first: tuple[str, ...] = ("10 * AB",),
+    first_epochs: int = 50,
+    first_lr: float | None = None,
+    first_milestones: tuple[int, ...] = (),
+    terms: tuple[str, ...] = ("CE",),
+    training: Training = Training(),
+) -> dict[str, Any]:
+    """Train a student's inside by hints first, then the whole by other terms: FitNets, AB, FSP.
+
+    Romero et al., "FitNets", ICLR 2015, section 2.3: https://arxiv.org/abs/1412.6550; Heo et al., "Knowledge transfer
+    via distillation of activation boundaries", AAAI 2019: https://arxiv.org/abs/1811.03233; Yim et al., "A gift from
+    knowledge distillation", CVPR 2017. The first stage lies in the folder "hint" of the run's. What no hint reaches
+    gets no gradient there and stays as it is; the second stage starts with a fresh optimiser.
+
+    Args:
+        student: the network to train, for example resnet20.
+        teacher: a trained network: a run folder, or a network whose weights are given.
+        teacher_weights: the teacher's weights, a safetensors or torch file.
+        student_weights: weights to start the student from; fresh ones by default.
+        first: what to minimise in the first stage, strings as in distill: "10 * AB", "FitNet on stage2", "FSP".
+        first_epochs: length of the first stage, before the run's epochs.
+        first_lr: learning rate of the first stage; by default a tenth of the run's.
+        first_milestones: its epochs at whose start that drops; by default it stays.
+        terms: what to minimise in the second stage.
+    """
+    record = {"recipe": "two-stage", **locals()}
+    data = training.load_data()
+    classes = len(data.classes)
+    networks = {
+        "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
+        "teacher": create_teacher(teacher, classes, teacher_weights),
+    }
+    second_terms = parse_terms(terms, networks)  # a mistake in them should not wait for the first stage
+    hint, earlier, training = earlier_stage("hint", record, training, first_epochs, first_lr, first_milestones)
+    distiller = ps.Distiller(networks, parse_terms(first, networks), example=data.example(), seed=training.seed)
+    ps.fit(distiller, data, earlier, hint)
+    distiller = ps.Distiller(networks, second_terms, example=data.example(), seed=training.seed)
+    return ps.fit(distiller, data, training, record)
