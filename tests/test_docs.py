@@ -34,7 +34,9 @@ def test_pages_of_the_losses_are_what_the_tool_writes(name):
     assert stored == PAGES[name], "run python tools/write_loss_docs.py"
 
 
-@pytest.mark.parametrize("page", ["your-own-method.md", *(f"losses/{name}" for name in PAGES)])
+@pytest.mark.parametrize(
+    "page", ["your-own-method.md", "from-the-original-commands.md", *(f"losses/{name}" for name in PAGES)]
+)
 def test_links_lead_somewhere(page):
     folder = (DOCS / page).parent
     for target in re.findall(r"\]\(((?!http)[^)#]+)\)", (DOCS / page).read_text(encoding="utf-8")):

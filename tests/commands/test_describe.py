@@ -20,6 +20,14 @@ def test_cheap_convolutions(oracle, conv, capsys):
     assert described["taps"]["stage1"] == "block1"
 
 
+def test_a_plus_does_what_conv_does(capsys):
+    described = describe("wrn-16-2+G8B2", capsys)
+    assert described.pop("network") == "wrn-16-2+G8B2"
+    other = describe("wrn-16-2 --conv G8B2", capsys)
+    assert (other.pop("network"), other.pop("conv")) == ("wrn-16-2", "G8B2")
+    assert described == other
+
+
 def test_without_them(capsys):
     assert describe("wrn-16-1", capsys).keys() == {"network", "parameters", "macs", "taps"}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from potstill.errors import BadInput
-from potstill.networks import create, parameters
+from potstill.networks import create, parameters, substitute
 from potstill.networks.built_in import BUILT_IN, USUAL, listing
 from potstill.networks.third_party import from_timm
 
@@ -31,6 +31,9 @@ def with_neither():
 
 def with_anything(**options):
     return nn.Linear(4, options["num_classes"])
+
+def conv(classes):
+    return nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3), nn.Linear(8, classes))
 
 class Net(nn.Linear):
     def __init__(self, num_classes):
@@ -133,7 +136,9 @@ def test_a_function_of_a_package():
     assert create("torchvision.models.squeezenet:squeezenet1_1", classes=5).classifier[1].out_channels == 5
 
 
-@pytest.mark.parametrize("spec", ["resnet8", "wrn-10-1", "timm:resnet10t", "torchvision:squeezenet1_1"])
+@pytest.mark.parametrize(
+    "spec", ["resnet8", "wrn-10-1", "wrn-10-1+DConv", "timm:resnet10t", "torchvision:squeezenet1_1"]
+)
 def test_a_seed_fixes_the_weights_and_leaves_the_callers_numbers_alone(spec):
     torch.manual_seed(5)
     random.seed(5)
@@ -159,6 +164,30 @@ def test_built_in_networks_need_neither_timm_nor_torchvision():
     assert result.stdout.strip() == "set()"
 
 
+@pytest.mark.parametrize(("spec", "conv"), [("wrn-10-2", "G8B2"), ("timm:resnet10t", "DConv"), ("{own}:conv", "A2B2")])
+def test_cheap_convolutions_after_a_plus(own, spec, conv):
+    spec = spec.format(own=own)
+    network = create(f"{spec}+{conv}", classes=5, seed=3)
+    assert (network.spec, network.classes) == (f"{spec}+{conv}", 5)
+    expected = substitute(create(spec, classes=5, seed=4), conv)
+    shapes = [(name, value.shape) for name, value in expected.state_dict().items()]
+    assert [(name, value.shape) for name, value in network.state_dict().items()] == shapes
+    assert getattr(network, "aliases", None) == getattr(expected, "aliases", None)
+
+
+def test_cheap_convolutions_leave_the_first_draws_as_they_are():
+    plain, cheaper = create("wrn-10-1", seed=3), create("wrn-10-1+DConv", seed=3)
+    assert torch.equal(plain.conv1.weight, cheaper.conv1.weight)
+    assert torch.equal(plain.fc.weight, cheaper.fc.weight)
+
+
+def test_a_path_with_a_plus_stays_a_path(tmp_path):
+    folder = tmp_path / "c++"
+    folder.mkdir()
+    (folder / "a+b.py").write_text("from torch import nn\ndef net(classes): return nn.Linear(4, classes)")
+    assert create(f"{folder}/a+b.py:net", classes=5).out_features == 5
+
+
 @pytest.mark.parametrize("library", ["timm", "torchvision"])
 def test_a_library_that_is_not_installed(monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)  # importing it now fails as if it were not there
@@ -172,6 +201,18 @@ ERRORS = {
     "zzz": r"^unknown network 'zzz'; known: resnet8, ",
     "": r"^unknown network ''; known: resnet8, ",
     "resnet20-cifar": r"^an ImageNet ResNet has a depth of 18, 34, 50, 101, 152, not 20$",
+    "vgg12": r"^a VGG has a depth of 8, 11, 13, 16, 19, not 12; the nearest is 11$",
+    "mobilenetv2x0": r"^a MobileNetV2 has a width of 0\.1 or more, not 0$",
+    "mobilenetv2": r"^unknown network 'mobilenetv2'; did you mean mobilenetv2x0\.5\b",
+    "shufflenet": r"^unknown network 'shufflenet'; did you mean shufflenetv",
+    "wrn-10-1+G8B": r"^unknown convolution 'G8B'; did you mean G8B4",
+    "wrn-10-1+G8-B2": r"^unknown convolution 'G8-B2'; did you mean G8B2",
+    "wrn-10-1+": r"^unknown convolution ''; known: Conv, ",
+    "wrn-10-1+G16B2": r"^G16B2 cannot replace block1\.0\.conv1, 16 to 16 channels: .*; nearest is G8B2$",
+    "wrn-10-l+G8B2": r"^unknown network 'wrn-10-l'; did you mean wrn-",
+    "timm:resnet1+G8B2": r"^unknown timm network 'resnet1'; did you mean .*resnet18",
+    "nowhere.py:net+G8B2": r"^no file 'nowhere\.py' for a network$",
+    "+G8B2": r"^unknown network '\+G8B2'",
     "timm:resnet1": r"^unknown timm network 'resnet1'; did you mean .*resnet18",
     "torchvision:resnet19": r"^unknown torchvision network 'resnet19'; did you mean .*resnet18",
     "tim:resnet18": r"^cannot import 'tim' for a network: No module named 'tim'$",

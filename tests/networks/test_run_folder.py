@@ -45,7 +45,36 @@ def test_weights_after_those_of_the_run(tmp_path):
     assert torch.equal(create(str(run), weights=tmp_path / "other.safetensors").fc.weight, second.fc.weight)
 
 
+def test_cheap_convolutions_are_built_again_and_their_weights_fit(tmp_path):
+    learner = create("wrn-10-1+G8B2", seed=1)
+    run = write_run(tmp_path / "run", {"student": learner.spec}, {"student": learner})
+    network = create(str(run), seed=2)
+    assert network.spec == "wrn-10-1+G8B2"
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, learner.state_dict()[name])
+
+
+def test_cheap_convolutions_in_the_network_of_a_run(tmp_path):
+    teacher = create("wrn-10-1", seed=1)
+    run = write_run(tmp_path / "run", {"net": "wrn-10-1"}, {"net": teacher})
+    for spec in (f"{run}+DConv", f"{run}:net+DConv"):
+        network = create(spec, seed=2)
+        assert network.spec == "wrn-10-1+DConv"
+        assert torch.equal(network.fc.weight, teacher.fc.weight)
+
+
+def test_a_run_folder_with_a_plus_is_a_run_folder(tmp_path):
+    learner = create("resnet8", seed=1)
+    write_run(tmp_path / "run", {"net": "wrn-10-1"}, {"net": create("wrn-10-1")})
+    run = write_run(tmp_path / "run+DConv", {"net": "resnet8"}, {"net": learner})
+    for spec in (str(run), f"{run}:net"):
+        assert torch.equal(create(spec).fc.weight, learner.fc.weight)
+    assert create(f"{run}+DConv").spec == "resnet8+DConv"
+
+
 ERRORS = {
+    "{runs}/run+b": r"^unknown convolution 'b'; known: Conv, ",
+    "{runs}/rin+DConv": r"^no run folder '.*/rin'; did you mean .*/run",
     "{runs}/rin": r"^no run folder '.*/rin'; did you mean .*/run",
     "{runs}/rin:student": r"^no run folder '.*/rin'; did you mean .*/run",
     "{runs}/nothing/here": r"^no run folder '.*/nothing/here'$",

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from torch import nn
 
 from potstill.errors import BadInput, unknown
+from potstill.networks.mobilenet_v2 import mobilenet_v2
 from potstill.networks.resnet_cifar import resnet, resnet_a, resnet_x4
 from potstill.networks.resnet_imagenet import resnet_imagenet, resnet_imagenet_cifar
-from potstill.networks.wide_resnet import wide_resnet
+from potstill.networks.shufflenet_v1 import shufflenet_v1
+from potstill.networks.shufflenet_v2 import shufflenet_v2
+from potstill.networks.vgg import vgg
+from potstill.networks.wide_resnet import wide_resnet, wide_resnet_bottom
 
 BUILT_IN: dict[str, Callable[..., nn.Module]] = {
     "resnet{depth=18|34|50|101|152}": resnet_imagenet,
@@ -17,6 +21,11 @@ BUILT_IN: dict[str, Callable[..., nn.Module]] = {
     "resnet{depth}a": resnet_a,
     "resnet{depth}x4": resnet_x4,
     "wrn-{depth}-{width}": wide_resnet,
+    "wrn-{depth}-{width}-bottom{groups=1|2}": wide_resnet_bottom,
+    "vgg{depth}": vgg,
+    "mobilenetv2x{width}": mobilenet_v2,
+    "shufflenetv1": shufflenet_v1,
+    "shufflenetv2": shufflenet_v2,
 }
 """Name pattern to function; the numbers in a name are the function's arguments, beside ``classes``.
 
@@ -27,7 +36,8 @@ USUAL = (
     *(f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110)),
     *(f"resnet{depth}a" for depth in (8, 14, 20, 32, 44, 56, 110)),
     *(f"resnet{depth}{stem}" for stem in ("", "-cifar") for depth in (18, 34, 50, 101, 152)),
-    *("resnet8x4", "resnet32x4", "wrn-16-1", "wrn-16-2", "wrn-40-1", "wrn-40-2"),
+    *("resnet8x4", "resnet32x4", "wrn-16-1", "wrn-16-2", "wrn-40-1", "wrn-40-2", "wrn-40-1-bottom2"),
+    *("vgg8", "vgg11", "vgg13", "vgg16", "vgg19", "mobilenetv2x0.5", "shufflenetv1", "shufflenetv2"),
 )
 """The names that papers use, offered when a name is not known."""
 

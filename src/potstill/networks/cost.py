@@ -22,7 +22,7 @@ def macs(network: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) ->
     """
     like = next(network.parameters(), torch.empty(0))
     image = torch.zeros(1, *input_shape, device=like.device, dtype=like.dtype)
-    with _eval_mode(network), _plain_attention(), FlopCounterMode(display=False) as counter, torch.no_grad():
+    with eval_mode(network), _plain_attention(), FlopCounterMode(display=False) as counter, torch.no_grad():
         try:
             network(image)
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -32,7 +32,7 @@ def macs(network: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) ->
 
 
 @contextmanager
-def _eval_mode(network: nn.Module) -> Iterator[None]:
+def eval_mode(network: nn.Module) -> Iterator[None]:
     """Eval mode inside; afterwards each module is back in its own mode, which may differ from its parent's."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

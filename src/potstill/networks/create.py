@@ -1,5 +1,6 @@
 """One way to name a network, wherever it comes from."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,12 @@ from torch import nn
 from potstill.errors import BadInput
 from potstill.networks import run_folder
 from potstill.networks.built_in import built_in, unknown_network
+from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
+
+CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
+"""A network and what takes its convolutions' place. A plus in a path has a / : or . after it, or is a run folder's."""
 
 
 def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, seed: int | None = None) -> nn.Module:
@@ -19,13 +24,16 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
 
     ``spec`` is a built-in name (``resnet20``, ``wrn-16-2``), ``timm:NAME``, ``torchvision:NAME``,
     ``package.module:callable``, ``path/to/file.py:callable``, or a run folder (``runs/abc`` or ``runs/abc:light``),
-    which brings its weights. ``weights`` is a file to load afterwards. The same ``seed`` gives the same first weights
-    and leaves the caller's random numbers alone (those of the CPU, where networks are built).
+    which brings its weights. After a plus, any of them takes cheap convolutions in the place of its spatial ones:
+    ``wrn-40-2+G8B2`` is ``substitute(create("wrn-40-2"), "G8B2")``. A path that has a plus of its own stays a path.
+    ``weights`` is a file to load afterwards. The same ``seed`` gives the same first weights, those of the cheap
+    convolutions included, and leaves the caller's random numbers alone (those of the CPU, where networks are built).
 
-    The network carries ``spec`` and ``classes`` as attributes; out of a run folder, the spec that is stored there.
+    The network carries ``spec`` and ``classes`` as attributes; out of a run folder, the spec that is stored there,
+    with the cheap convolutions after it: what ``create`` builds from them has room for these weights.
 
     Raises:
-        BadInput: no such network, or the weights are not this network's.
+        BadInput: no such network, the convolutions do not fit in it, or the weights are not this network's.
 
     >>> network = create("resnet20", classes=100, seed=0)
     >>> network.spec, network.classes
@@ -35,6 +43,9 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
         raise BadInput(f"a network has 1 class or more, not {classes}")
     with _seeded(seed):
         network = built_in(spec, classes)
+        plus = None if network is not None or Path(spec).is_dir() else re.fullmatch(CHEAPER, spec)
+        if plus is not None:
+            network, spec = _cheaper(plus["network"], plus["conv"], classes)
         stored = run_folder.find(spec) if network is None else None
         if stored is not None:
             network = _restore(spec, stored, classes)
@@ -51,6 +62,12 @@ def _restore(spec: str, stored: run_folder.StoredNetwork, classes: int) -> nn.Mo
     if stored.classes != classes:
         raise BadInput(f"the network in {spec} has {stored.classes} classes, not {classes}")
     return create(stored.spec, classes, weights=stored.weights)
+
+
+def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str]:
+    network = create(spec, classes)
+    whole = f"{network.spec}+{conv}"
+    return substitute(network, conv), whole
 
 
 def _elsewhere(spec: str, classes: int) -> nn.Module:

@@ -17,7 +17,8 @@ WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network",
 SPELLINGS = (
     (r"^(module|_orig_mod)\.", ""),  # saved from within DataParallel or torch.compile,
     (r"^(module|_orig_mod)\.", ""),  # or from within both
-    (r"^linear\.", "fc."),  # akamaster/pytorch_resnet_cifar10
+    (r"^linear\.", "fc."),  # akamaster/pytorch_resnet_cifar10; RepDistiller's ShuffleNets
+    (r"^classifier\.(?:0\.)?", "fc."),  # RepDistiller's VGG; with the 0, its MobileNetV2
     (r"\.shortcut\.(\d)\.", r".downsample.\1."),  # akamaster's option B
     (r"^res(\d)\.", r"layer\1."),  # AberHu/Knowledge-Distillation-Zoo
     (r"\.ds\.(\d)\.", r".downsample.\1."),  # the same

@@ -1,11 +1,23 @@
 """Recipes: training flows as plain functions, whose arguments are their command line."""
 
 from potstill.recipes.boundary import boundary
+from potstill.recipes.channel import channel
 from potstill.recipes.distill import distill
 from potstill.recipes.factor_transfer import factor_transfer
+from potstill.recipes.moonshine import moonshine
 from potstill.recipes.mutual import mutual
 from potstill.recipes.rocket import rocket
 from potstill.recipes.supervised import supervised
 from potstill.recipes.two_stage import two_stage
 
-__all__ = ["boundary", "distill", "factor_transfer", "mutual", "rocket", "supervised", "two_stage"]
+__all__ = [
+    "boundary",
+    "channel",
+    "distill",
+    "factor_transfer",
+    "moonshine",
+    "mutual",
+    "rocket",
+    "supervised",
+    "two_stage",
+]
