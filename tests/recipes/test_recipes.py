@@ -1,3 +1,4 @@
+import inspect
 import json
 from dataclasses import replace
 
@@ -5,8 +6,9 @@ import pytest
 import torch
 
 import potstill as ps
+from potstill import recipes
 from potstill.engine.checkpoint import fingerprint
-from potstill.recipes import distill, rocket, supervised
+from potstill.recipes import boundary, channel, distill, factor_transfer, moonshine, rocket, supervised, two_stage
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=2, batch_size=100, lr=0.05)
@@ -48,7 +50,16 @@ TERMS = ("CE", "0.9 * KD(temperature=2)", "100 * AT on stages", "FitNet on stage
 
 @pytest.mark.parametrize(
     ("recipe", "arguments"),
-    [(distill, {"student": "resnet8", "terms": TERMS}), (rocket, {"light": "wrn-10-1", "booster": "wrn-16-1"})],
+    [
+        (boundary, {"student": "resnet8", "warmup": 0}),
+        (channel, {"student": "resnet8"}),
+        (distill, {"student": "resnet8", "terms": TERMS}),
+        (factor_transfer, {"student": "resnet8", "paraphraser_epochs": 1}),
+        (moonshine, {"conv": "DConv", "alpha": 0.5, "beta": 10}),
+        (rocket, {"light": "wrn-10-1", "booster": "wrn-16-1"}),
+        (two_stage, {"student": "resnet8", "first_epochs": 1}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_the_teacher_is_bit_identical_after_every_recipe(recipe, arguments, tmp_path, teacher, monkeypatch):
     frozen = []
@@ -66,6 +77,14 @@ def test_the_teacher_is_bit_identical_after_every_recipe(recipe, arguments, tmp_
     assert fingerprint(network) == before
     assert not any(module.training for module in network.modules())
     assert summary["teachers"]["teacher"]["top1"] > 0
+
+
+def test_every_recipe_with_a_teacher_is_tested_so():
+    with_teacher = {
+        name for name in recipes.__all__ if "teacher" in inspect.signature(getattr(recipes, name)).parameters
+    }
+    (tested,) = (mark.args[1] for mark in test_the_teacher_is_bit_identical_after_every_recipe.pytestmark)
+    assert {recipe.__name__ for recipe, _ in tested} == with_teacher
 
 
 def test_distill_names_its_terms(tmp_path, teacher):

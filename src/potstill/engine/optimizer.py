@@ -16,7 +16,7 @@ def make_optimizer(distiller: nn.Module, training: Training) -> Optimizer:
     rate = torch.tensor(training.lr, dtype=torch.float32, device=parameters[0].device)
     if training.optimizer == "adamw":
         return AdamW(parameters, lr=rate, weight_decay=training.weight_decay, fused=True)
-    return SGD(
+    sgd = SGD(
         parameters,
         lr=rate,
         momentum=training.momentum,
@@ -24,6 +24,12 @@ def make_optimizer(distiller: nn.Module, training: Training) -> Optimizer:
         nesterov=training.optimizer == "nesterov",
         fused=True,
     )
+    if training.momentum:
+        # From 0 the first step is what it is without a buffer, bit for bit. The fused step fails on a mixture of both,
+        # which a term that starts in a later epoch makes: what only it trains has had no gradient yet.
+        for parameter in parameters:
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
