@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(result))
     elif result:
         show(result)
+    if failed := result and result.get("failed"):
+        return _complain(f"runs that failed: {len(failed)}", FAILED_TRAINING)
     return 0
 
 
@@ -46,7 +48,9 @@ def commands() -> dict[str, Callable[..., dict[str, Any]]]:
 
     found = {name.replace("_", "-"): getattr(recipes, name) for name in recipes.__all__}
     return {"demo": commands.demo, **found, "evaluate": commands.evaluate, "describe": commands.describe} | {
-        "list": commands.listing
+        "table": commands.table,
+        "report": commands.report,
+        "list": commands.listing,
     }
 
 
@@ -129,7 +133,9 @@ def show(result: dict[str, Any]) -> None:
 
     console = Console()
     rest = dict(result)
-    rows = rest.pop("table", None) or _learners(rest) or _losses(rest)
+    for line in rest.pop("commands", []):
+        print(line)  # not wrapped: it is there to be copied
+    rows = rest.pop("table", None) or _learners(rest) or _listed(rest)
     if rows:
         table = Table(*rows[0], box=None, header_style="bold")
         for row in rows:
@@ -140,7 +146,8 @@ def show(result: dict[str, Any]) -> None:
         lines.add_row(
             name, f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
         )
-    console.print(lines)
+    if lines.rows:
+        console.print(lines)
 
 
 def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
@@ -159,10 +166,10 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
-def _losses(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """The losses there are, as a table."""
-    losses = result.pop("losses", {})
-    return [{"name": name, **{k: "" if v is None else v for k, v in row.items()}} for name, row in losses.items()]
+def _listed(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The losses or the tables there are, as a table."""
+    listed = result.pop("losses", {}) or result.pop("tables", {})
+    return [{"name": name, **{k: "" if v is None else v for k, v in row.items()}} for name, row in listed.items()]
 
 
 def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -237,7 +237,27 @@ def test_a_teacher_is_measured_before_the_first_epoch_and_stays_bit_identical(tm
     terms = [ps.Term(CE(), "student", "labels"), ps.Term(KD(), "student", "teacher")]
     summary = ps.fit(ps.Distiller(networks, terms, example=data.example()), data, training)
     assert fingerprint(frozen) == before
-    assert summary["teachers"]["teacher"] == ps.evaluate(frozen, data.test)
+    costs = {"parameters": ps.networks.parameters(frozen), "macs": ps.networks.macs(frozen, (3, 8, 8))}
+    assert summary["teachers"]["teacher"] == costs | ps.evaluate(frozen, data.test)
+
+
+def test_a_finished_run_gives_back_its_networks_and_completes_its_insight(tmp_path):
+    training = replace(SHORT, out=tmp_path / "run")
+    data = training.load_data()
+
+    def go():
+        student, teacher = ps.networks.create("resnet8", seed=0), ps.networks.create("resnet8x4", seed=1)
+        networks = {"student": student, "teacher": ps.freeze(teacher)}
+        terms = [ps.Term(CE(), "student", "labels"), ps.Term(FitNet(), "student.stage2", "teacher.stage2")]
+        distiller = ps.Distiller(networks, terms, example=data.example())
+        return ps.fit(distiller, data, training), fingerprint(distiller)
+
+    first = go()
+    (tmp_path / "run" / "insight.json").unlink()  # as if killed just before it was written
+    assert go() == first
+    agreement = json.loads((tmp_path / "run" / "insight.json").read_text())["agreement"]["student"]["teacher"]
+    assert 0 <= agreement["top1"] <= 100
+    assert agreement["n"] == first[0]["teachers"]["teacher"]["n"]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):

@@ -5,14 +5,16 @@ from typing import Any, Literal
 from potstill.catalogue import Card, cards, sentence
 
 
-def listing(kind: Literal["losses", "networks", "recipes", "data"], /) -> dict[str, Any]:
-    """List what there is of a kind: losses with their papers, taps and trained parts, one line each of the others.
+def listing(kind: Literal["losses", "networks", "recipes", "tables", "data"], /) -> dict[str, Any]:
+    """List what there is of a kind: losses with papers and taps, tables with sources, one line each of the others.
 
     Args:
-        kind: losses, networks, recipes or data.
+        kind: losses, networks, recipes, tables or data.
     """
     if kind == "losses":
         return {kind: {card.name: _loss(card) for card in cards()}}
+    if kind == "tables":
+        return {kind: _tables()}
     rows: dict[str, str] = {}
     if kind == "networks":
         from potstill.networks.built_in import listing as built_in
@@ -30,6 +32,17 @@ def listing(kind: Literal["losses", "networks", "recipes", "data"], /) -> dict[s
 
         rows = data_sets()
     return {kind: rows}
+
+
+def _tables() -> dict[str, dict[str, Any]]:
+    """What each table shows, how many rows it has, and who published it."""
+    from potstill import tables
+
+    found = {name.replace("_", "-"): getattr(tables, name) for name in tables.__all__}
+    return {
+        name: {"shows": table.sentence, "rows": len(table.rows()), "published by": table.source}
+        for name, table in found.items()
+    }
 
 
 def _loss(card: Card) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Files that are whole or absent: weights, and the checkpoint a run continues from."""
 
-import contextlib
 import hashlib
 import io
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -14,25 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from potstill.errors import BadInput
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that, whatever happens, either the old content or the new is there.
-
-    Raises:
-        OSError: the disk is full, or the like; nothing is left behind.
-    """
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
+from potstill.whole_file import write_whole
 
 
 def save_weights(network: nn.Module, path: Path) -> None:

@@ -22,6 +22,7 @@ from potstill.engine.checkpoint import (
     save_weights,
 )
 from potstill.engine.evaluate import evaluate
+from potstill.engine.insight import INSIGHT, with_costs, write_insight
 from potstill.engine.meter import Meter
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.progress import Progress
@@ -60,6 +61,8 @@ def fit(
         distiller.to(device).to(memory_format=torch.channels_last)
         if summary := run.summary():
             _restore(distiller, run)
+            if not (run.path / INSIGHT).is_file():  # killed right after its end
+                write_insight(run.path, distiller, data)
             return summary
         if training.compile:
             for network in distiller.networks.values():
@@ -93,8 +96,9 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder)
             _save(distiller, optimizer, run, history, data)
             run.log(history[-1])
             progress.epoch(history[-1])
-    summary = _summarize(distiller, data, teachers, history)
+    summary = with_costs(_summarize(distiller, data, teachers, history), distiller, data)
     run.finish(summary)
+    write_insight(run.path, distiller, data)
     return summary
 
 

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-
 GROUPS = 3
 STEM = 24
 STAGES = ((240, 4), (480, 8), (960, 4))

@@ -1,0 +1,112 @@
+"""``potstill table``: a published table, run as far as it is missing, and printed beside the published numbers."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from potstill import tables
+from potstill.errors import BadInput, unknown
+from potstill.tables.plan import expand
+from potstill.tables.results import collect
+from potstill.tables.writing import cells, foot, write_table
+from potstill.training import Training
+
+if TYPE_CHECKING:
+    from potstill.tables.plan import Run
+    from potstill.tables.results import Result
+    from potstill.tables.row import Table
+
+
+def table(
+    name: str,
+    /,
+    *,
+    seeds: int = 3,
+    only: str | None = None,
+    epochs: int | None = None,
+    jobs: int = 1,
+    out: Path | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    compile: bool = False,
+    holdout: int = 0,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Run what is missing of a published table, rows times seeds, and print it: our numbers beside the published.
+
+    Every run is a command of its own, in a folder of its own, and resumes by itself: started again, the same command
+    goes on where it was. Teachers are rows too, trained once. A run that fails leaves a gap that says why, and exit
+    code 3.
+
+    Args:
+        name: which table; see potstill list tables.
+        seeds: how many runs each row has, with seeds 0, 1, 2, ...
+        only: rows whose names fit this glob, and their teachers: "cifar10-*", "*-at".
+        epochs: shorten every run to this length, and whatever depends on it; no longer comparable with anything.
+        jobs: how many runs at once; they share the processor's cores.
+        out: folder of the runs and of table.md, table.csv, table.json, report.html; by default one under runs/.
+        data_dir: where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to.
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
+        precision: bf16: networks compute in bfloat16; weights and losses stay in float32.
+        compile: compile the networks with torch.compile.
+        holdout: choose best epochs on this many held-out training images instead of the test set.
+        dry_run: only print the commands, those of finished runs behind a #.
+    """
+    found = find_table(name)
+    for flag, value in {"seeds": seeds, "epochs": epochs, "jobs": jobs}.items():
+        if value is not None and value < 1:
+            raise BadInput(f"--{flag} must be positive, not {value}")
+    folder = out or Path("runs") / (name if epochs in (None, found.epochs) else f"{name}-{epochs}-epochs")
+    flags = {"data_dir": data_dir, "device": device, "precision": precision, "compile": compile, "holdout": holdout}
+    machine = {flag: value for flag, value in flags.items() if value != getattr(Training(), flag)}
+    rows = found.rows(epochs)
+    runs = expand(rows, seeds, folder, machine, only)
+    missing = [run for run in runs if not run.is_finished()]
+    if dry_run:
+        return {"commands": [f"{'' if run in missing else '# '}{shlex.join(run.command())}" for run in runs]}
+    failures = run_missing(missing, len(runs) - len(missing), jobs) if missing else {}
+    wanted = {run.row.folder for run in runs}
+    results = collect(rows, expand(rows, seeds, folder, machine, None), failures)
+    shown = [result for result in results if result.row.folder in wanted]
+    # The files keep what earlier commands have run, also of rows that --only leaves out this time.
+    files = write_files(name, found, folder, [r for r in results if r in shown or r.seeds], epochs, holdout)
+    content = {"table": cells(shown), "rows": [result.plain() for result in shown]}
+    return {"name": name, **content, "foot": foot(found, shown, epochs, holdout), "files": files, "failed": failures}
+
+
+def find_table(name: str) -> "Table":
+    """The table of that name.
+
+    Raises:
+        BadInput: there is none; the message names the nearest.
+    """
+    known = {attribute.replace("_", "-"): attribute for attribute in tables.__all__}
+    if name not in known:
+        raise unknown("table", name, known)
+    found: Table = getattr(tables, known[name])
+    return found
+
+
+def run_missing(missing: "Sequence[Run]", present: int, at_once: int) -> dict[str, str]:
+    """Run them; why those failed that did, by their names."""
+    from potstill.tables.jobs import run_jobs
+    from potstill.tables.progress import TableProgress
+
+    with TableProgress(present, len(missing), at_once) as progress:
+        return run_jobs([run.job() for run in missing], at_once, progress)
+
+
+def write_files(
+    name: str, found: "Table", folder: Path, results: "Sequence[Result]", epochs: int | None, holdout: int
+) -> dict[str, str]:
+    """Write the table and the report of its runs, if there are any; the paths."""
+    files, changed = write_table(folder, name, found, results, foot(found, results, epochs, holdout))
+    folders = {result.row.name: result.folders for result in results if result.folders}
+    report = folder / "report.html"
+    if folders and (changed or not report.is_file()):
+        from potstill.report import write_report
+
+        write_report(report, name, folders)
+    return files | ({report.name: str(report)} if folders else {})

@@ -1,0 +1,208 @@
+"""What a run's accuracies leave out: how far its networks agree, where they look, what they cost.
+
+Attention maps are the mean of the squares over the channels: Zagoruyko and Komodakis, "Paying more attention to
+attention", ICLR 2017, section 3.1: https://arxiv.org/abs/1612.03928.
+"""
+
+import json
+import re
+import sys
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from potstill.batch import as_batch
+from potstill.data import Data
+from potstill.distiller import Distiller
+from potstill.networks.cost import eval_mode, macs, parameters
+from potstill.taps import find
+from potstill.whole_file import write_whole
+
+INSIGHT = "insight.json"
+IMAGES = 6  # the first test images are looked at closely
+IMAGE_SIDE, MAP_SIDE = 56, 32  # pixels at most, so that the file stays below 150 kB
+
+
+def insight(distiller: Distiller, data: Data) -> dict[str, Any]:
+    """Compare a distiller's networks on the test set; nothing in them changes, nor any random state.
+
+    Returns:
+        ``agreement`` {learner: {other network: {"top1", "kl", "n"}}}: in percent, how often both choose the same class;
+        and the mean of KL(other || learner) in nats, at temperature 1. ``images``: the first test images, each with
+        ``label``, ``class`` and ``pixels`` as uint8 (H, W, C). ``predictions`` {network: [{"label", "class",
+        "probability"}]}, one an image. ``attention`` {network: {stage: {"tap", "maps"}}}: one map an image, uint8
+        (H, W), from 0 at its lowest value to 255 at its highest; a network of tokens has none. Arrays are
+        {"shape", "base64"}.
+    """
+    networks = dict(distiller.networks.items())
+    first = as_batch(next(iter(data.test)))
+    images, labels = first["images"][:IMAGES], first["labels"][:IMAGES].tolist()
+    with _at_rest(distiller):
+        maps: dict[str, Any] = {}
+        logits: dict[str, Tensor] = {}
+        for name, network in networks.items():
+            logits[name], maps[name] = _look(network, name, images)
+        return {
+            "agreement": _agreement(distiller, data, {name: values.shape[1] for name, values in logits.items()}),
+            "images": [
+                {"label": label, "class": data.classes[label], "pixels": _array(pixels)}
+                for label, pixels in zip(labels, _pixels(images, data), strict=True)
+            ],
+            "predictions": {name: _predictions(values, data.classes) for name, values in logits.items()},
+            "attention": maps,
+        }
+
+
+def write_insight(folder: Path, distiller: Distiller, data: Data) -> Path:
+    """Write `insight` as ``insight.json`` into a run folder; returns the file."""
+    file = folder / INSIGHT
+    write_whole(file, (json.dumps(insight(distiller, data)) + "\n").encode())
+    return file
+
+
+def with_costs(summary: Mapping[str, Any], distiller: Distiller, data: Data) -> dict[str, Any]:
+    """A run's summary with ``parameters`` and ``macs`` (multiply-adds an image) of every network, and ``memory``.
+
+    ``memory`` is the peak in ``peak_bytes``, of "cuda": allocated there since the peak was last reset, or of "process":
+    resident, since it began.
+    """
+    channels, height, width = as_batch(next(iter(data.test)))["images"].shape[1:]
+    with _at_rest(distiller):
+        costs = {
+            name: {"parameters": parameters(network), "macs": macs(network, (channels, height, width))}
+            for name, network in distiller.networks.items()
+        }
+    roles = ("teachers", "learners")
+    added = {role: {name: {**costs[name], **known} for name, known in summary[role].items()} for role in roles}
+    return {**summary, **added, "memory": peak_memory(distiller.weights.device)}
+
+
+def peak_memory(device: torch.device) -> dict[str, Any] | None:
+    """The most memory in use so far: ``peak_bytes``, and ``of`` what. None on Windows, which has no `resource`."""
+    if device.type == "cuda":
+        return {"peak_bytes": torch.cuda.max_memory_allocated(device), "of": "cuda"}
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss: bytes there, KiB elsewhere
+    return {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "of": "process"}
+
+
+@contextmanager
+def _at_rest(distiller: Distiller) -> Iterator[None]:
+    """Networks in eval mode, without autograd, uncompiled (hooks and other batch sizes would compile them again)."""
+    device = distiller.weights.device
+    with (
+        eval_mode(distiller.networks),
+        torch.no_grad(),
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
+        torch.compiler.set_stance("force_eager"),
+    ):
+        yield
+
+
+def _agreement(distiller: Distiller, data: Data, classes: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """Every learner beside every other network of the same number of classes, over all test images."""
+    names = list(distiller.networks)
+    pairs = [(a, b) for a in distiller.learners for b in names if a != b and classes[a] == classes[b]]
+    found: dict[str, dict[str, Any]] = {learner: {} for learner in distiller.learners}
+    if not pairs:
+        return found
+    sums, images = torch.zeros(len(pairs), 2, dtype=torch.float64, device=distiller.weights.device), 0
+    for batch in map(as_batch, data.test):
+        logs = {name: network(batch["images"]).float().log_softmax(1) for name, network in distiller.networks.items()}
+        chosen = {name: values.argmax(1) for name, values in logs.items()}
+        for row, (a, b) in zip(sums, pairs, strict=True):
+            row[0] += (chosen[a] == chosen[b]).sum()
+            row[1] += F.kl_div(logs[a], logs[b], reduction="sum", log_target=True)
+        images += len(batch["labels"])
+    for (a, b), (same, divergence) in zip(pairs, sums.tolist(), strict=True):
+        found[a][b] = {"top1": 100 * same / images, "kl": divergence / images, "n": images}
+    return found
+
+
+def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    best = logits.float().softmax(1).max(1)
+    rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [
+        {"label": label, "class": classes[label] if label < len(classes) else str(label), "probability": probability}
+        for label, probability in rows
+    ]
+
+
+def _look(network: nn.Module, name: str, images: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    """The logits of ``images`` (N, C, H, W), and the attention maps of each stage."""
+    aliases: dict[str, str] = getattr(network, "aliases", {})
+    stages = {alias: find(network, name, alias) for alias in aliases if re.fullmatch(r"stage\d+", alias)}
+    seen: dict[str, Tensor] = {}  # the last call of each place; as maps, which nothing overwrites later
+
+    def record(place: str, value: Any) -> None:
+        if isinstance(value, Tensor) and _is_map(value, images):
+            seen.pop(place, None)  # so that the order is that of the last calls
+            seen[place] = value.float().square().mean(1, keepdim=True)
+
+    places = dict.fromkeys(stages.values()) if stages else [(path, False) for path, _ in network.named_modules()]
+    hooks = [_watch(network.get_submodule(path), path, at_input, record) for path, at_input in places]
+    try:
+        logits = network(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not stages:
+        last = {value.shape[2:]: path for path, value in seen.items()}  # at each size
+        stages = {f"stage{i}": (last[size], False) for i, size in enumerate(sorted(last, reverse=True), start=1)}
+    maps = {stage: _maps(_address(*place), seen) for stage, place in stages.items() if _address(*place) in seen}
+    return logits, maps
+
+
+def _address(path: str, at_input: bool) -> str:
+    return f"{path}:in" if at_input else path
+
+
+def _watch(module: nn.Module, path: str, at_input: bool, record: Any) -> Any:
+    if at_input:
+        return module.register_forward_pre_hook(lambda _, args: record(_address(path, True), args[0]))
+    return module.register_forward_hook(lambda _, args, output: record(path, output))
+
+
+def _is_map(value: Tensor, images: Tensor) -> bool:
+    """Whether ``value`` is (N, C, h, w) with h and w the images' by one stride, and more than one pixel."""
+    if value.dim() != 4 or len(value) != len(images) or value.shape[2:].numel() < 2:
+        return False
+    strides = [-(-whole // part) for whole, part in zip(images.shape[2:], value.shape[2:], strict=True)]
+    return strides[0] == strides[1]
+
+
+def _maps(place: str, seen: Mapping[str, Tensor]) -> dict[str, Any]:
+    small = _at_most(seen[place], MAP_SIDE)[:, 0]
+    low, high = small.amin((1, 2), keepdim=True), small.amax((1, 2), keepdim=True)
+    scaled = 255 * (small - low) / (high - low).clamp(min=torch.finfo(small.dtype).tiny)
+    return {"tap": place, "maps": [_array(one) for one in scaled]}
+
+
+def _pixels(images: Tensor, data: Data) -> Tensor:
+    """Normalised images (N, C, H, W) as they were before: 0..255, (N, H, W, C)."""
+    mean, std = (images.new_tensor(values).view(1, -1, 1, 1) for values in (data.mean, data.std))
+    return _at_most(255 * (images * std + mean), IMAGE_SIDE).permute(0, 2, 3, 1)
+
+
+def _at_most(maps: Tensor, side: int) -> Tensor:
+    """Maps (N, C, H, W), averaged down where a side is longer than ``side`` pixels."""
+    longest = max(maps.shape[2:])
+    if longest <= side:
+        return maps
+    height, width = (max(1, round(size * side / longest)) for size in maps.shape[2:])
+    return F.interpolate(maps, (height, width), mode="area")
+
+
+def _array(values: Tensor) -> dict[str, Any]:
+    """Values from 0 to 255 as uint8."""
+    content = values.round().clamp(0, 255).to("cpu", torch.uint8).contiguous().numpy().tobytes()
+    return {"shape": list(values.shape), "base64": b64encode(content).decode()}

@@ -1,0 +1,65 @@
+"""What a row is called: what tells it from the other rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+ELSEWHERE = {"seed", "out", "data_dir", "device"}  # where a run lies or ran makes it no other configuration
+BARE = {"network", "student", "light", "booster", "networks", "terms"}  # arguments that speak for themselves
+
+
+def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's recipe, arguments, networks and teachers: equal for the seeds of one row."""
+    arguments = {key: value for key, value in config["arguments"].items() if key not in ELSEWHERE}
+    return {"recipe": config["recipe"], **arguments, "networks made": config["networks"], **config.get("teachers", {})}
+
+
+def labels(configs: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
+    """A short name for each configuration, made of what differs among those of the same recipe.
+
+    Two of the same name get their ``folders`` added.
+    """
+    recipes = [str(config["recipe"]) for config in configs]
+    names = []
+    for config in configs:
+        kin = [other for other in configs if other["recipe"] == config["recipe"]]
+        arguments = {**config["arguments"]}
+        different = [
+            key
+            for key in arguments
+            if key not in ELSEWHERE and len({_fixed(other["arguments"].get(key)) for other in kin}) > 1
+        ]
+        said = [short(key, arguments[key]) for key in different if arguments[key] not in (None, [])]
+        recipe = [str(config["recipe"])] if len(set(recipes)) > 1 or not said else []
+        names.append(", ".join([*recipe, *said]))
+    return [
+        f"{name} ({folder})" if names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)
+    ]
+
+
+def short(key: str, value: Any) -> str:
+    """An argument in few words.
+
+    >>> short("teacher", "runs/resnet56"), short("terms", ["CE", "0.9 * KD"]), short("guided", False), short("lr", 0.1)
+    ('from resnet56', 'CE + 0.9 KD', 'no guided', 'lr 0.1')
+    """
+    words = key.replace("_", "-")
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    if isinstance(value, list):
+        text = " + ".join(str(item).replace(" * ", " ") for item in value)
+    else:
+        text = str(value) if key == "terms" else PurePath(str(value)).name
+    return f"from {text}" if key == "teacher" else text if key in BARE else f"{words} {text}"
+
+
+def plain(value: Any) -> str:
+    """An argument in full, but for the folders that lead to a file: where it lay on a machine is nobody's business."""
+    if isinstance(value, list):
+        return ", ".join(map(plain, value))
+    return PurePath(value).name if isinstance(value, str) and PurePath(value).is_absolute() else str(value)
+
+
+def _fixed(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

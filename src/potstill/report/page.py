@@ -1,0 +1,112 @@
+"""The page: tables, data, script and style in one file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from potstill.errors import BadInput
+from potstill.report import tables
+from potstill.report.content import content
+from potstill.report.rows import Row, given_rows
+from potstill.whole_file import write_whole
+
+SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "page.js")  # in this order
+
+
+def write_report(file: Path, title: str, runs: Mapping[str, Sequence[Path]]) -> Path:
+    """Write a report whose rows the caller knows.
+
+    Args:
+        file: the HTML file to write.
+        title: its heading.
+        runs: for each row, the run folders of its seeds; of a run with several learners the first counts. A folder
+            that cannot be read is named on the page.
+
+    Returns:
+        ``file``.
+
+    Raises:
+        BadInput: not one run can be read.
+    """
+    return write_page(file, title, *given_rows(runs))
+
+
+def write_page(file: Path, title: str, rows: Sequence[Row], left_out: dict[str, str]) -> Path:
+    """Write a report of ``rows``, with the folders that were ``left_out`` and why; returns ``file``.
+
+    Raises:
+        BadInput: there is no row; the message tells why.
+    """
+    if not rows:
+        reasons = [f"{folder}: {reason}" for folder, reason in left_out.items()]
+        raise BadInput(f"no run to report{''.join(f'; {reason}' for reason in reasons[:3])}")
+    parts = {
+        "title": escape(title),
+        "facts": escape(facts(rows)),
+        "results": tables.results(rows),
+        "agreement": tables.agreement(rows)
+        or "<p class='missing note'>None of these runs recorded it (no insight.json).</p>",
+        "costs": tables.costs(rows),
+        "settings": tables.settings(rows),
+        "left_out": f"<h2>Left out</h2>{tables.left_out(left_out)}" if left_out else "",
+        "footer": escape(footer(rows)),
+        "best": escape(" and ".join(sorted({_chosen(row) for row in rows}))),
+        "style": _part("page.css"),
+        "script": "\n".join(_part(script) for script in SCRIPTS),
+        "data": as_script(content(rows)),
+    }
+    write_whole(file, Template(_part("page.html")).substitute(parts).encode())
+    return file
+
+
+def as_script(data: object) -> str:
+    r"""JSON that cannot end the script element it stands in.
+
+    >>> as_script("</script>")
+    '"\\u003c/script>"'
+    """
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
+
+
+def facts(rows: Sequence[Row]) -> str:
+    """Data set, epochs and runs in one line."""
+    runs = list({run.folder: run for row in rows for run in row.runs}.values())
+    data = ", ".join(sorted({row.data for row in rows}))
+    epochs = sorted({len(run.history) for run in runs})
+    length = f"{epochs[0]} epochs" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]} epochs"
+    images = sorted({record["test"]["n"] for run in runs for record in run.history[-1]["learners"].values()})
+    return (
+        f"{data} · {length} · {_many(len(rows), 'row')} from {_many(len(runs), 'run')} · "
+        f"{' or '.join(f'{n:,}' for n in images)} test images"
+    )
+
+
+def footer(rows: Sequence[Row]) -> str:
+    """The commits, versions and devices that the runs name."""
+    configs = [run.config for row in rows for run in row.runs]
+    commits = sorted({_commit(str(config.get("commit") or "unknown")) for config in configs})
+    versions = sorted({f"{name} {version}" for config in configs for name, version in config["versions"].items()})
+    devices = sorted({config["device"] for config in configs})
+    return f"commit {', '.join(commits)} · {', '.join(versions)} · {', '.join(devices)}"
+
+
+def _commit(name: str) -> str:
+    digest, dash, changed = name.partition("-")
+    return digest[:10] + dash + changed
+
+
+def _chosen(row: Row) -> str:
+    summaries = [run.summary for run in row.runs if run.summary is not None]
+    on = summaries[0]["best_chosen_on"] if summaries else "test"
+    return "the test images themselves" if on == "test" else "held-out training images"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _part(name: str) -> str:
+    return (files("potstill.report") / name).read_text(encoding="utf-8")

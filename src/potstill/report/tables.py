@@ -1,0 +1,129 @@
+"""The tables of a report, as HTML."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from html import escape
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from potstill.report.content import cost, spread
+from potstill.report.labels import ELSEWHERE, plain
+from potstill.report.rows import Row
+from potstill.report.runs import Run
+
+
+def results(rows: Sequence[Row]) -> str:
+    """Accuracy and cost of every row: mean ± sample standard deviation over its seeds."""
+    head = ("row", "seeds", "last epoch, %", "best epoch, %", "network", "parameters", "multiply-adds", "training time")
+    lines = []
+    for i, row in enumerate(rows):
+        counted = row.counted
+        accuracies = [_spread([run.top1(row.learner, which) for run in counted], 2) for which in ("last", "best")]
+        counts = [_count(cost(row, what)) for what in ("parameters", "macs")]
+        cells = [_name(i, row) + _unfinished(row), str(len(counted)), *accuracies, escape(row.spec or "-"), *counts]
+        lines.append([*cells, _duration(mean(_seconds(run) for run in counted))])
+    return _table(head, lines)
+
+
+def agreement(rows: Sequence[Row]) -> str:
+    """How often, and how closely, each learner says what the other networks of its run say; empty if none told."""
+    head = ("row", "compared with", "same class, %", "KL, nats", "test images")
+    lines = []
+    for i, row in enumerate(rows):
+        told = [run.insight["agreement"].get(row.learner, {}) for run in row.runs if run.insight]
+        for other in dict.fromkeys(name for pairs in told for name in pairs):
+            pairs = [found[other] for found in told if other in found]
+            spec = row.runs[0].spec(other)
+            same, divergence = ([float(pair[what]) for pair in pairs] for what in ("top1", "kl"))
+            cells = [_name(i, row), escape(f"{other} {spec or ''}"), _spread(same, 2)]
+            lines.append([*cells, _spread(divergence, 4), f"{pairs[0]['n']:,}"])
+    return _table(head, lines) if lines else ""
+
+
+def costs(rows: Sequence[Row]) -> str:
+    """What the training of each row took; the learners of one run share a line."""
+    head = ("row", "seconds a run", "", "images/s", "peak memory", "device")
+    own = [(i, row) for i, row in enumerate(rows) if all(row.runs is not other.runs for other in rows[:i])]
+    longest = max(mean(_seconds(run) for run in row.counted) for _, row in own)
+    lines = []
+    for i, row in own:
+        seconds = [_seconds(run) for run in row.counted]
+        speed = [mean(record["images_per_second"] for record in run.history) for run in row.counted]
+        devices = ", ".join(sorted({escape(run.config["device"]) for run in row.runs}))
+        cells = [_name(i, row), _spread(seconds, 1), _bar(mean(seconds), longest), _spread(speed, 0)]
+        lines.append([*cells, _memory(row.runs), devices])
+    return _table(head, lines)
+
+
+def settings(rows: Sequence[Row]) -> str:
+    """Every row's recipe and arguments in full, to be opened."""
+    parts = []
+    for i, row in enumerate(rows):
+        config = row.runs[0].config
+        told = {key: value for key, value in config["arguments"].items() if key not in ELSEWHERE}
+        arguments = {"recipe": config["recipe"], **told, "seeds": [run.seed for run in row.runs]}
+        arguments["run folders"] = [near(run.folder) for run in row.runs]
+        items = "".join(
+            f"<dt>{escape(key.replace('_', '-'))}</dt><dd>{escape(plain(value))}</dd>"
+            for key, value in arguments.items()
+            if value not in (None, [])
+        )
+        parts.append(f"<details><summary>{_name(i, row)}</summary><dl>{items}</dl></details>")
+    return "".join(parts)
+
+
+def left_out(reasons: dict[str, str]) -> str:
+    """The folders that are not shown, and why."""
+    return _table(("folder", "left out because"), [[escape(near(Path(f))), escape(why)] for f, why in reasons.items()])
+
+
+def near(folder: Path) -> str:
+    """The end of a path: enough to find it, and nothing about the machine it lay on."""
+    return "/".join(folder.parts[-2:]) if not folder.is_absolute() or len(folder.parts) > 2 else folder.name
+
+
+def _name(i: int, row: Row) -> str:
+    return f'<span class="name"><span class="key" data-key="{i}"></span><span>{escape(row.label)}</span></span>'
+
+
+def _unfinished(row: Row) -> str:
+    """A line for each of a row's runs that has not come to its end."""
+    apart = ", not in the mean" if row.counted != row.runs else ""
+    told = [f"{run.name}: {run.unfinished}{apart}" for run in row.runs if run.unfinished]
+    return "".join(f'<br><em class="warning">{escape(text)}</em>' for text in told)
+
+
+def _table(head: Iterable[str], lines: Iterable[Sequence[str]]) -> str:
+    heads = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for cells in lines)
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _bar(value: float, largest: float) -> str:
+    return f'<span class="bar"><i style="width:{100 * value / max(largest, 1e-9):.1f}%"></i></span>'
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    middle, deviation = spread(values)
+    return f"{middle:,.{digits}f}" + ("" if deviation is None else f" ± {deviation:,.{digits}f}")
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _seconds(run: Run) -> float:
+    return float(sum(record["seconds"] for record in run.history))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def _memory(runs: Sequence[Run]) -> str:
+    known: list[Any] = [run.summary["memory"] for run in runs if run.summary and run.summary.get("memory")]
+    if not known:
+        return "-"
+    worst = max(known, key=lambda memory: memory["peak_bytes"])
+    return f"{worst['peak_bytes'] / 2**30:.2f} GiB ({escape(worst['of'])})"

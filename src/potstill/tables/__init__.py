@@ -1,0 +1,12 @@
+"""Published tables, one file each: rows of a recipe, its arguments and the number to compare with.
+
+A new table is one file here and one line below; ``potstill table`` runs it under the name in ``__all__``, with hyphens.
+"""
+
+from potstill.tables.crd_benchmark import crd_benchmark
+from potstill.tables.kd_zoo import kd_zoo
+from potstill.tables.rocket_table1 import rocket_table1
+from potstill.tables.rocket_table2 import rocket_table2
+from potstill.tables.rocket_table4 import rocket_table4
+
+__all__ = ["crd_benchmark", "kd_zoo", "rocket_table1", "rocket_table2", "rocket_table4"]

@@ -1,0 +1,118 @@
+"""A table as text: in Markdown, in CSV, in JSON, and as cells for a terminal."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import ascii_lowercase
+
+from potstill.tables.results import Result
+from potstill.tables.row import Table
+from potstill.whole_file import write_whole
+
+CSV_HEAD = (
+    *("row", "seeds", "parameters", "last_mean", "last_std", "best_mean", "best_std"),
+    *("published", "source", "protocol", "difference", "problem"),
+)
+
+
+def cells(results: Sequence[Result]) -> list[dict[str, str]]:
+    """The table's cells as text; published numbers have columns of their own, with a letter for their source."""
+    letters = sources(results)
+    trouble = any(result.problems for result in results)
+    rows = []
+    for result in results:
+        quotes = result.row.published
+        differences = [result.difference(quote) for quote in quotes]
+        row = {
+            "row": result.row.name,
+            "seeds": str(len(result.seeds)),
+            "parameters": "-" if result.parameters is None else f"{result.parameters:,}",
+            "last epoch, %": str(result.last or "-"),
+            "best epoch, %": str(result.best or "-"),
+            "published, %": ", ".join(f"{q.value:.2f} ({letters[q.source, q.protocol]})" for q in quotes) or "-",
+            "difference": ", ".join("-" if d is None else f"{d:+.2f}" for d in differences) or "-",
+        }
+        rows.append(row | ({"problem": "; ".join(result.problems)} if trouble else {}))
+    return rows
+
+
+def sources(results: Sequence[Result]) -> dict[tuple[str, str], str]:
+    """A letter for every pair of source and protocol among the published numbers."""
+    pairs = dict.fromkeys((quote.source, quote.protocol) for result in results for quote in result.row.published)
+    return dict(zip(pairs, ascii_lowercase, strict=False))
+
+
+def foot(table: Table, results: Sequence[Result], epochs: int | None, holdout: int) -> dict[str, str]:
+    """What stands under the table: how it came about, and what may be compared with what."""
+    seeds = sorted({seed for result in results for seed in result.seeds})
+    commits = Counter(commit for result in results if result.row.runs_of is None for commit in result.commits)
+    lines = {"data": table.data, "protocol": table.protocol, "epochs": str(table.epochs)}
+    if epochs is not None and epochs != table.epochs:
+        lines["epochs"] = f"shortened to {epochs} of {table.epochs} epochs: not comparable with published values"
+    if holdout:
+        lines["holdout"] = f"best epochs are chosen on {holdout} held-out training images, not on the test set"
+    lines["seeds"] = ", ".join(map(str, seeds)) or "none yet"
+    lines["commits"] = ", ".join(f"{commit} ({count} runs)" for commit, count in commits.items()) or "none yet"
+    lines["accuracies"] = "top-1, % of the test images: mean ± standard deviation over the seeds"
+    lines["published"] = "quoted, not our own: " + (
+        "; ".join(f"({letter}) {source}: {protocol}" for (source, protocol), letter in sources(results).items())
+        or "nothing for these rows"
+    )
+    lines["difference"] = "ours minus published, in points: our best epoch where they report theirs, else our last"
+    return lines
+
+
+def write_table(
+    out: Path, title: str, table: Table, results: Sequence[Result], lines: Mapping[str, str]
+) -> tuple[dict[str, str], bool]:
+    """Write ``table.md``, ``table.csv`` and ``table.json``.
+
+    Returns:
+        Their paths by kind, and whether anything in them is new.
+    """
+    content = {
+        "table.md": _markdown(title, table.sentence, cells(results), lines),
+        "table.csv": _csv(results),
+        "table.json": json.dumps({"name": title, "rows": [r.plain() for r in results], "foot": dict(lines)}, indent=2),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    changed = False
+    for name, text in content.items():
+        file = out / name
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            write_whole(file, text.encode())
+            changed = True
+    return {name: str(out / name) for name in content}, changed
+
+
+def _markdown(title: str, sentence: str, rows: Sequence[Mapping[str, str]], lines: Mapping[str, str]) -> str:
+    head = list(rows[0])
+    table = [head, ["---", *["---:"] * (len(head) - 1)], *(list(row.values()) for row in rows)]
+    text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
+    return "\n".join([f"# {title}", "", sentence, "", *text, "", *(f"- {k}: {v}" for k, v in lines.items()), ""])
+
+
+def _csv(results: Sequence[Result]) -> str:
+    """One line for each row; several published numbers are separated by semicolons."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_HEAD, lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        quotes = result.row.published
+        columns: dict[str, Sequence[object]] = {
+            "published": [quote.value for quote in quotes],
+            "source": [quote.source for quote in quotes],
+            "protocol": [quote.protocol for quote in quotes],
+            "difference": [result.difference(quote) for quote in quotes],
+            "problem": result.problems,
+        }
+        line = {name: ";".join("" if v is None else str(v) for v in values) for name, values in columns.items()}
+        for name, spread in {"last": result.last, "best": result.best}.items():
+            if spread is not None:
+                line |= {f"{name}_mean": str(spread.mean), f"{name}_std": str("" if spread.std is None else spread.std)}
+        parameters = "" if result.parameters is None else str(result.parameters)
+        writer.writerow({"row": result.row.name, "seeds": len(result.seeds), "parameters": parameters, **line})
+    return text.getvalue()

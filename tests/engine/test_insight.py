@@ -1,0 +1,202 @@
+"""What is looked at once a run is over: that it is right, and that looking changes nothing."""
+
+import json
+import math
+from base64 import b64decode
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import potstill as ps
+from potstill.data.digits import digits
+from potstill.engine.checkpoint import fingerprint, random_states
+from potstill.engine.insight import IMAGES, insight, with_costs, write_insight
+from potstill.losses import CE, KD
+from potstill.networks.cost import macs, parameters
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ps.data.load("digits", batch_size=100)
+
+
+def build(data, student="wrn-10-1", teacher="resnet8", **more):
+    networks = {"student": ps.networks.create(student, seed=0) if isinstance(student, str) else student}
+    networks |= {name: ps.networks.create(spec, seed=5) for name, spec in more.items()}
+    networks["teacher"] = ps.freeze(ps.networks.create(teacher, seed=1))
+    terms = [ps.Term(CE(), "student", "labels"), ps.Term(KD(), "student", "teacher")]
+    return ps.Distiller(networks, terms, example=data.example())
+
+
+def decoded(array):
+    return np.frombuffer(b64decode(array["base64"]), np.uint8).reshape(array["shape"])
+
+
+def test_agreement_is_over_every_test_image(data):
+    distiller = build(data, peer="resnet8")
+    found = insight(distiller, data)["agreement"]
+    images = torch.cat([batch["images"] for batch in data.test])
+    distiller.networks.eval()
+    with torch.no_grad():
+        logits = {name: network(images).double() for name, network in distiller.networks.items()}
+    assert {learner: list(others) for learner, others in found.items()} == {
+        "student": ["peer", "teacher"],
+        "peer": ["student", "teacher"],
+    }
+    for learner, other in [("student", "teacher"), ("student", "peer"), ("peer", "student"), ("peer", "teacher")]:
+        a, b = logits[learner].softmax(1), logits[other].softmax(1)
+        same = (a.argmax(1) == b.argmax(1)).double().mean()
+        divergence = (b * (b / a).log()).sum(1).mean()
+        pair = found[learner][other]
+        assert pair["n"] == 797
+        assert pair["top1"] == pytest.approx(100 * same.item())
+        assert pair["kl"] == pytest.approx(divergence.item(), rel=1e-4)
+
+
+def test_the_first_images_as_they_lie_in_the_file(data):
+    found = insight(build(data), data)
+    _, test_set = digits()
+    assert len(found["images"]) == IMAGES
+    for i, image in enumerate(found["images"]):
+        assert np.array_equal(decoded(image["pixels"]), test_set.images[i].numpy())
+        assert image["label"] == test_set.labels[i]
+        assert image["class"] == data.classes[image["label"]]
+
+
+def test_predictions_and_probabilities(data):
+    distiller = build(data)
+    answers = insight(distiller, data)["predictions"]["teacher"]
+    with torch.no_grad():
+        expected = distiller.networks["teacher"](next(iter(data.test))["images"]).softmax(1)[:IMAGES].max(1)
+    assert [answer["label"] for answer in answers] == expected.indices.tolist()
+    assert [answer["probability"] for answer in answers] == pytest.approx(expected.values.tolist(), rel=1e-5)
+
+
+def test_attention_is_the_mean_of_squares_at_each_stage(data):
+    distiller = build(data)
+    stages = insight(distiller, data)["attention"]["student"]
+    assert {stage: found["tap"] for stage, found in stages.items()} == {f"stage{i}": f"block{i}" for i in (1, 2, 3)}
+    seen = []
+    student = distiller.networks["student"].eval()
+    with student.block2.register_forward_hook(lambda *args: seen.append(args[2])), torch.no_grad():
+        student(next(iter(data.test))["images"][:IMAGES])
+    for image, one in zip(seen[0], stages["stage2"]["maps"], strict=True):
+        squares = image.square().mean(0)
+        expected = 255 * (squares - squares.min()) / (squares.max() - squares.min())
+        assert np.abs(decoded(one) - expected.numpy()).max() <= 0.51
+
+
+def test_a_network_without_aliases_gives_the_last_module_at_each_size(data):
+    maps = insight(build(data, student="torchvision:resnet18"), data)["attention"]["student"]
+    assert {stage: found["tap"] for stage, found in maps.items()} == {"stage1": "relu", "stage2": "layer1"}
+
+
+def test_a_network_of_tokens_has_no_maps(data):
+    tokens = nn.Sequential(nn.Flatten(2), nn.AdaptiveAvgPool1d(1), nn.Flatten(1), nn.Linear(3, 10))
+    assert insight(build(data, student=tokens), data)["attention"]["student"] == {}
+
+
+def test_large_images_stay_small(data):
+    """Six images of 224 pixels and four networks of four stages are still below 150 kB."""
+
+    def four_stages():
+        stages = [nn.Conv2d(3, 3, kernel_size=1, stride=stride) for stride in (4, 2, 2, 2)]
+        return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 10))
+
+    large = replace(data, test=[{"images": torch.rand(6, 3, 224, 224), "labels": torch.arange(6)}])
+    distiller = build(data, student=four_stages())
+    distiller.networks.update({name: four_stages() for name in ("teacher", "a", "b")})
+    found = insight(distiller, large)
+    assert len(json.dumps(found)) < 150_000
+    assert decoded(found["images"][0]["pixels"]).shape == (56, 56, 3)
+    assert [stage["maps"][0]["shape"][0] for stage in found["attention"]["student"].values()] == [32, 28, 14, 7]
+
+
+def test_looking_changes_nothing(data):
+    class Noisy(nn.Module):
+        """Draws random numbers even in eval mode, and has one part that is frozen in eval mode."""
+
+        def __init__(self):
+            super().__init__()
+            self.body = ps.networks.create("resnet8", seed=3)
+            self.body.layer1.eval()
+
+        def forward(self, images):
+            return self.body(images) + torch.rand(1)
+
+    distiller = build(data, student=Noisy())
+    hooks = {name: len(module._forward_hooks) for name, module in distiller.named_modules()}
+    modes = {name: module.training for name, module in distiller.named_modules()}
+    assert len(set(modes.values())) == 2
+    prints, states = fingerprint(distiller), random_states()
+    insight(distiller, data)
+    with_costs({"learners": {}, "teachers": {}}, distiller, data)
+    after = random_states()
+    assert torch.equal(states["torch"], after["torch"])
+    assert states["python"] == after["python"]
+    assert str(states["numpy"]) == str(after["numpy"])
+    assert fingerprint(distiller) == prints
+    assert {name: module.training for name, module in distiller.named_modules()} == modes
+    assert {name: len(module._forward_hooks) for name, module in distiller.named_modules()} == hooks
+    assert all(parameter.grad is None for parameter in distiller.parameters())
+
+
+def test_hooks_go_even_if_a_network_fails(data):
+    distiller = build(data)
+    student = distiller.networks["student"]
+    hooks = len(student.block1._forward_hooks)
+    broken = replace(data, test=[{"images": torch.rand(2, 4, 8, 8), "labels": torch.zeros(2, dtype=torch.long)}])
+    with pytest.raises(RuntimeError):
+        insight(distiller, broken)
+    assert len(student.block1._forward_hooks) == hooks
+    assert student.training
+
+
+def test_costs_of_learners_and_teachers(data):
+    distiller = build(data)
+    summary = {"data": "digits", "learners": {"student": {"last": 1}}, "teachers": {"teacher": {"top1": 50.0}}}
+    full = with_costs(summary, distiller, data)
+    for role, name in (("learners", "student"), ("teachers", "teacher")):
+        network = distiller.networks[name]
+        assert full[role][name]["parameters"] == parameters(network)
+        assert full[role][name]["macs"] == macs(network, (3, 8, 8))
+    assert full["teachers"]["teacher"]["top1"] == 50.0
+    assert full["learners"]["student"]["last"] == 1
+    assert full["data"] == "digits"
+    assert full["memory"]["of"] == "process"
+    assert 50e6 < full["memory"]["peak_bytes"] < 64e9
+    assert "macs" not in summary["learners"]["student"], "the summary given is left as it was"
+
+
+def test_networks_of_other_classes_are_not_compared(data):
+    distiller = build(data)
+    distiller.networks["teacher"] = ps.freeze(ps.networks.create("resnet8", classes=20, seed=1))
+    found = insight(distiller, data)
+    assert found["agreement"] == {"student": {}}
+    assert all(math.isfinite(answer["probability"]) for answer in found["predictions"]["teacher"])
+
+
+def test_the_file_beside_a_run(data, tmp_path):
+    distiller = build(data)
+    assert write_insight(tmp_path, distiller, data) == tmp_path / "insight.json"
+    assert json.loads((tmp_path / "insight.json").read_text()) == json.loads(json.dumps(insight(distiller, data)))
+    assert [path.name for path in tmp_path.iterdir()] == ["insight.json"]
+
+
+def test_a_compiled_network_is_looked_at_uncompiled(data):
+    """Hooks and another batch size would have it compiled again, for one pass."""
+    compiled = []
+
+    def backend(graph, inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    distiller = build(data)
+    distiller.networks["student"].compile(backend=backend)
+    maps = insight(distiller, data)["attention"]["student"]
+    assert with_costs({"learners": {"student": {}}, "teachers": {}}, distiller, data)["learners"]["student"]["macs"]
+    assert len(maps) == 3
+    assert compiled == []

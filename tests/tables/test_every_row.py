@@ -1,0 +1,127 @@
+"""Every row of every table: the command line takes it, its networks exist, and its terms fit their maps."""
+
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import torch
+import tyro
+
+import potstill as ps
+from potstill import recipes, tables
+from potstill.cli import check_flags
+from potstill.recipes.factor_transfer import last_stage
+from potstill.recipes.term_strings import parse_terms
+from potstill.tables.plan import Run
+
+TABLES = {name: getattr(tables, name) for name in tables.__all__}
+ROWS = [(name, row) for name, table in TABLES.items() for row in table.rows()]
+CLASSES = 100
+
+
+def recipe_of(row):
+    return getattr(recipes, row.recipe.replace("-", "_"))
+
+
+@cache
+def network(spec):
+    return ps.networks.create(spec, CLASSES, seed=0).eval()
+
+
+@pytest.fixture(scope="module")
+def batch():
+    noise = torch.Generator().manual_seed(0)
+    images = torch.randn(3, 3, 32, 32, generator=noise)
+    return {"images": images, "labels": torch.tensor([1, 7, 99]), "index": torch.arange(3), "size": torch.tensor(50)}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_names_folders_and_teachers(name):
+    rows = {row.name: row for row in TABLES[name].rows()}
+    assert len(rows) == len(TABLES[name].rows()), "two rows of one name"
+    for row in rows.values():
+        assert "/" not in row.name
+        assert row.teacher is None or rows[row.teacher].recipe == "supervised"
+        if row.runs_of is not None:
+            original = rows[row.runs_of]
+            assert (original.recipe, original.arguments, original.training, original.teacher) == (
+                row.recipe, row.arguments, row.training, row.teacher
+            )  # fmt: skip
+    assert any(row.recipe == "supervised" for row in rows.values()), "no baseline without help"
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("epochs", [None, 3])
+def test_the_command_line_takes_every_command(name, epochs):
+    for row in TABLES[name].rows(epochs):
+        words = Run(row, 0, Path("out"), {"device": "cpu", "holdout": 10}).command()[4:]
+        recipe = recipe_of(row)
+        check_flags(recipe, words)
+
+        def bind(*args, **kwargs):
+            return kwargs
+
+        bind.__signature__, bind.__annotations__ = inspect.signature(recipe), get_type_hints(recipe)
+        given = tyro.cli(bind, args=list(words), config=(tyro.conf.OmitArgPrefixes,), console_outputs=False)
+        for flag, value in row.arguments.items():
+            assert given[flag] == value, (row.name, flag)
+        for flag, value in row.training.items():
+            assert getattr(given["training"], flag) == value, (row.name, flag)
+
+
+def test_every_network_exists():
+    specs = set()
+    for _, row in ROWS:
+        words = [row.arguments.get(key) for key in ("network", "student", "light", "booster")]
+        specs |= {spec for spec in (*words, *row.arguments.get("networks", ())) if spec}
+    for spec in specs:
+        assert network(spec).spec == spec
+
+
+def pairs():
+    """Every pair of student and teacher, with all the terms that any row has between them."""
+    found = {}
+    for name, row in ROWS:
+        if row.teacher is None or "student" not in row.arguments:
+            continue
+        teacher = next(r.arguments["network"] for n, r in ROWS if n == name and r.name == row.teacher)
+        strings = found.setdefault((row.arguments["student"], teacher), {})
+        if row.recipe == "factor-transfer":
+            strings["FT"] = None
+        for string in (*row.arguments.get("first", ()), *row.arguments.get("terms", ())):
+            strings[string] = None
+    return found
+
+
+@pytest.mark.parametrize(("student", "teacher"), pairs())
+def test_all_terms_of_a_pair_fit_its_maps(student, teacher, batch):
+    """All at once: each network runs once for all methods; building and computing the terms checks every shape."""
+    networks = {"student": network(student), "teacher": network(teacher)}
+    terms = []
+    for string in pairs()[student, teacher]:
+        if string == "FT":
+            maps = (f"{name}.{last_stage(networks, name)}" for name in ("student", "teacher"))
+            terms.append(ps.Term(ps.losses.FT(channel_power=2.0), *maps))
+        else:
+            terms += parse_terms([string], networks)
+    for i, term in enumerate(terms):
+        term.name = f"{i} {term.name}"
+    distiller = ps.Distiller(networks, terms, example=batch)
+    distiller.set_epoch(50)
+    values = distiller(batch)[1]
+    assert len(values) == len(terms)
+    assert all(torch.isfinite(value) for value in values.values()), values
+
+
+ROCKETS = {
+    tuple(row.arguments[key] for key in ("light", "booster", "share")) for _, row in ROWS if row.recipe == "rocket"
+}
+
+
+@pytest.mark.parametrize(("light", "booster", "share"), sorted(r for r in ROCKETS if r[2] != "none"))
+def test_rockets_can_share(light, booster, share):
+    small, large = ps.networks.create(light, 10), ps.networks.create(booster, 10)
+    ps.networks.share(small, large, share)
+    assert set(small.parameters()) & set(large.parameters())

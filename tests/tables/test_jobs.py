@@ -1,0 +1,121 @@
+"""The scheduler, with commands that take no time: it knows nothing of recipes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from potstill.errors import BadInput
+from potstill.tables.jobs import Job, cores, run_jobs
+
+PYTHON = (sys.executable, "-S", "-c")
+
+
+class Diary:
+    def __init__(self):
+        self.lines = []
+
+    def started(self, job):
+        self.lines.append(f"{job.name} started")
+
+    def ended(self, job, failure):
+        self.lines.append(f"{job.name} ended: {failure}")
+
+    def tick(self):
+        pass
+
+
+def job(tmp_path, name, code, needs=None):
+    return Job(name, (*PYTHON, code), tmp_path / name / "log", needs)
+
+
+def test_as_many_at_once_as_allowed_and_no_more(tmp_path):
+    """Each of two waits for the other's sign of life: one after the other would never end."""
+    meet = "import pathlib, time, sys\nmine, other = map(pathlib.Path, sys.argv[1:])\nmine.touch()\n"
+    meet += "for _ in range(200):\n    if other.exists(): sys.exit(0)\n    time.sleep(0.05)\nsys.exit('alone')"
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    pair = [Job(n, (*PYTHON, meet, *files), tmp_path / f"{n}.log") for n, files in {"x": (a, b), "y": (b, a)}.items()]
+    assert run_jobs(pair, 2, Diary()) == {}
+    diary = Diary()
+    assert run_jobs([job(tmp_path, name, "") for name in "pq"], 1, diary) == {}
+    assert diary.lines == ["p started", "p ended: None", "q started", "q ended: None"]
+
+
+def test_what_needs_another_waits_for_it(tmp_path):
+    diary = Diary()
+    student = job(tmp_path, "student", "", needs="teacher")
+    assert run_jobs([student, job(tmp_path, "teacher", "import time; time.sleep(0.3)")], 2, diary) == {}
+    assert diary.lines.index("teacher ended: None") < diary.lines.index("student started")
+    assert run_jobs([student], 1, Diary()) == {}  # its teacher was there before
+
+
+def test_a_failure_says_why_and_stops_only_what_needs_it(tmp_path):
+    diary = Diary()
+    failures = run_jobs(
+        [
+            job(tmp_path, "teacher", "import sys; print('epoch 0'); sys.exit('potstill: no data set here\\n')"),
+            job(tmp_path, "student", "raise AssertionError", needs="teacher"),
+            job(tmp_path, "silent", "import sys; sys.exit(7)"),
+            job(tmp_path, "killed", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"),
+            job(tmp_path, "fine", "print('fine')"),
+        ],
+        1,
+        diary,
+    )
+    assert failures == {
+        "teacher": "no data set here",
+        "student": "not run: its teacher teacher failed: no data set here",
+        "silent": "exit code 7",
+        "killed": "killed by SIGKILL",
+    }
+    assert "student started" not in diary.lines
+    assert (tmp_path / "fine" / "log").read_text() == "fine\n"
+
+
+def test_processes_share_the_cores(tmp_path, monkeypatch):
+    tell = "import os; print(os.environ['OMP_NUM_THREADS'])"
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for at_once in (1, 2, 1000):
+        (tmp_path / "threads" / "log").unlink(missing_ok=True)
+        run_jobs([job(tmp_path, "threads", tell)], at_once, Diary())
+        assert int((tmp_path / "threads" / "log").read_text()) == max(1, cores() // at_once)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")  # what the user says counts
+    run_jobs([job(tmp_path, "told", tell)], 1, Diary())
+    assert (tmp_path / "told" / "log").read_text() == "3\n"
+
+
+def test_no_jobs_at_once():
+    with pytest.raises(BadInput, match="--jobs must be positive, not 0"):
+        run_jobs([], 0, Diary())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_children_end_with_their_parent(number, tmp_path):
+    parent = f"""
+import sys
+from pathlib import Path
+from potstill.tables.jobs import Job, run_jobs
+class Mute:
+    def started(self, job): pass
+    def ended(self, job, failure): pass
+    def tick(self): pass
+sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+try:
+    run_jobs([Job(n, (sys.executable, "-S", "-c", sleep), Path({str(tmp_path)!r}) / n) for n in "ab"], 2, Mute())
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    process = subprocess.Popen([sys.executable, "-c", parent], start_new_session=True)
+    deadline = time.monotonic() + 20
+    logs = [tmp_path / name for name in "ab"]
+    while not all(log.is_file() and log.read_text().endswith("\n") for log in logs):
+        assert time.monotonic() < deadline, "children never started"
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(20) == 130
+    for log in logs:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(log.read_text()), 0)
