@@ -102,7 +102,7 @@ def call(command: Callable[..., dict[str, Any]], words: Sequence[str]) -> dict[s
             run = tyro.cli(
                 _deferred(command),
                 args=list(words),
-                prog=f"potstill {command.__name__}",
+                prog=f"potstill {command.__name__.replace('_', '-')}",
                 config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
@@ -194,8 +194,9 @@ def _deferred(command: Callable[..., dict[str, Any]]) -> Callable[..., Callable[
 
 def _one_line(box: str) -> str:
     """The parser's complaint without the box drawn around it."""
-    words = re.sub(r"[─-╿]", " ", box).split("For full helptext")[0]
-    return " ".join(words.split())
+    words = " ".join(re.sub(r"[─-╿]", " ", box).split())
+    words = re.split("For full helptext|Argument helptext", words)[0]
+    return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()
 
 
 def _complain(error: object, code: int) -> int:

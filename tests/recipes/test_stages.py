@@ -59,9 +59,17 @@ def test_milestones_of_the_first_stage(tmp_path, teacher):
     assert list(records(out)[0]["terms"]) == ["CE student", "KD student"]
 
 
-def test_a_mistake_in_the_second_stage_is_found_before_the_first(tmp_path, teacher):
-    with pytest.raises(BadInput, match="unknown loss 'KDD'"):
-        two_stage(student="resnet8", teacher=teacher, terms=("KDD",), training=replace(SHORT, out=tmp_path / "run"))
+@pytest.mark.parametrize(
+    ("recipe", "mistake", "message"),
+    [
+        (two_stage, {"terms": ("KDD",)}, "unknown loss 'KDD'"),
+        (two_stage, {"terms": ("CE", "AT on layr3")}, "nearest: student.layer3"),
+        (factor_transfer, {"on": "layr3=layer3"}, "nearest: student.layer3"),
+    ],
+)
+def test_a_mistake_in_the_second_stage_is_found_before_the_first(recipe, mistake, message, tmp_path, teacher):
+    with pytest.raises(BadInput, match=message):
+        recipe(student="resnet8", teacher=teacher, **mistake, training=replace(SHORT, out=tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 

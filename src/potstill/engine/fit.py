@@ -82,6 +82,8 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder)
     torch.manual_seed(training.seed)
     history = _resume(distiller, optimizer, run)
     run.start_logs(history)
+    if distiller.weights.is_cuda:
+        torch.cuda.reset_peak_memory_stats(distiller.weights.device)
     with Progress(training.epochs, len(data.train), len(history)) as progress:
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}")
         teachers = {name: evaluate(teacher, data.test) for name, teacher in distiller.teachers.items()}

@@ -48,6 +48,7 @@ def factor_transfer(
         paraphraser_lr: its learning rate, which stays; by default a tenth of the run's.
     """
     from potstill.losses.ft import Paraphraser
+    from potstill.taps import find
 
     record = {"recipe": "factor-transfer", **locals()}
     data = training.load_data()
@@ -59,6 +60,7 @@ def factor_transfer(
     left, _, right = (on or "").partition("=")
     maps = {"student": left or last_stage(networks, "student"), "teacher": right or left}
     maps["teacher"] = maps["teacher"] or last_stage(networks, "teacher")
+    find(networks["student"], "student", maps["student"])  # a mistake in it should not wait for the paraphraser
 
     paraphraser = Paraphraser(factor, batch_norm)
     terms = [ps.Term(paraphraser, f"teacher.{maps['teacher']}")]

@@ -81,6 +81,8 @@ def _weight(text: str, string: str) -> "float | Schedule":
         value: float | Schedule = _schedule(ast.parse(text, mode="eval").body)
         float(value(0) if callable(value) else value)
         return value
+    except BadInput:  # an unknown schedule, which says so itself
+        raise
     except (SyntaxError, ValueError, TypeError, ZeroDivisionError) as error:
         raise BadInput(
             f"term {string!r}: {text!r} is neither a number nor a schedule ({', '.join(SCHEDULES)}); "

@@ -48,9 +48,11 @@ def two_stage(
         "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
         "teacher": create_teacher(teacher, classes, teacher_weights),
     }
-    second_terms = parse_terms(terms, networks)  # a mistake in them should not wait for the first stage
+    # Both before either trains: a mistake in the second should not wait for the first.
+    inside, whole = (
+        ps.Distiller(networks, parse_terms(strings, networks), example=data.example(), seed=training.seed)
+        for strings in (first, terms)
+    )
     hint, earlier, training = earlier_stage("hint", record, training, first_epochs, first_lr, first_milestones)
-    distiller = ps.Distiller(networks, parse_terms(first, networks), example=data.example(), seed=training.seed)
-    ps.fit(distiller, data, earlier, hint)
-    distiller = ps.Distiller(networks, second_terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    ps.fit(inside, data, earlier, hint)
+    return ps.fit(whole, data, training, record)

@@ -14,6 +14,7 @@ from potstill.report.rows import Row, given_rows
 from potstill.whole_file import write_whole
 
 SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "page.js")  # in this order
+ABSENT = '<p class="missing note">None of these runs recorded it (no insight.json).</p>'
 
 
 def write_report(file: Path, title: str, runs: Mapping[str, Sequence[Path]]) -> Path:
@@ -47,8 +48,7 @@ def write_page(file: Path, title: str, rows: Sequence[Row], left_out: dict[str, 
         "title": escape(title),
         "facts": escape(facts(rows)),
         "results": tables.results(rows),
-        "agreement": tables.agreement(rows)
-        or "<p class='missing note'>None of these runs recorded it (no insight.json).</p>",
+        "agreement": tables.agreement(rows) or ABSENT,
         "costs": tables.costs(rows),
         "settings": tables.settings(rows),
         "left_out": f"<h2>Left out</h2>{tables.left_out(left_out)}" if left_out else "",
