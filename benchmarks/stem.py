@@ -1,7 +1,7 @@
 """What a rocket would gain if light net and booster, which share their stem, ran it once.
 
-The same training step twice, on the same batch: the stem run by each network, and once for both. One thread, CPU time, in
-interleaved pairs.
+The same training step twice, on the same batch: the stem run by each network, and once for both. One thread, CPU time,
+in interleaved pairs.
 
     python benchmarks/stem.py
 """
@@ -25,6 +25,7 @@ class Once(nn.Module):
         self.seen: tuple[Tensor, Tensor] | None = None
 
     def forward(self, images: Tensor) -> Tensor:
+        """What the stem gives for ``images`` (N, C, H, W)."""
         if self.seen is not None and self.seen[0] is images:
             answer, self.seen = self.seen[1], None
             return answer

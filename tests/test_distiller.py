@@ -66,6 +66,34 @@ def test_gradients_reach_the_first_input_only_unless_both(batch, both):
     assert all((parameter.grad is not None) == both for parameter in networks["booster"].parameters())
 
 
+def test_learners_take_turns_if_they_alternate(batch):
+    terms = [
+        Term(F.cross_entropy, "a", "labels", name="ce a"),
+        Term(F.cross_entropy, "b", "labels", name="ce b"),
+        Term(F.mse_loss, "a", "b", name="a from b"),
+        Term(F.mse_loss, "b", "a", name="b from a"),
+    ]
+    networks = {"a": make(0), "b": make(1)}
+    assert Distiller(networks, terms, example=batch).turns == [[0, 1, 2, 3]]
+    distiller = Distiller(networks, terms, example=batch, alternate=True)
+    assert distiller.turns == [[0, 2], [1, 3]]
+    total, values = distiller(batch, distiller.turns[1])
+    assert list(values) == ["ce b", "b from a"]
+    total.backward()
+    assert all(parameter.grad is None for parameter in networks["a"].parameters())
+    assert all(parameter.grad is not None for parameter in networks["b"].parameters())
+
+
+def test_a_learner_that_is_only_looked_at_keeps_no_graph(batch):
+    networks = {"a": make(0), "b": make(1)}
+    distiller = Distiller(networks, [Term(F.mse_loss, "a", "b")], example=batch)
+    graphs = {}
+    for name, network in networks.items():
+        network.register_forward_hook(lambda _, args, output, name=name: graphs.update({name: output.requires_grad}))
+    distiller(batch)
+    assert graphs == {"a": True, "b": False}
+
+
 def test_a_tuple_of_addresses_arrives_as_a_tuple(batch):
     seen = []
 

@@ -14,7 +14,7 @@ from potstill.report.rows import Row, given_rows
 from potstill.whole_file import write_whole
 
 SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "page.js")  # in this order
-ABSENT = '<p class="missing note">None of these runs recorded it (no insight.json).</p>'
+ABSENT = '<p class="missing note">None of these runs recorded it: a single network, or no insight.json.</p>'
 
 
 def write_report(file: Path, title: str, runs: Mapping[str, Sequence[Path]]) -> Path:
