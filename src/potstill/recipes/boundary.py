@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_teacher
+from potstill.recipes.teacher import create_pair
 from potstill.training import Training
 
 if TYPE_CHECKING:
@@ -42,11 +42,8 @@ def boundary(
     """
     record = {"recipe": "boundary", **locals()}
     data = training.load_data()
-    classes = len(data.classes)
-    networks = {
-        "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
-        "teacher": create_teacher(teacher, classes, teacher_weights),
-    }
+    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
+    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
     falling = ps.schedules.from_epoch(ps.schedules.linear(weight, epochs=round(0.8 * training.epochs)), warmup)
     attack = boundary_loss(networks["student"], networks["teacher"], temperature, attack_size)
     terms = [

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_teacher
+from potstill.recipes.teacher import create_pair
 from potstill.recipes.term_strings import parse_terms
 from potstill.training import Training
 
@@ -45,11 +45,8 @@ def channel(
     """
     record = {"recipe": "channel", **locals()}
     data = training.load_data()
-    classes = len(data.classes)
-    networks = {
-        "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
-        "teacher": create_teacher(teacher, classes, teacher_weights),
-    }
+    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
+    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
     at = list(decay_at) or [max(1, round(part * training.epochs)) for part in (0.3, 0.8)]
     if early_decay:
         channels, labels = f"milestones({channel_weight}, {at}, {FACTOR})", "from_epoch({}, " + f"{at[0]})"

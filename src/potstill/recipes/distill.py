@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_teacher
+from potstill.recipes.teacher import create_pair
 from potstill.recipes.term_strings import parse_terms
 from potstill.training import Training
 
@@ -30,10 +30,7 @@ def distill(
     """
     record = {"recipe": "distill", **locals()}
     data = training.load_data()
-    classes = len(data.classes)
-    networks = {
-        "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
-        "teacher": create_teacher(teacher, classes, teacher_weights),
-    }
+    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
+    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
     distiller = ps.Distiller(networks, parse_terms(terms, networks), example=data.example(), seed=training.seed)
     return ps.fit(distiller, data, training, record)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.recipes.stages import earlier_stage
-from potstill.recipes.teacher import create_teacher
+from potstill.recipes.teacher import create_pair
 from potstill.training import Training
 
 if TYPE_CHECKING:
@@ -52,11 +52,8 @@ def factor_transfer(
 
     record = {"recipe": "factor-transfer", **locals()}
     data = training.load_data()
-    classes = len(data.classes)
-    networks = {
-        "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
-        "teacher": create_teacher(teacher, classes, teacher_weights),
-    }
+    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
+    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
     left, _, right = (on or "").partition("=")
     maps = {"student": left or last_stage(networks, "student"), "teacher": right or left}
     maps["teacher"] = maps["teacher"] or last_stage(networks, "teacher")

@@ -1,4 +1,4 @@
-"""Where a teacher comes from."""
+"""Where a teacher comes from, and the student beside it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,8 @@ from potstill.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from potstill.data import Data
 
 
 def create_teacher(
@@ -24,3 +26,20 @@ def create_teacher(
     if weights is None and not own and not Path(spec).is_dir():
         raise BadInput(f"{kind} {spec!r} has no trained weights; give {flag} FILE, or a run folder")
     return ps.freeze(network)
+
+
+def create_pair(
+    student: str,
+    teacher: str,
+    data: "Data",
+    *,
+    seed: int,
+    teacher_weights: Path | None = None,
+    student_weights: Path | None = None,
+) -> "dict[str, nn.Module]":
+    """The networks of a distilling recipe: ``student``, fresh by ``seed`` or from a file, and ``teacher``, frozen."""
+    classes = len(data.classes)
+    return {
+        "student": ps.networks.create(student, classes, weights=student_weights, seed=seed),
+        "teacher": create_teacher(teacher, classes, teacher_weights),
+    }

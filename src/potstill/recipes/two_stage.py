@@ -5,7 +5,7 @@ from typing import Any
 
 import potstill as ps
 from potstill.recipes.stages import earlier_stage
-from potstill.recipes.teacher import create_teacher
+from potstill.recipes.teacher import create_pair
 from potstill.recipes.term_strings import parse_terms
 from potstill.training import Training
 
@@ -43,11 +43,8 @@ def two_stage(
     """
     record = {"recipe": "two-stage", **locals()}
     data = training.load_data()
-    classes = len(data.classes)
-    networks = {
-        "student": ps.networks.create(student, classes, weights=student_weights, seed=training.seed),
-        "teacher": create_teacher(teacher, classes, teacher_weights),
-    }
+    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
+    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
     # Both before either trains: a mistake in the second should not wait for the first.
     inside, whole = (
         ps.Distiller(networks, parse_terms(strings, networks), example=data.example(), seed=training.seed)
