@@ -188,7 +188,7 @@ BAD = [
     ("rocket --light wrn-10-1 --booster wrn-16-1 --share botom --data digits", "botom"),
     ("mutual --networks resnet8 --data digits", "two networks or more"),
     ("two-stage --student resnet8 --teacher {run} --data digits --first KDD", "did you mean KD"),
-    ("factor-transfer --student resnet8 --teacher {run} --data digits --on layr3", "nearest: teacher.layer3"),
+    ("factor-transfer --student resnet8 --teacher {run} --data digits --on layr3", "nearest: student.layer3"),
     ("moonshine --teacher {run} --conv DConvX --data digits", "DConvX"),
     ("table rocket-tabel1", "did you mean rocket-table1"),
     ("report {tmp}/nowhere", "nowhere"),

@@ -35,7 +35,14 @@ def test_pages_of_the_losses_are_what_the_tool_writes(name):
 
 
 @pytest.mark.parametrize(
-    "page", ["your-own-method.md", "from-the-original-commands.md", "tables.md", *(f"losses/{name}" for name in PAGES)]
+    "page",
+    [
+        "your-own-method.md",
+        "from-the-original-commands.md",
+        "tables.md",
+        "substitution.md",
+        *(f"losses/{name}" for name in PAGES),
+    ],
 )
 def test_links_lead_somewhere(page):
     folder = (DOCS / page).parent

@@ -135,19 +135,21 @@ def show(result: dict[str, Any]) -> None:
     rest = dict(result)
     for line in rest.pop("commands", []):
         print(line)  # not wrapped: it is there to be copied
-    rows = rest.pop("table", None) or _learners(rest) or _listed(rest)
-    if rows:
-        table = Table(*rows[0], box=None, header_style="bold")
-        for row in rows:
-            table.add_row(*(str(cell) for cell in row.values()))
-        console.print(table)
+    for rows in (rest.pop("table", None) or _learners(rest) or _listed(rest), rest.pop("layers", [])):
+        if rows:
+            table = Table(*rows[0], box=None, header_style="bold")
+            for row in rows:
+                table.add_row(*(_text(cell) for cell in row.values()))
+            console.print(table)
     lines = Table(box=None, show_header=False)
     for name, value in _flat(rest):
-        lines.add_row(
-            name, f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
-        )
+        lines.add_row(name, _text(value))
     if lines.rows:
         console.print(lines)
+
+
+def _text(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
@@ -194,7 +196,7 @@ def _deferred(command: Callable[..., dict[str, Any]]) -> Callable[..., Callable[
 
 def _one_line(box: str) -> str:
     """The parser's complaint without the box drawn around it."""
-    words = " ".join(re.sub(r"[─-╿]", " ", box).split())
+    words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
     words = re.split("For full helptext|Argument helptext", words)[0]
     return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()
 

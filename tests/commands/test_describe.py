@@ -1,8 +1,13 @@
 import json
+import time
 
 import pytest
+import torch
+from torch import nn
 
+import potstill as ps
 from potstill.cli import main
+from potstill.commands.describe import measure
 
 
 def describe(line: str, capsys) -> dict:
@@ -25,11 +30,86 @@ def test_a_plus_does_what_conv_does(capsys):
     assert described.pop("network") == "wrn-16-2+G8B2"
     other = describe("wrn-16-2 --conv G8B2", capsys)
     assert (other.pop("network"), other.pop("conv")) == ("wrn-16-2", "G8B2")
+    assert other.pop("table")  # with what they replace; after a plus there is nothing else
     assert described == other
 
 
 def test_without_them(capsys):
-    assert describe("wrn-16-1", capsys).keys() == {"network", "parameters", "macs", "taps"}
+    assert describe("wrn-16-1", capsys).keys() == {"network", "parameters", "conv_parameters", "macs", "taps"}
+
+
+@pytest.mark.parametrize("conv", ["G8B2", "Conv2x2"])
+def test_teacher_and_student_side_by_side(oracle, conv, capsys):
+    recorded = json.loads((oracle / "networks.json").read_text())["moonshine"]["nets"]
+    teacher, student = recorded["wrn-16-2.Conv"], recorded[f"wrn-16-2.{conv}"]
+    rows = {row.pop("cost"): row for row in describe(f"wrn-16-2 --conv {conv}", capsys)["table"]}
+    fields = {
+        "parameters": "parameters_total",
+        "conv parameters": "parameters_conv",
+        "multiply-adds": "macs_conv_linear_32x32",
+    }
+    assert rows.keys() == fields.keys()
+    for cost, field in fields.items():
+        ratio = student[field] / teacher[field]
+        assert rows[cost] == {"teacher": teacher[field], "student": student[field], "ratio": ratio}
+
+
+def test_layers_are_of_the_student_and_sum_up(capsys):
+    described = describe("wrn-10-1 --conv DConv --layers", capsys)
+    assert sum(layer["parameters"] for layer in described["layers"]) == described["parameters"]
+    assert sum(layer["macs"] for layer in described["layers"]) == described["macs"]
+    assert "block1.0.conv1.pointwise" in [layer["path"] for layer in described["layers"]]
+    assert "layers" not in describe("wrn-10-1 --conv DConv", capsys)
+
+
+def test_latency_never_without_its_spread_and_its_machine(capsys):
+    described = describe("wrn-10-1 --conv DConvB8 --latency --device cpu --input 3 8 8", capsys)
+    assert (described["device"], described["threads"]) == ("cpu", torch.get_num_threads())
+    assert [row["batch"] for row in described["latency_ms"]] == [1, 64]
+    for row in described["latency_ms"]:
+        assert row["runs"] >= 5
+        for which in ("teacher", "student", "ratio"):
+            assert 0 < row[which]["low"] <= row[which]["median"] <= row[which]["high"]
+    cells = described["table"][-1]
+    assert cells["cost"] == f"ms, batch of 64, {row['runs']} runs"
+    assert cells["student"].startswith(f"{row['student']['median']:.3g} (")
+
+
+class Sleeper(nn.Module):
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+
+    def forward(self, images):
+        time.sleep(self.seconds)
+        return images
+
+
+def test_the_ratio_is_that_of_the_student_to_the_teacher():
+    numbers, rows = measure({"teacher": Sleeper(0.001), "student": Sleeper(0.005)}, (3, 8, 8), "cpu")
+    for row, cells in zip(numbers["latency_ms"], rows, strict=True):
+        assert row["teacher"]["median"] < row["student"]["median"]
+        assert 1.5 < row["ratio"]["median"] < row["student"]["median"]
+        assert cells["ratio"].startswith(f"{row['ratio']['median']:.3g} (")
+
+
+def test_latency_of_one_network(capsys):
+    described = describe("wrn-10-1 --latency --device cpu --input 3 8 8", capsys)
+    assert described["latency_ms"][0].keys() == {"batch", "runs", "network"}
+    assert [set(row) for row in described["table"]] == [{"cost", "network"}] * 5
+
+
+def test_the_printed_page(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    counts = [ps.networks.parameters(ps.networks.create(spec)) for spec in ("wrn-10-1", "wrn-10-1+G4B2")]
+    assert main(["describe", "wrn-10-1", "--conv", "G4B2", "--layers"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["cost", "teacher", "student", "ratio"]
+    assert ["parameters", *(f"{count:,}" for count in counts), f"{counts[1] / counts[0]:.4f}"] in lines
+    assert ["conv1", "Conv2d", "(1,", "16,", "32,", "32)", "432", "0", "442,368"] in lines
+    assert ["stage1", "block1"] in lines
+    assert main(["describe", "wrn-10-1"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 12
 
 
 @pytest.mark.parametrize(

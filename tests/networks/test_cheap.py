@@ -4,16 +4,17 @@ from torch import nn
 
 from potstill.errors import BadInput
 from potstill.networks import cheap
+from potstill.networks.acdc import ACDC
 from potstill.networks.cheap import FORMS, ORIGINAL
 
 
 def test_the_original_has_32_types_of_every_form():
     kinds = [cheap(spec) for spec in ORIGINAL]
     assert len(set(ORIGINAL)) == 32
-    assert {kind.form for kind in kinds} == set(FORMS)
+    assert {kind.form for kind in kinds} | {"ACDC", "ACDC{layers}"} == set(FORMS)
 
 
-@pytest.mark.parametrize("spec", ORIGINAL)
+@pytest.mark.parametrize("spec", [*ORIGINAL, "ACDC"])
 @pytest.mark.parametrize(
     "geometry",
     [
@@ -35,12 +36,12 @@ def test_shape_and_bias_are_those_of_what_is_replaced(spec, geometry):
     windows = [module for module in built.modules() if max(getattr(module, "kernel_size", [1])) > 1]
     assert [module.padding_mode for module in windows if isinstance(module, nn.Conv2d)] == [replaced.padding_mode]
     biases = [module for module in built.modules() if not list(module.children()) and is_biased(module)]
-    last = [module for module in built.modules() if isinstance(module, (nn.Conv2d, nn.Conv3d))][-1]
+    last = [module for module in built.modules() if isinstance(module, (nn.Conv2d, nn.Conv3d, ACDC))][-1]
     assert biases == ([last] if geometry.get("bias") else [])
 
 
 def is_biased(module: nn.Module) -> bool:
-    return isinstance(module, (nn.Conv2d, nn.Conv3d)) and module.bias is not None
+    return isinstance(module, (nn.Conv2d, nn.Conv3d, ACDC)) and module.bias is not None
 
 
 def spatial(spec: str, inputs: int, outputs: int) -> nn.Conv2d:
@@ -54,6 +55,7 @@ def spatial(spec: str, inputs: int, outputs: int) -> nn.Conv2d:
         ("ConvB4", 16, 1),
         ("DConv", 32, 32),
         ("DConvB4", 16, 16),
+        ("ACDC", 32, 32),
         ("DConvG8", 32, 4),  # 8 channels a group
         ("DConvA8", 32, 8),  # 8 groups
         ("G8B4", 16, 2),
@@ -106,6 +108,8 @@ def test_relu_follows_every_convolution_but_the_last():
         ("conv", "Conv"),
         ("G8B2 ", "did you mean G8B2"),
         ("", "known: Conv, Conv2x2"),
+        ("ADCD", "did you mean ACDC"),
+        ("ACDC0", "did you mean ACDC"),
     ],
 )
 def test_names_that_do_not_exist(spec, message):

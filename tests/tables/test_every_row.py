@@ -80,14 +80,29 @@ def test_every_network_exists():
         assert network(spec).spec == spec
 
 
+# The terms of a recipe that makes its own.
+OWN_TERMS = {
+    "moonshine": ("1 * KD(temperature=4, reduction='elementmean')", "1 * AT on stages"),
+    "channel": ("1 * CD(connector=True) on stages", "1 * KD(temperature=1, guided=True)"),
+}
+
+
+def student_of(row, teacher):
+    """The spec of what the row trains: the teacher with cheap convolutions, if it names but these."""
+    if row.recipe == "moonshine" and "student" not in row.arguments:
+        return f"{teacher}+{row.arguments['conv']}"
+    return row.arguments.get("student")
+
+
 def pairs():
     """Every pair of student and teacher, with all the terms that any row has between them."""
     found = {}
     for name, row in ROWS:
-        if row.teacher is None or "student" not in row.arguments:
+        if row.teacher is None or row.recipe == "rocket":
             continue
         teacher = next(r.arguments["network"] for n, r in ROWS if n == name and r.name == row.teacher)
-        strings = found.setdefault((row.arguments["student"], teacher), {})
+        strings = found.setdefault((student_of(row, teacher), teacher), {})
+        strings |= dict.fromkeys(OWN_TERMS.get(row.recipe, ()))
         if row.recipe == "factor-transfer":
             strings["FT"] = None
         for string in (*row.arguments.get("first", ()), *row.arguments.get("terms", ())):

@@ -115,6 +115,8 @@ EVERY_RECIPE = {
     "two-stage": {"student": "resnet8", "first": ("AB on stages",), "terms": ("CE",), **STAGE},
     "factor-transfer": {"student": "resnet8", "paraphraser_epochs": 1, "batch_norm": False, "channel_power": 2.0},
     "boundary": {"student": "resnet8", "attack_size": 4, "warmup": 1},
+    "moonshine": {"conv": "DConv", "alpha": 0.9, "beta": 0.0},
+    "channel": {"student": "resnet8", "early_decay": True, "decay_at": (1,)},
     "rocket": {"light": "wrn-10-1", "booster": "wrn-10-1", "gradient_block": False},
     "mutual": {"networks": ("resnet8", "resnet8"), "alternate": False},
 }

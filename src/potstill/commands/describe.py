@@ -1,8 +1,15 @@
 """``potstill describe``: what a network costs and where it can be tapped."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import potstill as ps
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BATCHES = (1, 64)
 
 
 def describe(
@@ -12,26 +19,85 @@ def describe(
     conv: str | None = None,
     classes: int = 10,
     input: tuple[int, int, int] = (3, 32, 32),
+    layers: bool = False,
+    latency: bool = False,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Count a network's parameters and multiply-adds, and list its taps.
 
+    With other convolutions, the network as it is (the teacher) and with them (the student) stand side by side.
+    Latencies are of this machine: medians in milliseconds, and the quartiles around them. Two networks are measured in
+    turns.
+
     Args:
         network: for example resnet20, wrn-16-2, timm:NAME, torchvision:NAME, file.py:callable, or a run folder.
-        conv: cheap convolutions to put in the place of its spatial ones first, for example G8B2 or DConv.
+        conv: cheap convolutions to put in the place of its spatial ones, for example G8B2 or DConv.
         classes: number of classes.
         input: channels, height and width of an image.
+        layers: list what every layer costs; with other convolutions, every layer of the student.
+        latency: measure how long a forward pass of 1 and of 64 images takes.
+        device: where to measure that: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
     """
-    from potstill.networks.cost import macs, parameters
-
     built = ps.networks.create(network, classes)
+    networks = {"network": built}
     if conv is not None:
-        ps.networks.substitute(built, conv)
+        networks = {"teacher": ps.networks.create(network, classes), "student": ps.networks.substitute(built, conv)}
+    counts = {name: count(one, input) for name, one in networks.items()}
     aliases: dict[str, str] = getattr(built, "aliases", {})
     modules = [path for path, _ in built.named_modules() if path]
-    return {
+    result: dict[str, Any] = {
         "network": network,
         **({} if conv is None else {"conv": conv}),
-        "parameters": parameters(built),
-        "macs": macs(built, input),
+        **list(counts.values())[-1],
         "taps": aliases or dict(zip(modules, modules, strict=True)),
     }
+    if layers:
+        result["layers"] = [asdict(layer) for layer in ps.networks.layers(built, input)]
+    rows = beside(counts)
+    if latency:
+        found, times = measure(networks, input, device)
+        result |= found
+        rows += times
+    if conv is not None or latency:
+        result["table"] = rows
+    return result
+
+
+def count(network: "nn.Module", shape: tuple[int, int, int]) -> dict[str, int]:
+    """What a network costs on any machine."""
+    return {
+        "parameters": ps.networks.parameters(network),
+        "conv_parameters": ps.networks.conv_parameters(network),
+        "macs": ps.networks.macs(network, shape),
+    }
+
+
+def beside(counts: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """A row for each cost: what it is in each network, and student over teacher if there are two."""
+    rows = []
+    for cost, name in (("parameters", "parameters"), ("conv_parameters", "conv parameters"), ("macs", "multiply-adds")):
+        values = {network: own[cost] for network, own in counts.items()}
+        ratio = {"ratio": values["student"] / values["teacher"]} if "student" in values else {}
+        rows.append({"cost": name, **values, **ratio})
+    return rows
+
+
+def measure(
+    networks: "Mapping[str, nn.Module]", shape: tuple[int, int, int], device: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """How long the networks take in turns, as numbers and as rows of text. They are moved to the device."""
+    from potstill.device import find_device
+
+    where = find_device(device)
+    moved = [network.to(where) for network in networks.values()]
+    numbers, rows = [], []
+    for found in ps.networks.latencies(moved, shape, BATCHES):
+        spreads = {name: one.milliseconds for name, one in zip(networks, found, strict=True)}
+        if "student" in spreads:
+            teacher, student = found
+            spreads["ratio"] = student.over(teacher)
+        batch, runs = found[0].batch, len(found[0].times)
+        numbers.append({"batch": batch, "runs": runs, **{name: asdict(spread) for name, spread in spreads.items()}})
+        cells = {name: str(spread) for name, spread in spreads.items()}
+        rows.append({"cost": f"ms, batch of {batch}, {runs} runs", **cells})
+    return {"device": found[0].device, "threads": found[0].threads, "latency_ms": numbers}, rows

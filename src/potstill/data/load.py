@@ -22,18 +22,19 @@ EVALUATION_BATCH = 500  # without gradients there is room for more images than i
 
 @dataclass(frozen=True)
 class Source:
-    """How a data set is read (its training and test split), its classes, and its usual augmentation."""
+    """How a data set is read (its training and test split), its classes, the usual augmentation, an image's shape."""
 
     read: Callable[[Path | None], tuple[ImageSet, ImageSet]]
     classes: tuple[str, ...]
     augment: Augment
+    shape: tuple[int, int, int] = (3, 32, 32)
 
 
 # Each name is also that of the set's own mean and standard deviation in `normalize.STATISTICS`.
 DATASETS = {
     "cifar10": Source(cifar10, CIFAR10_CLASSES, Augment(pad=4, flip=True)),
     "cifar100": Source(cifar100, CIFAR100_CLASSES, Augment(pad=4, flip=True)),
-    "digits": Source(digits, DIGITS_CLASSES, Augment(pad=1, flip=False)),  # a mirrored 2 is no digit
+    "digits": Source(digits, DIGITS_CLASSES, Augment(pad=1, flip=False), (3, 8, 8)),  # a mirrored 2 is no digit
 }
 
 
@@ -57,6 +58,13 @@ class Data:
         return next(self.train.batches(0))
 
 
+def find_source(name: str) -> Source:
+    """What is known of a data set without reading it; BadInput for an unknown name."""
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    return DATASETS[name]
+
+
 def load(
     name: str,
     *,
@@ -77,9 +85,7 @@ def load(
 
     Errors: BadInput for unknown names, a holdout that leaves nothing to train on, and data missing or damaged.
     """
-    if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
-    source = DATASETS[name]
+    source = find_source(name)
     mean, std = statistics(name if normalize is None else normalize)
     views = replace(source.augment, border=border) if augment else Augment(pad=0, flip=False, border=border)
     train_set, test_set = source.read(None if data_dir is None else Path(data_dir))

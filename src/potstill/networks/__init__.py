@@ -1,10 +1,29 @@
 """Networks: building them by name, loading and sharing their weights, counting what they cost."""
 
 from potstill.networks.cheap import cheap
-from potstill.networks.cost import macs, parameters
+from potstill.networks.cost import conv_parameters, layers, macs, parameters
 from potstill.networks.create import create
+from potstill.networks.finder import fitting
+from potstill.networks.latency import latencies, latency
 from potstill.networks.sharing import share
-from potstill.networks.substitution import substitute
+from potstill.networks.splitting import split_stages
+from potstill.networks.substitution import keep_weights, reasons_to_stay, substitute
 from potstill.networks.weights import load_weights
 
-__all__ = ["cheap", "create", "load_weights", "macs", "parameters", "share", "substitute"]
+__all__ = [
+    "cheap",
+    "conv_parameters",
+    "create",
+    "fitting",
+    "keep_weights",
+    "latencies",
+    "latency",
+    "layers",
+    "load_weights",
+    "macs",
+    "parameters",
+    "reasons_to_stay",
+    "share",
+    "split_stages",
+    "substitute",
+]

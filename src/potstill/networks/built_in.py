@@ -7,6 +7,7 @@ from torch import nn
 
 from potstill.errors import BadInput, unknown
 from potstill.networks.mobilenet_v2 import mobilenet_v2
+from potstill.networks.moonshine_wide_resnets import wide_resnet_bottle, wide_resnet_old, wide_resnet_split
 from potstill.networks.resnet_cifar import resnet, resnet_a, resnet_x4
 from potstill.networks.resnet_imagenet import resnet_imagenet, resnet_imagenet_cifar
 from potstill.networks.shufflenet_v1 import shufflenet_v1
@@ -22,6 +23,9 @@ BUILT_IN: dict[str, Callable[..., nn.Module]] = {
     "resnet{depth}x4": resnet_x4,
     "wrn-{depth}-{width}": wide_resnet,
     "wrn-{depth}-{width}-bottom{groups=1|2}": wide_resnet_bottom,
+    "wrn-{depth}-{width}-old": wide_resnet_old,
+    "wrn-{depth}-{width}-bottle": wide_resnet_bottle,
+    "wrn-{depth}-{width}-split{parts}": wide_resnet_split,
     "vgg{depth}": vgg,
     "mobilenetv2x{width}": mobilenet_v2,
     "shufflenetv1": shufflenet_v1,
@@ -37,6 +41,7 @@ USUAL = (
     *(f"resnet{depth}a" for depth in (8, 14, 20, 32, 44, 56, 110)),
     *(f"resnet{depth}{stem}" for stem in ("", "-cifar") for depth in (18, 34, 50, 101, 152)),
     *("resnet8x4", "resnet32x4", "wrn-16-1", "wrn-16-2", "wrn-40-1", "wrn-40-2", "wrn-40-1-bottom2"),
+    *("wrn-16-2-old", "wrn-16-2-bottle", "wrn-40-2-split2"),
     *("vgg8", "vgg11", "vgg13", "vgg16", "vgg19", "mobilenetv2x0.5", "shufflenetv1", "shufflenetv2"),
 )
 """The names that papers use, offered when a name is not known."""

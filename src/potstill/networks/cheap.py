@@ -11,10 +11,11 @@ DConvG{x}, DConvA{x}  k x k in groups of x channels, or in x groups; 1x1        
 DConvB{y}             1x1 down to 1/y, k x k depthwise, 1x1 up                                     BG(y, M)
 G{x}B{y}, A{x}B{y}    1x1 down to 1/y, k x k in groups of x channels, or in x groups; 1x1 up       BG(y, M/x), BG(y, x)
 DConv3D               k x k depthwise, then a 3-wide filter that slides over the channels; mean
+ACDC{k}               k x k depthwise, then k layers of diagonal and cosine matrices; 12 if none given
 ====================  ===========================================================================  ===============
 
-Inside, every convolution but the last is followed by batch norm and ReLU. N is the width of the layer's input, M that
-of its bottleneck.
+Inside, every convolution but the last is followed by batch norm and ReLU; not so in ACDC, as in the original. N is the
+width of the layer's input, M that of its bottleneck. A block of the paper is two of these one after the other.
 
 Source: Crowley, Gray & Storkey, "Moonshine: Distilling with Cheap Convolutions", NeurIPS 2018,
 https://arxiv.org/abs/1711.02613, figure 1; names as in https://github.com/BayesWatch/pytorch-moonshine
@@ -23,16 +24,20 @@ https://arxiv.org/abs/1711.02613, figure 1; names as in https://github.com/Bayes
 import math
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
 from potstill.errors import BadInput, unknown
+from potstill.networks.acdc import ACDC
 
 FORMS = (
     *("Conv", "Conv2x2", "ConvB{factor}"),
     *("DConv", "DConvG{size}", "DConvA{groups}", "DConvB{factor}", "DConv3D"),
     *("G{size}B{factor}", "A{groups}B{factor}"),
+    *("ACDC", "ACDC{layers}"),
 )
 """The grammar: any whole numbers from 1 may stand for those in braces."""
 
@@ -42,7 +47,7 @@ ORIGINAL = (
     *(f"{grouping}B2" for grouping in ("G2", "G4", "G8", "G16", "A2", "A4", "A8", "A16")),
     *(f"{grouping}B4" for grouping in ("G2", "G4", "G8", "G16")),
 )
-"""The 32 specs that the original offers, from which the nearest is suggested where one cannot be built."""
+"""The 32 specs that the original offers beside ACDC; the nearest of them is named where one cannot be built."""
 
 
 class OverChannels(nn.Conv3d):
@@ -61,13 +66,14 @@ class OverChannels(nn.Conv3d):
 
 @dataclass(frozen=True)
 class Cheap:
-    """One type of convolution, parsed by ``cheap``: the numbers that its name gives, 0 where it gives none."""
+    """One type of convolution, parsed by ``cheap``: the numbers that its name gives; if none, 0, and 12 layers."""
 
     spec: str
     form: str
     factor: int = 0
     size: int = 0
     groups: int = 0
+    layers: int = 12
 
     def misfit(self, inputs: int, outputs: int) -> str | None:
         """Why there is no such convolution from ``inputs`` to ``outputs`` channels; None if there is."""
@@ -94,6 +100,8 @@ class Cheap:
     def build(self, convolution: nn.Conv2d) -> nn.Module:
         """What replaces ``convolution``: the same channels, window, stride, padding and dilation; fresh weights.
 
+        The groups of ``convolution``, if it has several, are not kept.
+
         Maps (N, inputs, H, W) to the shape that ``convolution`` returns. A bias, if there is one, is on the last layer.
         Where x does not divide the width, as in the original, there are floor(width / x) groups, larger than x.
 
@@ -105,8 +113,12 @@ class Cheap:
         if problem:
             near = self.nearest((inputs, outputs))
             raise BadInput(f"{self.spec} cannot map {inputs} to {outputs} channels: {problem}; nearest is {near}")
+        bias = convolution.bias is not None
         if self.form in ("Conv", "Conv2x2"):
-            return _spatial(convolution, inputs, outputs, 1, convolution.bias is not None, self.form == "Conv2x2")
+            return _spatial(convolution, inputs, outputs, 1, bias, self.form == "Conv2x2")
+        if self.form.startswith("ACDC"):
+            mix = ACDC(inputs, outputs, self.layers, bias)
+            return nn.Sequential(OrderedDict(conv=_spatial(convolution, inputs, inputs, inputs), pointwise=mix))
         return self._bottleneck(convolution) if self.factor else self._separable(convolution)
 
     def _separable(self, convolution: nn.Conv2d) -> nn.Module:
@@ -166,7 +178,13 @@ def cheap(spec: str) -> Cheap:
         match = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[1-9]\\d*)", form), spec)
         if match:
             return Cheap(spec, form, **{name: int(digits) for name, digits in match.groupdict().items()})
-    raise unknown("convolution", spec, ORIGINAL)
+    raise unknown("convolution", spec, (*ORIGINAL, "ACDC"))
+
+
+def pads_to_same(convolution: nn.Conv2d) -> bool:
+    """Whether it is timm's convolution that pads by the size of the image, as TensorFlow does."""
+    kind = type(convolution)
+    return kind.__name__ == "Conv2dSame" and kind.__module__.startswith("timm.")
 
 
 def _halvings(number: int, other: int) -> float:
@@ -176,19 +194,15 @@ def _halvings(number: int, other: int) -> float:
 def _spatial(
     like: nn.Conv2d, inputs: int, outputs: int, groups: int, bias: bool = False, corners: bool = False
 ) -> nn.Conv2d:
-    """The k x k convolution of a type, with the geometry of ``like``; only the corners of its window if wanted."""
+    """The k x k convolution of a type, with the geometry of ``like``; only the corners of its window if wanted.
+
+    One that pads to the same size does so too, hence it is of the same class.
+    """
     kernel, dilation = like.kernel_size, like.dilation
     if corners:
         dilation = tuple(max((k - 1) * d, 1) for k, d in zip(kernel, dilation, strict=True))
         kernel = tuple(min(k, 2) for k in kernel)
-    return nn.Conv2d(
-        inputs,
-        outputs,
-        kernel,  # type: ignore[arg-type]
-        like.stride,  # type: ignore[arg-type]
-        like.padding,  # type: ignore[arg-type]
-        dilation,  # type: ignore[arg-type]
-        groups,
-        bias,
-        like.padding_mode,
+    build: Callable[..., nn.Conv2d] = (
+        type(like) if pads_to_same(like) else partial(nn.Conv2d, padding_mode=like.padding_mode)
     )
+    return build(inputs, outputs, kernel, like.stride, like.padding, dilation, groups, bias)

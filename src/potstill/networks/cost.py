@@ -1,13 +1,38 @@
-"""What a network costs: parameters and multiply-adds."""
+"""What a network costs: parameters and multiply-adds, of the whole and of every layer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from potstill.errors import BadInput
+
+Shape = tuple[int, int, int]
+CONVOLUTIONS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one module costs by itself, without the modules in it.
+
+    ``output`` is the shape of what it returns for one image when it first runs, None if it never runs. ``parameters``
+    are its own but for ``shared`` ones, which a layer before it counts. ``macs`` are its own multiply-adds for one
+    image, of all the times it runs.
+    """
+
+    path: str
+    kind: str
+    output: tuple[int, ...] | None
+    parameters: int
+    shared: int
+    macs: int
 
 
 def parameters(*networks: nn.Module) -> int:
@@ -15,20 +40,97 @@ def parameters(*networks: nn.Module) -> int:
     return sum(p.numel() for p in {p for network in networks for p in network.parameters()})
 
 
-def macs(network: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32)) -> int:
+def conv_parameters(network: nn.Module) -> int:
+    """Count the weights and biases of a network's convolutions, 1x1 ones included."""
+    return parameters(*(module for module in network.modules() if isinstance(module, CONVOLUTIONS)))
+
+
+def macs(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> int:
     """Count the multiply-adds of convolutions, linear layers and attention for one image of ``input_shape`` (C, H, W).
 
     The network runs once on zeros in eval mode and is left as it was. ``BadInput`` if it cannot take such an image.
     """
+    with FlopCounterMode(display=False) as counter:
+        _run(network, input_shape)
+    return int(counter.get_total_flops()) // 2
+
+
+def layers(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[Layer]:
+    """The cost of every layer, in the order in which the network holds them; the sums are ``parameters`` and ``macs``.
+
+    A layer is a module that has parameters or multiply-adds of its own. What is computed by functions (attention,
+    matrix products) belongs to the innermost module that calls them; the path of the network itself is empty.
+    """
+    with FlopCounterMode(display=False) as counter, _Books(network, counter) as books:
+        _run(network, input_shape)
+    seen: set[nn.Parameter] = set()
+    rows = []
+    for path, module in network.named_modules():
+        own = set(module.parameters(recurse=False))
+        new, shared = (sum(p.numel() for p in some) for some in (own - seen, own & seen))
+        seen |= own
+        if own or books.flops[module]:
+            kind, output = type(module).__name__, books.outputs.get(module)
+            rows.append(Layer(path, kind, output, new, shared, books.flops[module] // 2))
+    return rows
+
+
+class _Books:
+    """Book what the counter counts on the innermost module that runs, while the context lasts."""
+
+    def __init__(self, network: nn.Module, counter: FlopCounterMode) -> None:
+        self.network, self.counter = network, counter
+        self.flops = dict.fromkeys(network.modules(), 0)
+        self.outputs: dict[nn.Module, tuple[int, ...]] = {}
+        self.running: list[nn.Module] = []
+        self.booked = 0
+
+    def __enter__(self) -> "_Books":
+        self.hooks = []
+        for module in self.flops:
+            self.hooks.append(module.register_forward_pre_hook(self._enter, prepend=True))
+            self.hooks.append(module.register_forward_hook(self._leave))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+    def _enter(self, module: nn.Module, _: object) -> None:
+        self._book()
+        self.running.append(module)
+
+    def _leave(self, module: nn.Module, _: object, output: Any) -> None:
+        self._book()
+        self.running.pop()
+        tensor = output[0] if isinstance(output, (tuple, list)) and output else output
+        if isinstance(tensor, Tensor):
+            self.outputs.setdefault(module, tuple(tensor.shape))
+
+    def _book(self) -> None:
+        """What was counted since the last time is of the module that ran since."""
+        total = int(self.counter.get_total_flops())
+        if self.running:
+            self.flops[self.running[-1]] += total - self.booked
+        self.booked = total
+
+
+def _run(network: nn.Module, input_shape: Shape) -> None:
+    """Run the network on one image of zeros, in a way that the counter sees into."""
     like = next(network.parameters(), torch.empty(0))
     image = torch.zeros(1, *input_shape, device=like.device, dtype=like.dtype)
-    with eval_mode(network), _plain_attention(), FlopCounterMode(display=False) as counter, torch.no_grad():
-        try:
-            network(image)
-        except (RuntimeError, ValueError, AssertionError) as error:
-            reason = str(error).partition("\n")[0]
-            raise BadInput(f"{type(network).__name__} cannot take an image of shape {input_shape}: {reason}") from error
-    return int(counter.get_total_flops()) // 2
+    with eval_mode(network), _plain_attention(), torch.no_grad(), taking(network, input_shape):
+        network(image)
+
+
+@contextmanager
+def taking(network: nn.Module, input_shape: Shape) -> Iterator[None]:
+    """Say in one line, as ``BadInput``, that the network cannot take an image of that shape, if it fails inside."""
+    try:
+        yield
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise BadInput(f"{type(network).__name__} cannot take an image of shape {input_shape}: {reason}") from error
 
 
 @contextmanager

@@ -1,29 +1,44 @@
 """Making a student out of a teacher's architecture: its spatial convolutions become cheap ones."""
 
+from collections import Counter
 from fnmatch import fnmatchcase
+from typing import Literal
 
+import torch
 from torch import nn
 
 from potstill.errors import BadInput, nearest
-from potstill.networks.cheap import Cheap, cheap
+from potstill.networks.cheap import Cheap, cheap, pads_to_same
 from potstill.networks.initialise import initialise
 
 
-def substitute(network: nn.Module, spec: str, pattern: str | None = None) -> nn.Module:
+def substitute(
+    network: nn.Module, spec: str, pattern: str | None = None, *, keep: Literal["1x1"] | None = "1x1"
+) -> nn.Module:
     """Replace the spatial convolutions of ``network`` by the type that ``spec`` names, and return the network.
 
-    By default those are all whose window is larger than 1 x 1, but for the stem (the network's first convolution) and
-    those that are depthwise already. In a wide ResNet that leaves exactly the two of every block, which the original
-    replaces. With a ``pattern`` (``layer4.*``, as in file names, for paths of modules) they are all spatial ones whose
-    path matches, stem and depthwise ones included.
+    By default those are all whose window is larger than 1 x 1, but for the stem (the network's first convolution),
+    those that are cheap already (in groups, depthwise included) and those of a class with a forward of its own, such as
+    timm's StdConv2d, whose standardised weights no cheap type has; timm's Conv2dSame is replaced by what pads like it.
+    In a wide ResNet that leaves exactly the two of every block, which the original replaces. With a ``pattern``
+    (``layer4.*``, as in file names, for paths of modules) they are all spatial ones whose path matches, stem and
+    grouped ones included. ``reasons_to_stay`` says of every convolution which it is.
 
-    Channels, stride, padding and dilation stay. The new layers start afresh as those of a built-in network, where the
-    old ones were (device, dtype, mode); everything else keeps its weights. The network loses the attribute ``spec``,
-    because nothing that ``create`` could build from it would fit these weights.
+    Channels, stride, padding and dilation stay, groups do not. The new layers start afresh as those of a built-in
+    network, where the old ones were (device, dtype, mode). The network loses the attribute ``spec``, because nothing
+    that ``create`` could build from it would fit these weights.
+
+    Args:
+        network: changed in place; ``copy.deepcopy`` it first if it is the teacher.
+        spec: a type of convolution, see ``cheap``.
+        pattern: which convolutions to replace instead of those above.
+        keep: ``"1x1"``: every layer that is not replaced keeps its weights, so that out of a copy of the teacher comes
+            a student with the teacher's 1x1 convolutions, batch norms and classifier. ``None``: they start afresh too.
 
     Raises:
         BadInput: no such type, nothing to replace, or a layer whose channels it cannot split; the message names the
-            layer, its channels and the nearest spec that fits all layers. The network is unchanged then.
+            layer, its channels and the nearest spec that fits all layers. Or, without ``keep``, a layer that cannot
+            start afresh. The network is unchanged then.
 
     Source: Crowley, Gray & Storkey, "Moonshine: Distilling with Cheap Convolutions", NeurIPS 2018,
     https://arxiv.org/abs/1711.02613, section 3
@@ -31,6 +46,8 @@ def substitute(network: nn.Module, spec: str, pattern: str | None = None) -> nn.
     kind = cheap(spec)
     chosen = _choose(network, pattern)
     _check(kind, chosen)
+    if keep is None:
+        _start_afresh(network)
     for path, old in chosen.items():
         new = kind.build(old)
         initialise(new)
@@ -39,39 +56,98 @@ def substitute(network: nn.Module, spec: str, pattern: str | None = None) -> nn.
     return network
 
 
+def reasons_to_stay(network: nn.Module, pattern: str | None = None) -> dict[str, str]:
+    """Why ``substitute`` leaves each convolution of ``network`` as it is, by path; empty for those that it replaces.
+
+    >>> from potstill.networks import create
+    >>> reasons_to_stay(create("wrn-10-1"))
+    {'conv1': 'the stem', 'block1.0.conv1': '', ...}
+    """
+    convolutions = _convolutions(network)
+    stem = next(iter(convolutions), None)
+    reasons = {}
+    for path, convolution in convolutions.items():
+        matches = pattern is not None and fnmatchcase(path, pattern)
+        if max(convolution.kernel_size) == 1:
+            reasons[path] = "1x1"
+        elif pattern is not None and not matches:
+            reasons[path] = f"does not match {pattern!r}"
+        elif path == stem and not matches:
+            reasons[path] = "the stem"
+        elif convolution.groups > 1 and not matches:
+            reasons[path] = "in groups already"
+        elif not _plain(convolution):
+            reasons[path] = f"{type(convolution).__name__} computes in a way of its own"
+        else:
+            reasons[path] = ""
+    return reasons
+
+
 def _choose(network: nn.Module, pattern: str | None) -> dict[str, nn.Conv2d]:
     """The convolutions to replace, by path."""
-    convolutions = {path: module for path, module in network.named_modules() if path and isinstance(module, nn.Conv2d)}
-    spatial = {path: module for path, module in convolutions.items() if max(module.kernel_size) > 1}
-    if pattern is not None:
-        chosen = {path: module for path, module in spatial.items() if fnmatchcase(path, pattern)}
-        if not chosen:
-            near = nearest(pattern, spatial) or list(spatial)[:3]
-            hint = f"nearest: {', '.join(near)}" if near else "it has none"
-            raise BadInput(f"no spatial convolution of {type(network).__name__} matches {pattern!r}; {hint}")
+    convolutions, reasons = _convolutions(network), reasons_to_stay(network, pattern)
+    for path, reason in reasons.items():
+        if pattern is not None and fnmatchcase(path, pattern) and reason not in ("", "1x1"):
+            raise BadInput(f"cannot replace {path}: {reason}")
+    chosen = {path: convolutions[path] for path, reason in reasons.items() if not reason}
+    if chosen:
         return chosen
-    stem = next(iter(convolutions), None)
-    chosen = {path: module for path, module in spatial.items() if path != stem and not _depthwise(module)}
-    if not chosen:
-        raise BadInput(
-            f"{type(network).__name__} has no convolution to replace: spatial, not the stem, not depthwise already"
-        )
-    return chosen
+    if pattern is not None:
+        spatial = [path for path, reason in reasons.items() if reason != "1x1"]
+        near = nearest(pattern, spatial) or spatial[:3]
+        hint = f"nearest: {', '.join(near)}" if near else "it has none"
+        raise BadInput(f"no spatial convolution of {type(network).__name__} matches {pattern!r}; {hint}")
+    counts = Counter(reasons.values())
+    stay = ", ".join(f"{reason} ({count})" for reason, count in counts.items()) or "it has none at all"
+    raise BadInput(f"{type(network).__name__} has no convolution to replace: {stay}")
 
 
-def _depthwise(convolution: nn.Conv2d) -> bool:
-    return 1 < convolution.groups == convolution.in_channels
+def _convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
+    return {path: module for path, module in network.named_modules() if path and isinstance(module, nn.Conv2d)}
+
+
+def _plain(convolution: nn.Conv2d) -> bool:
+    return type(convolution).forward is nn.Conv2d.forward or pads_to_same(convolution)
 
 
 def _check(kind: Cheap, chosen: dict[str, nn.Conv2d]) -> None:
     """Raise for the first layer that ``kind`` cannot replace."""
     for path, layer in chosen.items():
         inputs, outputs = layer.in_channels, layer.out_channels
-        if type(layer).forward is not nn.Conv2d.forward:
-            raise BadInput(f"cannot replace {path}: {type(layer).__name__} computes in a way of its own")
         problem = kind.misfit(inputs, outputs)
         if problem:
             near = kind.nearest(*((layer.in_channels, layer.out_channels) for layer in chosen.values()))
             raise BadInput(
                 f"{kind.spec} cannot replace {path}, {inputs} to {outputs} channels: {problem}; nearest is {near}"
             )
+
+
+def _start_afresh(network: nn.Module) -> None:
+    """Give every layer new first weights: convolutions those of a built-in network, others those of their class."""
+    layers = [(path, module) for path, module in network.named_modules() if [*module.parameters(recurse=False)]]
+    for path, module in layers:
+        if not hasattr(module, "reset_parameters"):
+            place = path or "the network itself"
+            raise BadInput(f"cannot start {place} afresh: {type(module).__name__} has no reset_parameters")
+    for _, module in layers:
+        module.reset_parameters()
+    initialise(network)
+
+
+def keep_weights(student: nn.Module, teacher: nn.Module) -> int:
+    """Copy all that has the same name and shape in both, batch-norm statistics included; return how many tensors.
+
+    Between a teacher and ``create`` of its spec with cheap convolutions, that is every layer that is not replaced.
+
+    Raises:
+        BadInput: nothing has.
+    """
+    source: dict[str, torch.Tensor] = teacher.state_dict()
+    own: dict[str, torch.Tensor] = student.state_dict()
+    alike = [name for name, value in own.items() if name in source and source[name].shape == value.shape]
+    if not alike:
+        raise BadInput(f"nothing of this {type(teacher).__name__} fits into this {type(student).__name__}")
+    with torch.no_grad():
+        for name in alike:
+            own[name].copy_(source[name])
+    return len(alike)

@@ -1,10 +1,14 @@
 """Wide residual networks: three groups of pre-activation blocks, depth 6n + 4."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
+
+Block = Callable[[int, int, int], nn.Module]  # (channels in, channels out, stride) -> module
 
 
 class PreActivationBlock(nn.Module):
@@ -37,8 +41,8 @@ class WideResNet(nn.Module):
 
     Maps images (N, 3, H, W) of any size to logits (N, classes). ``stageI`` is a group's raw output; ``stageI:pre``
     is what the batch norm after it returns, as RepDistiller takes it. With fewer than 3 ``groups`` it ends early: the
-    light net of Rocket Launching that has its booster's bottom. ``BadInput`` for a depth that is not 6n + 4 or a width
-    below 1.
+    light net of Rocket Launching that has its booster's bottom. ``block`` makes each block of a group. ``BadInput`` for
+    a depth that is not 6n + 4 or a width below 1.
 
     Source: Zagoruyko & Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146; block as in
     https://github.com/BayesWatch/pytorch-moonshine
@@ -46,7 +50,9 @@ class WideResNet(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, depth: int, width: float, classes: int, groups: int = 3) -> None:
+    def __init__(
+        self, depth: int, width: float, classes: int, groups: int = 3, block: Block = PreActivationBlock
+    ) -> None:
         super().__init__()
         blocks = _blocks_per_group(depth)
         if width < 1:
@@ -57,7 +63,7 @@ class WideResNet(nn.Module):
         channels = 16
         for i, name in enumerate(self.groups, start=1):
             inputs, channels = channels, int(8 * 2**i * width)
-            self.add_module(name, _group(blocks, inputs, channels, stride=1 if i == 1 else 2))
+            self.add_module(name, _group(block, blocks, inputs, channels, stride=1 if i == 1 else 2))
             after = "bn1" if i == groups else f"block{i + 1}.0.bn1"
             self.aliases |= {f"stage{i}": name, f"stage{i}:pre": after}
         self.bn1 = nn.BatchNorm2d(channels)
@@ -84,9 +90,8 @@ def _blocks_per_group(depth: int) -> int:
     return (depth - 4) // 6
 
 
-def _group(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    first = PreActivationBlock(inputs, outputs, stride)
-    return nn.Sequential(first, *(PreActivationBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
+def _group(block: Block, blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(block(inputs, outputs, stride), *(block(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
 def wide_resnet(depth: int, width: float, classes: int) -> WideResNet:

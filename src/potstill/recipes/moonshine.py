@@ -1,7 +1,8 @@
 """Moonshine: a student made of its teacher by swapping convolutions for cheap ones."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import potstill as ps
 from potstill.errors import BadInput
@@ -13,12 +14,16 @@ from potstill.training import Training
 def moonshine(
     *,
     teacher: str,
-    conv: str,
+    conv: str | None = None,
+    budget_params: float | None = None,
+    budget_macs: float | None = None,
     teacher_weights: Path | None = None,
     student: str | None = None,
     alpha: float = 0.0,
     beta: float = 1000.0,
     temperature: float = 4.0,
+    split: int = 1,
+    keep: Literal["1x1"] | None = None,
     training: Training = Training(optimizer="sgd"),
 ) -> dict[str, Any]:
     """Train a copy of the teacher with cheap convolutions, by attention transfer and KD.
@@ -27,18 +32,35 @@ def moonshine(
 
     Crowley, Gray and Storkey, "Moonshine: distilling with cheap convolutions", NeurIPS 2018:
     https://arxiv.org/abs/1711.02613. As in the authors' code, the mean is over batch and classes, and beta belongs to
-    three stages: with n of them, each has 3 beta / n.
+    three stages: with n of them, each has 3 beta / n. The student starts afresh.
+
+    With a budget in the place of conv, nothing is trained, and neither weights nor data are needed: it lists the
+    convolutions that make a student within the budget, the cheapest first.
 
     Args:
         teacher: a trained network: a run folder, or a network whose weights are given.
         conv: the student's convolutions, for example G8B2; see potstill describe NETWORK --conv.
+        budget_params: list what has at most this fraction of the teacher's parameters, for example 0.25.
+        budget_macs: list what has at most this fraction of the teacher's multiply-adds; with both, what keeps both.
         teacher_weights: the teacher's weights, a safetensors or torch file.
         student: another network to put the convolutions into; by default the teacher's own architecture.
         alpha: weight of KD, which takes as much from that of cross-entropy.
         beta: weight of attention transfer.
         temperature: of KD.
+        split: parts of as many blocks that every stage of both networks has, each with a map of its own.
+        keep: 1x1 starts what the student has in common with the teacher from its weights: 1x1 convolutions, batch norms
+            and the classifier, and the stem.
     """
     record = {"recipe": "moonshine", **locals()}
+    budgets = {name: record.pop(name) for name in ("budget_params", "budget_macs")}
+    if any(budget is not None for budget in budgets.values()):
+        if conv is not None:
+            raise BadInput(f"--conv {conv} trains a student, a budget lists those that fit: give one of them")
+        return list_fitting(teacher, student, training.data, **budgets)
+    if conv is None:
+        raise BadInput(
+            "give --conv SPEC, for example G8B2, or list what fits: --budget-params 0.25, --budget-macs 0.25"
+        )
     if not 0 <= alpha <= 1:
         raise BadInput(f"--alpha is a fraction of 1, not {alpha}")
     data = training.load_data()
@@ -47,6 +69,10 @@ def moonshine(
     base = student or str(frozen.spec)
     spec = base if conv == "Conv" else f"{base}+{conv}"  # Conv: nothing is cheaper than in the teacher
     networks = {"student": ps.networks.create(spec, classes, seed=training.seed), "teacher": frozen}
+    if keep == "1x1":
+        ps.networks.keep_weights(networks["student"], frozen)
+    if split != 1:
+        networks = {name: ps.networks.split_stages(network, split) for name, network in networks.items()}
     attention = parse_terms(["AT on stages"], networks)
     for term in attention:
         term.weight = 3 * beta / len(attention)
@@ -58,3 +84,19 @@ def moonshine(
     ]
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
     return ps.fit(distiller, data, training, record)
+
+
+def list_fitting(
+    teacher: str, student: str | None, data: str, budget_params: float | None, budget_macs: float | None
+) -> dict[str, Any]:
+    """The convolutions within the budgets, for classes and images like those of a data set, which is not read."""
+    from potstill.data.load import find_source
+
+    source = find_source(data)
+    whole = ps.networks.create(teacher, len(source.classes))
+    into = ps.networks.create(student, len(source.classes)) if student else None
+    found = ps.networks.fitting(
+        whole, budget_params=budget_params, budget_macs=budget_macs, into=into, input_shape=source.shape
+    )
+    costs = {"parameters": ps.networks.parameters(whole), "macs": ps.networks.macs(whole, source.shape)}
+    return {"teacher": teacher, **costs, "table": [asdict(fit) for fit in found]}

@@ -3,10 +3,22 @@
 A new table is one file here and one line below; ``potstill table`` runs it under the name in ``__all__``, with hyphens.
 """
 
+from potstill.tables.channel_cifar import channel_cifar
+from potstill.tables.channel_imagenet import channel_imagenet
 from potstill.tables.crd_benchmark import crd_benchmark
 from potstill.tables.kd_zoo import kd_zoo
+from potstill.tables.moonshine import moonshine
 from potstill.tables.rocket_table1 import rocket_table1
 from potstill.tables.rocket_table2 import rocket_table2
 from potstill.tables.rocket_table4 import rocket_table4
 
-__all__ = ["crd_benchmark", "kd_zoo", "rocket_table1", "rocket_table2", "rocket_table4"]
+__all__ = [
+    "channel_cifar",
+    "channel_imagenet",
+    "crd_benchmark",
+    "kd_zoo",
+    "moonshine",
+    "rocket_table1",
+    "rocket_table2",
+    "rocket_table4",
+]
