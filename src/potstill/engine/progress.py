@@ -1,21 +1,19 @@
 """What a user sees while a run trains: a live line on a terminal, a plain line an epoch elsewhere."""
 
-import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+
+from potstill.live_line import LiveLine
 
 REFRESH_SECONDS = 0.5
 
 
-class Progress:
+class Progress(LiveLine):
     """Shows epoch, images/s, each term's value, accuracy and the time left, on stderr.
 
     Args:
@@ -25,25 +23,11 @@ class Progress:
     """
 
     def __init__(self, epochs: int, steps: int, done: int) -> None:
+        super().__init__()
         self.epochs, self.steps, self.done = epochs, steps, done
-        self.console = Console(file=sys.stderr)
-        self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.started = self.shown = time.monotonic()
         self.finished_here = 0
         self.accuracies = "-"
-
-    def __enter__(self) -> "Progress":
-        if self.console.is_terminal:
-            self.live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self.console.is_terminal:
-            self.live.stop()
-
-    def say(self, line: str) -> None:
-        """Print a line above the live one."""
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def due(self) -> bool:
         """Whether it is time to look at the device's numbers again."""

@@ -1,20 +1,17 @@
 """What a user sees while a table runs: a live line on a terminal, a plain line for each run elsewhere."""
 
-import sys
 import time
 from datetime import timedelta
-from types import TracebackType
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
+from potstill.live_line import LiveLine
 from potstill.tables.jobs import Job
 
 REFRESH_SECONDS = 1.0
 
 
-class TableProgress:
+class TableProgress(LiveLine):
     """Says on stderr which runs start and end, how many are done, running and failed, and the time left.
 
     Args:
@@ -24,37 +21,27 @@ class TableProgress:
     """
 
     def __init__(self, present: int, missing: int, at_once: int) -> None:
+        super().__init__()
         self.present, self.missing, self.at_once = present, missing, at_once
         self.running: dict[str, float] = {}  # when each was started
         self.seconds: list[float] = []  # how long each of those done here took
         self.failed = 0
-        self.console = Console(file=sys.stderr)
-        self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.shown = 0.0
-
-    def __enter__(self) -> "TableProgress":
-        if self.console.is_terminal:
-            self.live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self.console.is_terminal:
-            self.live.stop()
 
     def started(self, job: Job) -> None:
         """Say that a run has started, and where its log is."""
         self.running[job.name] = time.monotonic()
-        self._say(f"{job.name}: started, log in {job.log}")
+        self.say(f"{job.name}: started, log in {job.log}")
 
     def ended(self, job: Job, failure: str | None) -> None:
         """Say how a run ended."""
         began = self.running.pop(job.name, None)
         if failure is None and began is not None:
             self.seconds.append(time.monotonic() - began)
-            self._say(f"{job.name}: done in {timedelta(seconds=round(self.seconds[-1]))}; {self.state()}")
+            self.say(f"{job.name}: done in {timedelta(seconds=round(self.seconds[-1]))}; {self.state()}")
         else:
             self.failed += 1
-            self._say(f"{job.name}: {failure}; {self.state()}")
+            self.say(f"{job.name}: {failure}; {self.state()}")
 
     def tick(self) -> None:
         """Refresh the live line."""
@@ -76,6 +63,3 @@ class TableProgress:
         each = sum(self.seconds) / len(self.seconds)
         spent = sum(min(time.monotonic() - began, each) for began in self.running.values())
         return f", about {timedelta(seconds=round((unfinished * each - spent) / self.at_once))} left"
-
-    def _say(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
