@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 from potstill.errors import BadInput, TrainingFailed, unknown
 
 BAD_INPUT, FAILED_TRAINING, INTERRUPTED = 2, 3, 130
+WIDTH_OF_FILES = 160  # characters a line of what is not shown on a terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,15 +130,15 @@ def check_flags(command: Callable[..., Any], words: Sequence[str]) -> None:
 def show(result: dict[str, Any]) -> None:
     """Print a command's result for people: its table, if it has one, then a line for everything else."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     rest = dict(result)
     for line in rest.pop("commands", []):
         print(line)  # not wrapped: it is there to be copied
     for rows in (rest.pop("table", None) or _learners(rest) or _listed(rest), rest.pop("layers", [])):
         if rows:
-            table = Table(*rows[0], box=None, header_style="bold")
+            table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, header_style="bold")
             for row in rows:
                 table.add_row(*(_text(cell) for cell in row.values()))
             console.print(table)

@@ -7,12 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import potstill as ps
 from potstill import tables
 from potstill.cli import main
+from potstill.commands.table import write_files
 from potstill.own_code import find_own
+from potstill.recipes import rocket
+from potstill.tables.plan import expand
+from potstill.tables.results import collect
+from potstill.tables.row import Row, Table
+from potstill.training import Training
 
 # The table is a file, so that a process of its own can run it too.
 FILE = """
@@ -200,3 +209,21 @@ def test_list_tables(capsys):
     listed = json.loads(capsys.readouterr().out)["tables"]
     assert list(listed) == [name.replace("_", "-") for name in tables.__all__]
     assert all(entry["rows"] > 1 and entry["shows"].endswith(".") for entry in listed.values())
+
+
+def test_the_report_has_the_network_that_a_row_means(tmp_path):
+    settings = {"data": "digits", "epochs": 1, "batch_size": 600}
+    arguments = {"light": "wrn-10-1", "booster": "resnet8", "share": "none"}
+    light = Row("rocket", "rocket", arguments, settings, learners=("light",))
+    rows = [light, replace(light, name="rocket-booster", learners=("booster",), runs_of="rocket")]
+    (run, *_) = expand(rows, 1, tmp_path, {}, None)
+    usual = Training(optimizer="sgd", border="reflect")  # of the recipe
+    rocket(**arguments, training=replace(usual, **settings, out=run.folder))
+    results = collect(rows, expand(rows, 1, tmp_path, {}, None), {})
+    made = Table("Rockets.", "Nobody", "digits", "SGD", 1, lambda _: rows)
+    files = write_files("rockets", made, tmp_path, results, None, 0)
+    page = Path(files["report.html"]).read_text()
+    for result, spec in zip(results, ("wrn-10-1", "resnet8"), strict=True):
+        cost = ps.networks.parameters(ps.networks.create(spec))
+        assert result.plain()["parameters"] == cost
+        assert f"{cost:,}" in page

@@ -89,6 +89,15 @@ def test_given_rows_keep_their_names_order_and_first_learner(runs):
     assert left_out == {}
 
 
+def test_given_rows_may_name_their_learner(runs):
+    named = {"light": [runs / "rocket-0"], "booster": [runs / "rocket-0"]}
+    rows, _ = given_rows(named, {"booster": "booster"})
+    assert [(row.label, row.learner, row.spec) for row in rows] == [
+        ("light", "light", "wrn-10-1"),
+        ("booster", "booster", "resnet8"),
+    ]
+
+
 def test_given_rows_that_do_not_fit(runs):
     mixed = [runs / "nowhere", runs / "rocket-0", runs / "helped-0"]
     rows, left_out = given_rows({"mixed": mixed, "none": [runs / "nothing"]})

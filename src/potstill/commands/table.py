@@ -103,10 +103,15 @@ def write_files(
 ) -> dict[str, str]:
     """Write the table and the report of its runs, if there are any; the paths."""
     files, changed = write_table(folder, name, found, results, foot(found, results, epochs, holdout))
-    folders = {result.row.name: result.folders for result in results if result.folders}
+    folders, learners = {}, {}
+    for result in results:
+        for learner in result.row.learners if result.folders else ():
+            several = len(result.row.learners) > 1  # the better one counts in the table; the report has them all
+            label = f"{result.row.name}: {learner}" if several else result.row.name
+            folders[label], learners[label] = result.folders, learner
     report = folder / "report.html"
     if folders and (changed or not report.is_file()):
         from potstill.report import write_report
 
-        write_report(report, name, folders)
+        write_report(report, name, folders, learners)
     return files | ({report.name: str(report)} if folders else {})

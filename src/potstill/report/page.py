@@ -17,14 +17,16 @@ SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", 
 ABSENT = '<p class="missing note">None of these runs recorded it: a single network, or no insight.json.</p>'
 
 
-def write_report(file: Path, title: str, runs: Mapping[str, Sequence[Path]]) -> Path:
+def write_report(
+    file: Path, title: str, runs: Mapping[str, Sequence[Path]], learners: Mapping[str, str] | None = None
+) -> Path:
     """Write a report whose rows the caller knows.
 
     Args:
         file: the HTML file to write.
         title: its heading.
-        runs: for each row, the run folders of its seeds; of a run with several learners the first counts. A folder
-            that cannot be read is named on the page.
+        runs: for each row, the run folders of its seeds. A folder that cannot be read is named on the page.
+        learners: for rows of runs with several learners, which one is meant; by default the first.
 
     Returns:
         ``file``.
@@ -32,7 +34,7 @@ def write_report(file: Path, title: str, runs: Mapping[str, Sequence[Path]]) -> 
     Raises:
         BadInput: not one run can be read.
     """
-    return write_page(file, title, *given_rows(runs))
+    return write_page(file, title, *given_rows(runs, learners))
 
 
 def write_page(file: Path, title: str, rows: Sequence[Row], left_out: dict[str, str]) -> Path:

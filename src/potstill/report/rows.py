@@ -47,8 +47,10 @@ def baseline(row: Row, rows: Sequence[Row]) -> Row | None:
     return next((r for r in rows if r.alone and (r.spec, r.data) == (row.spec, row.data)), None)
 
 
-def given_rows(named: Mapping[str, Sequence[Path]]) -> tuple[list[Row], dict[str, str]]:
-    """A row for each name, of the first learner of its runs; and why folders were left out."""
+def given_rows(
+    named: Mapping[str, Sequence[Path]], learners: Mapping[str, str] | None = None
+) -> tuple[list[Row], dict[str, str]]:
+    """A row for each name, of its learner in ``learners`` or the runs' first; and why folders were left out."""
     rows: list[Row] = []
     left_out: dict[str, str] = {}
     for name, folders in named.items():
@@ -56,7 +58,7 @@ def given_rows(named: Mapping[str, Sequence[Path]]) -> tuple[list[Row], dict[str
         left_out |= broken
         if not runs:
             continue
-        learner = runs[0].learners[0]
+        learner = (learners or {}).get(name, runs[0].learners[0])
         left_out |= {str(run.folder): f"{learner} does not learn there" for run in runs if learner not in run.learners}
         rows.append(Row(name, learner, [run for run in runs if learner in run.learners]))
     return rows, left_out
