@@ -90,8 +90,11 @@ def list_fitting(
     teacher: str, student: str | None, data: str, budget_params: float | None, budget_macs: float | None
 ) -> dict[str, Any]:
     """The convolutions within the budgets, for classes and images like those of a data set, which is not read."""
+    import torch
+
     from potstill.data.load import find_source
 
+    torch.set_num_threads(1)  # to count is to run one image at a time, which keeps no second one busy
     source = find_source(data)
     whole = ps.networks.create(teacher, len(source.classes))
     into = ps.networks.create(student, len(source.classes)) if student else None
