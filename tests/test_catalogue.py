@@ -70,4 +70,5 @@ def test_the_command_prints_the_same(capsys, monkeypatch):
     assert head.split() == ["name", "paper", "year", "knowledge", "taps", "trained", "parts"]
     for line, card in zip(lines, CARDS.values(), strict=False):
         assert line.split()[0] == card.name
-        assert all(text in line for text in (str(card.paper or ""), card.knowledge, card.taps, card.trained))
+        year = str(card.paper.year) if card.paper else ""
+        assert all(text in line for text in (str(card.paper or ""), year, card.knowledge, card.taps, card.trained))

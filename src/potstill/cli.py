@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -132,7 +133,8 @@ def show(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if told else WIDTH_OF_FILES)
     rest = dict(result)
     for line in rest.pop("commands", []):
         print(line)  # not wrapped: it is there to be copied
@@ -172,7 +174,8 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
 def _listed(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The losses or the tables there are, as a table."""
     listed = result.pop("losses", {}) or result.pop("tables", {})
-    return [{"name": name, **{k: "" if v is None else v for k, v in row.items()}} for name, row in listed.items()]
+    # As text: a year is no number to be grouped in thousands.
+    return [{"name": name, **{k: "" if v is None else str(v) for k, v in row.items()}} for name, row in listed.items()]
 
 
 def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:
