@@ -25,6 +25,10 @@ class Training:
     """What lies beyond the border when images are shifted."""
     holdout: int = 0
     """Choose the best epoch on this many held-out training images instead of the test set."""
+    images: int | None = None
+    """Train on this many of the training images only, drawn by the seed: a rehearsal, or few-shot learning."""
+    test_images: int | None = None
+    """Measure on this many of the test images only, the same ones whatever the seed."""
     epochs: int = 200
     """Length of the run."""
     batch_size: int = 128
@@ -83,6 +87,8 @@ class Training:
             batch_size=self.batch_size,
             seed=self.seed,
             holdout=self.holdout,
+            images=self.images,
+            test_images=self.test_images,
             normalize=self.normalize,
             border=self.border,
         )

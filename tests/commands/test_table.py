@@ -221,7 +221,7 @@ def test_the_report_has_the_network_that_a_row_means(tmp_path):
     rocket(**arguments, training=replace(usual, **settings, out=run.folder))
     results = collect(rows, expand(rows, 1, tmp_path, {}, None), {})
     made = Table("Rockets.", "Nobody", "digits", "SGD", 1, lambda _: rows)
-    files = write_files("rockets", made, tmp_path, results, None, 0)
+    files = write_files("rockets", made, tmp_path, results, None, {})
     page = Path(files["report.html"]).read_text()
     for result, spec in zip(results, ("wrn-10-1", "resnet8"), strict=True):
         cost = ps.networks.parameters(ps.networks.create(spec))

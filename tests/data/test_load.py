@@ -57,6 +57,18 @@ def test_holdout_is_disjoint_plain_and_keeps_its_rows():
     assert torch.equal(batch["labels"], whole.labels[rows])
 
 
+def test_fewer_images_are_drawn_from_what_is_not_held_out():
+    data = load("digits", holdout=100, images=50, test_images=30, seed=4)
+    held, trained, measured = (indices(loader) for loader in (data.holdout, data.train, data.test))
+    assert held == indices(load("digits", holdout=100, seed=4).holdout)
+    assert (len(trained), len(measured)) == (50, 30)
+    assert not set(held) & set(trained)
+    other = load("digits", holdout=100, images=50, test_images=30, seed=5)
+    assert indices(other.train) != trained
+    assert indices(other.test) == measured  # what is compared is measured on the same images
+    assert max(measured) > 400  # not just the first ones
+
+
 def test_holdout_is_drawn_by_the_seed():
     first, again, other = (load("digits", holdout=50, seed=seed).holdout for seed in (1, 1, 2))
     assert first is not None and again is not None and other is not None  # noqa: PT018 - for the types
@@ -101,6 +113,8 @@ def test_six_numbers_and_names_normalise():
         ("cifar11", {}, "unknown data set 'cifar11'; did you mean cifar10"),
         ("digits", {"holdout": 1000}, r"holdout is 1000, but must be 0\.\.999"),
         ("digits", {"holdout": -1}, "holdout is -1"),
+        ("digits", {"holdout": 900, "images": 101}, r"images is 101, but must be 1\.\.100"),
+        ("digits", {"test_images": 0}, r"test_images is 0, but must be 1\.\.797"),
         ("digits", {"normalize": "imagnet"}, "unknown normalization 'imagnet'; did you mean imagenet"),
         ("digits", {"normalize": "1 2 3"}, "normalization '1 2 3' is not a name"),
         ("digits", {"normalize": "0 0 0 1 0 1"}, "three deviations above 0"),

@@ -70,19 +70,21 @@ def test_a_row_without_a_finished_run(tmp_path):
 
 
 def test_foot(results):
-    lines = foot(TABLE, results, None, 0)
+    lines = foot(TABLE, results, None, {})
     assert lines["commits"] == "abc (3 runs)"
     assert lines["seeds"] == "0, 1"
     assert lines["published"].endswith("(a) Zoo README: best test epoch, 1 run; (b) A paper: last epoch")
     assert lines["epochs"] == "200"
     assert "holdout" not in lines
-    shortened = foot(TABLE, results, 2, 500)
+    shortened = foot(TABLE, results, 2, {"holdout": 500, "images": 2000, "test_images": 300})
     assert shortened["epochs"] == "shortened to 2 of 200 epochs: not comparable with published values"
     assert "500 held-out training images" in shortened["holdout"]
+    assert shortened["images"].startswith("trained on 2000 of the training images only")
+    assert shortened["test images"].startswith("measured on 300 of the test images only")
 
 
 def test_markdown_csv_and_json_agree(results, tmp_path):
-    lines = foot(TABLE, results, None, 0)
+    lines = foot(TABLE, results, None, {})
     files, changed = write_table(tmp_path, "tiny", TABLE, results, lines)
     assert changed
     content = json.loads(Path(files["table.json"]).read_text())

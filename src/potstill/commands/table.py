@@ -1,7 +1,7 @@
 """``potstill table``: a published table, run as far as it is missing, and printed beside the published numbers."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +32,8 @@ def table(
     precision: Literal["fp32", "bf16"] = "fp32",
     compile: bool = False,
     holdout: int = 0,
+    images: int | None = None,
+    test_images: int | None = None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Run what is missing of a published table, rows times seeds, and print it: our numbers beside the published.
@@ -52,6 +54,8 @@ def table(
         precision: bf16: networks compute in bfloat16; weights and losses stay in float32.
         compile: compile the networks with torch.compile.
         holdout: choose best epochs on this many held-out training images instead of the test set.
+        images: train every run on this many of the training images only; no longer comparable with anything.
+        test_images: measure every run on this many of the test images only.
         dry_run: only print the commands, those of finished runs behind a #.
     """
     found = find_table(name)
@@ -59,7 +63,8 @@ def table(
         if value is not None and value < 1:
             raise BadInput(f"--{flag} must be positive, not {value}")
     folder = out or Path("runs") / (name if epochs in (None, found.epochs) else f"{name}-{epochs}-epochs")
-    flags = {"data_dir": data_dir, "device": device, "precision": precision, "compile": compile, "holdout": holdout}
+    flags: dict[str, Any] = {"data_dir": data_dir, "device": device, "precision": precision, "compile": compile}
+    flags |= {"holdout": holdout, "images": images, "test_images": test_images}
     machine = {flag: value for flag, value in flags.items() if value != getattr(Training(), flag)}
     rows = found.rows(epochs)
     runs = expand(rows, seeds, folder, machine, only)
@@ -71,9 +76,9 @@ def table(
     results = collect(rows, expand(rows, seeds, folder, machine, None), failures)
     shown = [result for result in results if result.row.folder in wanted]
     # The files keep what earlier commands have run, also of rows that --only leaves out this time.
-    files = write_files(name, found, folder, [r for r in results if r in shown or r.seeds], epochs, holdout)
+    files = write_files(name, found, folder, [r for r in results if r in shown or r.seeds], epochs, machine)
     content = {"table": cells(shown), "rows": [result.plain() for result in shown]}
-    return {"name": name, **content, "foot": foot(found, shown, epochs, holdout), "files": files, "failed": failures}
+    return {"name": name, **content, "foot": foot(found, shown, epochs, machine), "files": files, "failed": failures}
 
 
 def find_table(name: str) -> "Table":
@@ -99,10 +104,15 @@ def run_missing(missing: "Sequence[Run]", present: int, at_once: int) -> dict[st
 
 
 def write_files(
-    name: str, found: "Table", folder: Path, results: "Sequence[Result]", epochs: int | None, holdout: int
+    name: str,
+    found: "Table",
+    folder: Path,
+    results: "Sequence[Result]",
+    epochs: int | None,
+    changed: Mapping[str, Any],
 ) -> dict[str, str]:
     """Write the table and the report of its runs, if there are any; the paths."""
-    files, changed = write_table(folder, name, found, results, foot(found, results, epochs, holdout))
+    files, new = write_table(folder, name, found, results, foot(found, results, epochs, changed))
     folders, learners = {}, {}
     for result in results:
         for learner in result.row.learners if result.folders else ():
@@ -110,7 +120,7 @@ def write_files(
             label = f"{result.row.name}: {learner}" if several else result.row.name
             folders[label], learners[label] = result.folders, learner
     report = folder / "report.html"
-    if folders and (changed or not report.is_file()):
+    if folders and (new or not report.is_file()):
         from potstill.report import write_report
 
         write_report(report, name, folders, learners)

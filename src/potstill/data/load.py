@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from potstill.batch import Batch
 from potstill.data.augment import Augment, Border
@@ -13,7 +15,7 @@ from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
 from potstill.data.images import ImageSet
-from potstill.data.loader import HOLDOUT, Loader, seeded
+from potstill.data.loader import FEWER, HOLDOUT, Loader, seeded
 from potstill.data.normalize import Triple, statistics
 from potstill.errors import BadInput, unknown
 
@@ -43,10 +45,12 @@ class Data:
     """A data set: names of its classes, mean and std (of pixels in 0..1), and its loaders.
 
     ``train`` is shuffled and augmented; ``test`` and ``holdout`` (training images kept back, or None) are neither.
+    ``shape`` is that of an image: channels, height and width.
     """
 
     name: str
     classes: tuple[str, ...]
+    shape: tuple[int, int, int]
     mean: Triple
     std: Triple
     train: Loader
@@ -56,6 +60,11 @@ class Data:
     def example(self) -> Batch:
         """The first training batch of epoch 0."""
         return next(self.train.batches(0))
+
+    def described(self) -> dict[str, Any]:
+        """What a network that was trained on it has to be told later: classes, normalisation, shape of an image."""
+        normalisation = {"mean": list(self.mean), "std": list(self.std)}
+        return {"name": self.name, "classes": list(self.classes), **normalisation, "shape": list(self.shape)}
 
 
 def find_source(name: str) -> Source:
@@ -73,6 +82,8 @@ def load(
     batch_size: int = 128,
     seed: int = 0,
     holdout: int = 0,
+    images: int | None = None,
+    test_images: int | None = None,
     normalize: str | None = None,
     border: Border = "zero",
     augment: bool = True,
@@ -80,23 +91,41 @@ def load(
     """Read a data set of `DATASETS` and put it on ``device``.
 
     ``holdout`` training images, drawn by ``seed``, are never trained on but can be evaluated; ``index`` stays the row
-    in the full training set. ``normalize`` is a name of `STATISTICS` or six numbers, None for the set's own.
-    ``border`` fills what a crop sees beyond the image. ``augment=False`` trains on the plain images, still shuffled.
+    in the full training set. ``images`` of the others, drawn by ``seed``, are trained on, by default all; and
+    ``test_images`` of the test images, the same for every seed, are measured. ``normalize`` is a name of `STATISTICS`
+    or six numbers, None for the set's own. ``border`` fills what a crop sees beyond the image. ``augment=False`` trains
+    on the plain images, still shuffled.
 
-    Errors: BadInput for unknown names, a holdout that leaves nothing to train on, and data missing or damaged.
+    Errors: BadInput for unknown names, more images than there are, and data missing or damaged.
     """
     source = find_source(name)
     mean, std = statistics(name if normalize is None else normalize)
     views = replace(source.augment, border=border) if augment else Augment(pad=0, flip=False, border=border)
     train_set, test_set = source.read(None if data_dir is None else Path(data_dir))
-    if not 0 <= holdout < len(train_set):
-        raise BadInput(f"holdout is {holdout}, but must be 0..{len(train_set) - 1}, fewer than the training images")
-    order = torch.randperm(len(train_set), generator=seeded(seed, HOLDOUT))
-    held, rest = order[:holdout].sort().values, order[holdout:].sort().values
+    held, rest = split_rows(len(train_set), holdout, images, seed)
+    measured = drawn(len(test_set), test_images, 0, "test_images")
     train = Loader(train_set, batch_size, mean=mean, std=std, augment=views, seed=seed, device=device, rows=rest)
-    test = Loader(test_set, EVALUATION_BATCH, mean=mean, std=std, augment=None, device=device)
+    test = Loader(test_set, EVALUATION_BATCH, mean=mean, std=std, augment=None, device=device, rows=measured)
     held_loader = train.plain(held, EVALUATION_BATCH) if holdout else None
-    return Data(name, source.classes, mean, std, train, test, held_loader)
+    return Data(name, source.classes, source.shape, mean, std, train, test, held_loader)
+
+
+def split_rows(total: int, holdout: int, images: int | None, seed: int) -> tuple[Tensor, Tensor]:
+    """The rows to hold out and the rows to train on, both in order."""
+    if not 0 <= holdout < total:
+        raise BadInput(f"holdout is {holdout}, but must be 0..{total - 1}, fewer than the training images")
+    order = torch.randperm(total, generator=seeded(seed, HOLDOUT))
+    rest = order[holdout:].sort().values
+    return order[:holdout].sort().values, rest[drawn(len(rest), images, seed, "images")]
+
+
+def drawn(total: int, count: int | None, seed: int, name: str) -> Tensor:
+    """``count`` rows of ``total``, drawn by the seed, in order; all of them without a count."""
+    if count is None:
+        return torch.arange(total)
+    if not 1 <= count <= total:
+        raise BadInput(f"{name} is {count}, but must be 1..{total}")
+    return torch.randperm(total, generator=seeded(seed, FEWER))[:count].sort().values
 
 
 def listing() -> dict[str, str]:

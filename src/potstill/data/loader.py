@@ -12,7 +12,7 @@ from potstill.data.augment import Augment
 from potstill.data.images import ImageSet
 from potstill.errors import BadInput
 
-HOLDOUT, EPOCH = 0, 1  # what random numbers are drawn for: the two never share a stream
+HOLDOUT, EPOCH, FEWER = 0, 1, 2  # what random numbers are drawn for: no two share a stream
 
 
 def seeded(seed: int, *purpose: int) -> torch.Generator:

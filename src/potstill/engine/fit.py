@@ -56,6 +56,7 @@ def fit(
     _check_classes(distiller, data)  # before anything is written
     config = describe_run(record or {}, training, device)
     config["networks"] = {name: _identity(network) for name, network in distiller.networks.items()}
+    config["data"] = data.described()
     config["teachers"] = {f"weights of {n}": fingerprint(network) for n, network in distiller.teachers.items()}
     with RunFolder(training.out or default_folder(record or {}, training), config) as run:
         distiller.to(device).to(memory_format=torch.channels_last)

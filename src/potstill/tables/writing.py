@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Any
 
 from potstill.tables.results import Result
 from potstill.tables.row import Table
@@ -45,15 +46,22 @@ def sources(results: Sequence[Result]) -> dict[tuple[str, str], str]:
     return dict(zip(pairs, ascii_lowercase, strict=False))
 
 
-def foot(table: Table, results: Sequence[Result], epochs: int | None, holdout: int) -> dict[str, str]:
-    """What stands under the table: how it came about, and what may be compared with what."""
+def foot(table: Table, results: Sequence[Result], epochs: int | None, changed: Mapping[str, Any]) -> dict[str, str]:
+    """What stands under the table: how it came about, and what may be compared with what.
+
+    ``changed`` are the fields of `Training` that all runs have by the command, whatever their rows say.
+    """
     seeds = sorted({seed for result in results for seed in result.seeds})
     commits = Counter(commit for result in results if result.row.runs_of is None for commit in result.commits)
     lines = {"data": table.data, "protocol": table.protocol, "epochs": str(table.epochs)}
     if epochs is not None and epochs != table.epochs:
         lines["epochs"] = f"shortened to {epochs} of {table.epochs} epochs: not comparable with published values"
-    if holdout:
+    if holdout := changed.get("holdout"):
         lines["holdout"] = f"best epochs are chosen on {holdout} held-out training images, not on the test set"
+    if images := changed.get("images"):
+        lines["images"] = f"trained on {images} of the training images only: not comparable with published values"
+    if images := changed.get("test_images"):
+        lines["test images"] = f"measured on {images} of the test images only, the same ones in every run"
     lines["seeds"] = ", ".join(map(str, seeds)) or "none yet"
     lines["commits"] = ", ".join(f"{commit} ({count} runs)" for commit, count in commits.items()) or "none yet"
     lines["accuracies"] = "top-1, % of the test images: mean ± standard deviation over the seeds"
