@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
@@ -41,3 +43,25 @@ def shared_data() -> Path:
 def oracle() -> Path:
     """The folder with the recorded inputs and outputs of the original implementations."""
     return _folder("POTSTILL_ORACLE", BESIDE / "oracle")
+
+
+@pytest.fixture
+def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as the user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    return tmp_path / "user-cache"
+
+
+@pytest.fixture
+def picture_folder(tmp_path: Path) -> Path:
+    """A folder of pictures, red, green or blue in the main: train/CLASS/0..3.png and val/CLASS/0.png, of many sizes."""
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 1)):
+        for channel, name in enumerate(("red", "green", "blue")):
+            folder = tmp_path / "pictures" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = noise.integers(100, size=(20 + 5 * number, 40 - 5 * number, 3), dtype=np.uint8)
+                pixels[..., channel] += 150
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "pictures"

@@ -16,13 +16,21 @@ class Training:
     """How a run trains: data, budget, optimiser, machine."""
 
     data: str = "cifar10"
-    """Data set: cifar10, cifar100 or digits."""
+    """Data set: cifar10, cifar100, digits, imagenet, or your own folder with train/CLASS/* and val/CLASS/*."""
     data_dir: Path | None = None
     """Where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to."""
     normalize: str | None = None
     """Mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers."""
     border: Literal["zero", "reflect"] = "zero"
     """What lies beyond the border when images are shifted."""
+    image_size: int | None = None
+    """Images in files: side of the crops in pixels; by default 224."""
+    workers: int | None = None
+    """Images in files: processes that decode; by default one a core."""
+    cache: bool = False
+    """Images in files: keep them decoded in the user's cache folder, so that later epochs decode nothing."""
+    on_bad_image: Literal["fatal", "skip"] = "fatal"
+    """Images in files: what happens when one cannot be read."""
     holdout: int = 0
     """Choose the best epoch on this many held-out training images instead of the test set."""
     images: int | None = None
@@ -91,4 +99,8 @@ class Training:
             test_images=self.test_images,
             normalize=self.normalize,
             border=self.border,
+            image_size=self.image_size,
+            workers=self.workers,
+            cache=self.cache,
+            on_bad_image=self.on_bad_image,
         )

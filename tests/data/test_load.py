@@ -130,7 +130,7 @@ def test_bad_input(name, options, message):
 
 
 def test_the_listing_has_a_sentence_for_every_set():
-    assert list(listing()) == ["cifar10", "cifar100", "digits"]
+    assert list(listing()) == ["cifar10", "cifar100", "digits", "imagenet", "DIR"]
     assert all(sentence.endswith(".") for sentence in listing().values())
 
 

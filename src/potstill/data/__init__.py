@@ -1,8 +1,10 @@
-"""Small image sets that live whole on the device, augmented a batch at a time."""
+"""Data sets: small ones that live whole on the device, and images in files, decoded by worker processes."""
 
 from potstill.data.augment import Augment
+from potstill.data.data import Data
+from potstill.data.image_loader import ImageLoader
 from potstill.data.images import ImageSet
-from potstill.data.load import Data, listing, load
+from potstill.data.load import listing, load, outline
 from potstill.data.loader import Loader
 
-__all__ = ["Augment", "Data", "ImageSet", "Loader", "listing", "load"]
+__all__ = ["Augment", "Data", "ImageLoader", "ImageSet", "Loader", "listing", "load", "outline"]

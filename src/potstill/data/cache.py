@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from potstill.data.images import ImageSet
+from potstill.errors import BadInput
 
 LAYOUT = 1  # part of every key: raise it when what is decoded, or how it is written, changes
 
@@ -30,7 +32,7 @@ def decoded(sources: Sequence[Path], what: str, decode: Callable[[], ImageSet]) 
     The key is each source's absolute path, size and modification time, and ``what`` was decoded from them. A corrupt
     cache file is reported on stderr and written again; a cache that cannot be written is reported and not used.
     """
-    path = cache_folder() / "decoded" / f"{_key(sources, what)}.safetensors"
+    path = cache_folder() / "decoded" / f"{key(sources, what)}.safetensors"
     if path.exists():
         try:
             return _read(path)
@@ -44,9 +46,31 @@ def decoded(sources: Sequence[Path], what: str, decode: Callable[[], ImageSet]) 
     return image_set
 
 
-def _key(sources: Sequence[Path], what: str) -> str:
+def key(sources: Sequence[Path], what: str) -> str:
+    """A name for ``what`` is made from ``sources``: another one when a path, a size or a modification time changes."""
     stamps = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
     return hashlib.sha256(json.dumps([LAYOUT, what, stamps]).encode()).hexdigest()[:32]
+
+
+def make_once(path: Path, make: Callable[[Path], None]) -> None:
+    """Have ``make`` write a file, unless it is there: another process waits meanwhile, and none ever sees half of it.
+
+    Errors: BadInput if the disk is full or the folder cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if path.exists():
+                return
+            try:
+                make(draft)
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
+    except OSError as error:
+        hint = "$XDG_CACHE_HOME names another folder for it"
+        raise BadInput(f"{path} cannot be written: {error.strerror or error}; {hint}") from error
 
 
 def _checksum(image_set: ImageSet) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 from potstill.batch import Batch
 from potstill.data.augment import Augment
 from potstill.data.images import ImageSet
+from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 
 HOLDOUT, EPOCH, FEWER = 0, 1, 2  # what random numbers are drawn for: no two share a stream
@@ -59,11 +60,7 @@ class Loader:
         # Only the padded copy is kept: a crop of it is any view, the plain image included.
         self._padded = self.augment.padded(image_set.images.to(device)).contiguous()
         self._size = image_set.images.shape[1:]
-        # One number for every value of an image: broadcasting over three channels would be several times slower.
-        height, width, _ = self._size
-        wide_mean, wide_std = (255 * torch.tensor(values, dtype=torch.float64) for values in (mean, std))
-        self._mean = wide_mean.float().repeat(height, width, 1).to(device)
-        self._inverse_std = wide_std.reciprocal().float().repeat(height, width, 1).to(device)
+        self._standardize = Standardize(self._size, mean, std, self.device)
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
@@ -82,13 +79,17 @@ class Loader:
         labels = self.labels[index]
         columns = (tensor.split(self.batch_size) for tensor in (start, mirrored, labels, index, view))
         for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in zip(*columns, strict=True):
-            images = self._normalised(self._crop(batch_start, batch_mirrored))
+            images = self._standardize(self._crop(batch_start, batch_mirrored))
             batch = {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
             yield {**batch, "size": self._rows_in_all}
 
     def images(self, index: Tensor, view: Tensor) -> Tensor:
         """The normalised images (B, C, H, W) of given rows (B,) and views (B,): what a batch with them holds."""
-        return self._normalised(self._crop(*self._locate(index.to(self.device), view.to(self.device))))
+        return self._standardize(self._crop(*self._locate(index.to(self.device), view.to(self.device))))
+
+    def example(self) -> Batch:
+        """The first batch of epoch 0."""
+        return next(self.batches(0))
 
     def plain(self, rows: Tensor | None = None, batch_size: int | None = None) -> "Loader":
         """The same images (or some ``rows`` of them) in order and unchanged, without a second copy in memory."""
@@ -127,7 +128,3 @@ class Loader:
             return crops
         both = torch.cat((crops, crops.flip(2)))
         return both.index_select(0, torch.arange(len(crops), device=self.device) + len(crops) * mirrored)
-
-    def _normalised(self, crops: Tensor) -> Tensor:
-        # Subtract, then multiply: unlike a multiply-add, no device can fuse and round it differently.
-        return crops.float().sub_(self._mean).mul_(self._inverse_std).permute(0, 3, 1, 2)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from potstill.batch import as_batch
-from potstill.data import Data, Loader
+from potstill.data import Data, ImageLoader, Loader
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
 from potstill.engine.checkpoint import (
@@ -28,6 +29,7 @@ from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.progress import Progress
 from potstill.engine.run_folder import RunFolder, default_folder, describe_run
 from potstill.errors import BadInput, TrainingFailed
+from potstill.networks.ensemble import MeanOfLogits
 from potstill.networks.weights import load_weights
 from potstill.training import Training
 
@@ -106,7 +108,12 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder)
 
 
 def train_epoch(
-    distiller: Distiller, batches: Loader, optimizer: Optimizer, epoch: int, progress: Progress, bf16: bool = False
+    distiller: Distiller,
+    batches: Loader | ImageLoader,
+    optimizer: Optimizer,
+    epoch: int,
+    progress: Progress,
+    bf16: bool = False,
 ) -> dict[str, Any]:
     """One pass over the training images. Nothing in a step waits for the device.
 
@@ -235,8 +242,16 @@ def _summarize(
 
 
 def _identity(network: nn.Module) -> dict[str, Any]:
-    """What `networks.create` needs to make this network again; null for a network made by hand."""
-    return {"spec": getattr(network, "spec", None), "classes": getattr(network, "classes", None)}
+    """What `networks.create` needs to make this network again; null for a network made by hand.
+
+    ``input``: the images it sees where they are not the data's, see `networks.adapt_input`; ``mean_of``: its members.
+    """
+    identity = {"spec": getattr(network, "spec", None), "classes": getattr(network, "classes", None)}
+    if hasattr(network, "own_input"):
+        identity["input"] = asdict(network.own_input)  # type: ignore[call-overload]
+    if isinstance(network, MeanOfLogits):
+        identity["mean_of"] = [_identity(member) for member in network.networks]
+    return identity
 
 
 def _check_classes(distiller: Distiller, data: Data) -> None:

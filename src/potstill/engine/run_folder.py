@@ -19,8 +19,8 @@ from potstill.errors import BadInput
 from potstill.whole_file import write_whole
 
 CONFIG = "config.json"
-# Where a run lies does not make it another run.
-NOT_COMPARED = {"out", "data_dir"}
+# Where a run lies and who reads its images does not make it another run.
+NOT_COMPARED = {"out", "data_dir", "workers"}
 
 
 class RunFolder:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from potstill.cores import cores
 from potstill.errors import BadInput
 
 POLL_SECONDS = 0.1
@@ -82,11 +83,6 @@ def run_jobs(jobs: Sequence[Job], at_once: int, watcher: Watcher) -> dict[str, s
         finally:
             _stop(list(running.values()))
     return failures
-
-
-def cores() -> int:
-    """The processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _ready(waiting: Sequence[Job], running: dict[Job, "subprocess.Popen[bytes]"]) -> list[Job]:

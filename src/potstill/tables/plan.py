@@ -14,7 +14,7 @@ from potstill.tables.jobs import Job
 from potstill.tables.row import Row
 
 # A finished run is the same wherever its data lay, and whatever it was computed on.
-NOT_COMPARED = {"out", "data_dir", "device"}
+NOT_COMPARED = {"out", "data_dir", "device", "workers"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,6 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _same(name: str, before: Any, now: Any) -> bool:
-    if name == "teacher" and before is not None and now is not None:  # the table's folder may have moved
+    if name == "teacher" and isinstance(before, str) and isinstance(now, str):  # the table's folder may have moved
         return Path(before).parts[-2:] == Path(now).parts[-2:]
     return bool(before == now)

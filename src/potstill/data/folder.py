@@ -1,0 +1,106 @@
+"""Image files in one folder a class: ``train/CLASS/*`` and ``val/CLASS/*``, or ``CLASS/*`` alone."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow
+import torch
+
+from potstill.data.encoded import EXTENSIONS
+from potstill.errors import BadInput, nearest
+
+TRAIN, TEST = ("train", "training"), ("val", "valid", "validation", "test")
+"""What the two splits' folders and files may be called; the first that is there counts."""
+
+
+class Folder:
+    """The image files of a folder that holds one folder a class, in the order of classes and paths.
+
+    Args:
+        root: the folder. Files may lie deeper inside a class's folder. Hidden ones are not looked at.
+        classes: all names that a class may have; by default those of its folders, in alphabetical order.
+
+    Raises:
+        BadInput: no class, a class that is not among ``classes``, or one without images.
+    """
+
+    def __init__(self, root: Path, classes: Sequence[str] | None = None) -> None:
+        self.root = root
+        found = class_folders(root)
+        self.classes = tuple(found if classes is None else classes)
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        paths: list[str] = []
+        labels: list[int] = []
+        others: list[str] = []
+        for name in found:
+            if name not in numbers:
+                near = nearest(name, numbers)
+                hint = f"; did you mean {' or '.join(near)}?" if near else ""
+                raise BadInput(f"{root / name} is a class that the training images do not have{hint}")
+            files = list(_files(root, name))
+            images = [file for file in files if file.lower().endswith(EXTENSIONS)]
+            if not images:
+                raise BadInput(f"{root / name} holds no image ({', '.join(EXTENSIONS)})")
+            others += [file for file in files if not file.lower().endswith(EXTENSIONS)]
+            paths += images
+            labels += [numbers[name]] * len(images)
+        if others:
+            print(f"potstill: {root}: {_left_out(others)}", file=sys.stderr)
+        # One block of memory: Python's strings would be copied into every worker process, a page at a time.
+        self.paths = pyarrow.array(paths)
+        self.labels = torch.tensor(labels, dtype=torch.int64)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, row: int) -> bytes:
+        """The file's content."""
+        return Path(self.name(row)).read_bytes()
+
+    def name(self, row: int) -> str:
+        """The file's path."""
+        return str(self.root / self.paths[row].as_py())
+
+    def stamp(self) -> str:
+        """Paths, sizes and modification times of all files."""
+        digest = sha256(str(self.root.resolve()).encode())
+        for path in self.paths.to_pylist():
+            status = (self.root / path).stat()
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+
+def class_folders(root: Path) -> list[str]:
+    """The names of the folders in ``root`` in alphabetical order; BadInput if there is none."""
+    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
+        flat = next((f"; {file.name} has to lie in it" for file in sorted(root.iterdir())), "")
+        raise BadInput(f"{root} holds no folder for each class{flat}")
+    return names
+
+
+def split_folders(root: Path) -> tuple[Path, Path | None]:
+    """The folders of the training and of the test images; None if there is no split: ``root`` has both."""
+    train, test = (next((root / name for name in names if (root / name).is_dir()), None) for names in (TRAIN, TEST))
+    if train is None and test is not None:
+        raise BadInput(f"{root} has {test.name}/ but no train/")
+    return (root, None) if train is None else (train, test)
+
+
+def _files(root: Path, name: str) -> Iterator[str]:
+    """Paths below ``root`` of all that lies in the folder ``name``, sorted."""
+    for folder, folders, files in os.walk(root / name, followlinks=True):
+        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
+        for file in sorted(files):
+            if not file.startswith("."):
+                yield str((Path(folder) / file).relative_to(root))
+
+
+def _left_out(others: Sequence[str]) -> str:
+    kinds = Counter(Path(file).suffix or "no suffix" for file in others)
+    listed = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(3))
+    return f"{len(others)} files are no images by their names and are left out: {listed}; the first is {others[0]}"

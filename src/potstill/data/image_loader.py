@@ -1,0 +1,208 @@
+"""Batches of image files, decoded or read from a cache by worker processes, normalised on the device."""
+
+import copy
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from potstill.batch import Batch
+from potstill.data.decoding import PLAIN, BadImage, Crops
+from potstill.data.encoded import Encoded
+from potstill.data.loader import EPOCH, seeded
+from potstill.data.normalize import Standardize
+from potstill.data.pixels import PixelCache
+from potstill.data.reading import PATIENCE, Reader
+from potstill.data.slots import AHEAD, Place, Slots
+from potstill.errors import BadInput
+
+OnBadImage = Literal["fatal", "skip"]
+EXAMPLES = 16  # images of an example batch: enough for shapes
+LAST_VIEW = 2**62
+
+Item = tuple[int, int]  # row and view
+Bad = tuple[int, str]  # row, and why it cannot be read
+
+
+class ImageLoader:
+    """Yields the same batches as `Loader`, of images that are read from files, of ``size`` x ``size`` pixels.
+
+    Workers send uint8; it is moved to the device and normalised there. Order and views of an epoch depend on ``seed``
+    and the epoch alone, not on the number of workers. ``view`` is that of `Crops`.
+
+    An image that cannot be read, or takes longer than ``patience`` seconds, is named on stderr, with the reason. Then
+    it ends everything ("fatal"), or its batches have one image less ("skip").
+
+    Args:
+        images: the encoded images and their labels.
+        batch_size: images a batch.
+        size: side of the crops, in pixels.
+        mean: of red, green and blue, for pixels in 0..1.
+        std: likewise.
+        shuffle: in a random order.
+        augment: a random view of each image; otherwise the plain one.
+        seed: of order and views.
+        device: where the batches are wanted.
+        rows: restrict it to those rows (int64); ``index`` stays the row in the whole set.
+        workers: processes that decode; with 0 it is done in this one, between two batches.
+        cache: keep the decoded images, see `PixelCache`.
+        on_bad_image: "fatal" or "skip".
+        patience: seconds.
+    """
+
+    def __init__(
+        self,
+        images: Encoded,
+        batch_size: int,
+        *,
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        shuffle: bool,
+        augment: bool,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        rows: Tensor | None = None,
+        workers: int = 0,
+        cache: bool = False,
+        on_bad_image: OnBadImage = "fatal",
+        patience: float = PATIENCE,
+    ) -> None:
+        if batch_size < 1:
+            raise BadInput(f"batch size is {batch_size}, but must be at least 1")
+        if workers < 0:
+            raise BadInput(f"--workers is {workers}, but must not be negative")
+        self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, 0
+        self.workers, self.on_bad_image = workers, on_bad_image
+        self.rows = torch.arange(len(images)) if rows is None else rows
+        self.device = torch.device(device)
+        self.labels = images.labels.to(device)
+        self._rows_in_all = torch.tensor(len(images), device=device)
+        self._standardize = Standardize((size, size, 3), mean, std, device)
+        self._crops = Crops(size)
+        self._source = PixelCache(images, self._crops, workers) if cache else Reader(images, patience)
+        self._reported: set[int] = set()
+        self._start(shuffle, augment)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0, whose batches the next iteration yields."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.batches(self.epoch)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch."""
+        self._order.epoch = epoch
+        for place, items, bad in self._loader:
+            pixels = self._views.slots[place] if self._views.slots else place
+            yield self._finished(pixels, items, bad)
+
+    def example(self) -> Batch:
+        """The first images of epoch 0, at most 16: enough to see their shape, read by this process."""
+        self._order.epoch = 0
+        return self._finished(*self._views.make(next(iter(self._order))[:EXAMPLES]))
+
+    def plain(self, rows: Tensor | None = None, batch_size: int | None = None) -> "ImageLoader":
+        """The same images (or some ``rows`` of them) in order and in their plain view."""
+        loader = copy.copy(self)
+        loader.rows = self.rows if rows is None else rows
+        loader.batch_size = self.batch_size if batch_size is None else batch_size
+        loader._start(shuffle=False, augment=False)
+        return loader
+
+    def _start(self, shuffle: bool, augment: bool) -> None:
+        """Set the workers up, which live as long as the loader."""
+        slots = Slots(self.workers, self.batch_size, self._crops.size) if self.workers else None
+        self._views = _Views(self._source, self._crops, slots)
+        self._order = _Order(self.rows, self.batch_size, self.seed, shuffle, augment)
+        ahead: dict[str, Any] = {"prefetch_factor": AHEAD, "persistent_workers": True} if self.workers else {}
+        self._loader = DataLoader(
+            self._views,
+            batch_sampler=self._order,
+            num_workers=self.workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # of the workers' own seeds, which nothing uses; else it takes the caller's
+            **ahead,
+        )
+
+    def _finished(self, pixels: Tensor, items: Sequence[Item], bad: Sequence[Bad]) -> Batch:
+        """The batch of the first of ``pixels``, one an item. They are read before this returns."""
+        self._report(bad, len(items))
+        index, view = torch.tensor(items, dtype=torch.int64).to(self.device).unbind(1)
+        images = self._standardize(pixels[: len(items)].to(self.device))
+        labels = self.labels[index]
+        return {"images": images, "labels": labels, "index": index, "view": view, "size": self._rows_in_all}
+
+    def _report(self, bad: Sequence[Bad], good: int) -> None:
+        for row, reason in bad:
+            if self.on_bad_image == "fatal" or not good:
+                hint = "--on-bad-image skip leaves such images out" if good else "nor can any other of its batch"
+                raise BadInput(f"{self.images.name(row)} cannot be read: {reason}; {hint}")
+            if row not in self._reported:
+                self._reported.add(row)
+                print(f"potstill: {self.images.name(row)} cannot be read and is left out: {reason}", file=sys.stderr)
+
+
+class _Order(Sampler[list[Item]]):
+    """Row and view of every image of an epoch, batch by batch."""
+
+    def __init__(self, rows: Tensor, batch_size: int, seed: int, shuffle: bool, augment: bool) -> None:
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self.shuffle, self.augment = shuffle, augment
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        rows, views = self.rows, torch.full_like(self.rows, PLAIN)
+        generator = seeded(self.seed, EPOCH, self.epoch)
+        if self.shuffle:
+            rows = rows[torch.randperm(len(rows), generator=generator)]
+        if self.augment:
+            views = torch.randint(PLAIN + 1, LAST_VIEW, (len(rows),), generator=generator)
+        for start in range(0, len(rows), self.batch_size):
+            some = slice(start, start + self.batch_size)
+            yield list(zip(rows[some].tolist(), views[some].tolist(), strict=True))
+
+
+class _Views(Dataset[Any]):
+    """Makes the views of a whole batch at once, in one block of memory."""
+
+    def __init__(self, source: Reader | PixelCache, crops: Crops, slots: Slots | None) -> None:
+        self.source, self.crops, self.slots = source, crops, slots
+
+    def __getitems__(self, items: Sequence[Item]) -> tuple[Place | Tensor, list[Item], list[Bad]]:
+        """What the loader asks for: in a worker the slot that it has filled, else the pixels themselves; see `make`."""
+        if self.slots is None:
+            return self.make(items)
+        place = self.slots.next()
+        return place, *self._fill(self.slots[place], items)
+
+    def make(self, items: Sequence[Item]) -> tuple[Tensor, list[Item], list[Bad]]:
+        """Pixels (B, size, size, 3) as uint8, their rows and views, and the rows that cannot be read."""
+        pixels = torch.empty(len(items), self.crops.size, self.crops.size, 3, dtype=torch.uint8)
+        with torch.random.fork_rng(devices=[]):
+            return pixels, *self._fill(pixels, items)
+
+    def _fill(self, pixels: Tensor, items: Sequence[Item]) -> tuple[list[Item], list[Bad]]:
+        good: list[Item] = []
+        bad: list[Bad] = []
+        for row, view in items:
+            try:
+                pixels[len(good)] = self.crops.view(self.source.pixels(row), view)
+                good.append((row, view))
+            except BadImage as error:
+                bad.append((row, str(error)))
+        return good, bad
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
