@@ -1,10 +1,12 @@
 """The distiller: networks and terms as one module that turns a batch into a loss."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from potstill.batch import Batch, as_batch
 from potstill.errors import BadInput, unknown
@@ -140,6 +142,7 @@ class Distiller(nn.Module):
         dtype = torch.promote_types(parameter.dtype, torch.float32)
         self.register_buffer("weights", torch.zeros(len(terms), dtype=dtype, device=parameter.device), False)
         self._try(batch, seed)
+        self.computed: set[int] = set()  # the terms that have been, once
         self.set_epoch(0)
         self.train()
 
@@ -154,7 +157,8 @@ class Distiller(nn.Module):
             with torch.random.fork_rng():  # what is drawn here disturbs nothing that is drawn later
                 torch.manual_seed(seed)
                 for term in self.terms:
-                    term.build(values)
+                    with _naming(term, values):
+                        term.build(values)
         for module, mode in modes:
             module.training = mode
 
@@ -191,11 +195,33 @@ class Distiller(nn.Module):
         for name, taps in self.taps.items():
             if name in mentioned:
                 learns = name in self.learners and name in learning
-                with torch.set_grad_enabled(torch.is_grad_enabled() and (graph or learns)):
+                # Fused attention cannot be differentiated twice.
+                attention = sdpa_kernel(SDPBackend.MATH) if graph else nullcontext()
+                with attention, torch.set_grad_enabled(torch.is_grad_enabled() and (graph or learns)):
                     values |= taps(values["images"])
-        results = {i: term(values) for i, term in terms.items()}
+        results = {i: self._value(i, values) for i in terms}
         total = torch.stack([self.weights[i] * result for i, result in results.items()]).sum()
         return total, {self.terms[i].name: result.detach() for i, result in results.items()}
+
+    def _value(self, index: int, values: Batch) -> Tensor:
+        """A term's value. What goes wrong the first time is due to its inputs; anything later is not."""
+        with nullcontext() if index in self.computed else _naming(self.terms[index], values):
+            value: Tensor = self.terms[index](values)
+        self.computed.add(index)
+        return value
+
+
+@contextmanager
+def _naming(term: Term, values: Batch) -> Iterator[None]:
+    """Say what a loss was given, as ``BadInput``, if it cannot take it: the term, its addresses and their shapes."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise
+        given = ", ".join(f"{address} {tuple(values[address].shape)}" for address in term.flat_addresses)
+        reason = str(error).partition("\n")[0]
+        raise BadInput(f"term '{term.name}' cannot take {given}: {reason}") from error
 
 
 def _take(values: Batch, address: Any, detach: bool, cast: bool = True) -> Any:

@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from potstill.errors import BadInput
-from potstill.networks import create
+from potstill.networks import Input, create
+from potstill.networks.run_folder import find
 
 
 def write_run(folder: Path, networks: dict[str, str], weights: dict[str, nn.Module], classes: int = 10) -> Path:
@@ -72,6 +73,19 @@ def test_a_run_folder_with_a_plus_is_a_run_folder(tmp_path):
     assert create(f"{run}+DConv").spec == "resnet8+DConv"
 
 
+DATA = {"name": "x", "classes": ["a"], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "shape": [3, 8, 16]}
+
+
+@pytest.mark.parametrize(
+    ("data", "images"), [(DATA, Input(((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)), (8, 16))), (None, Input())]
+)
+def test_a_run_says_which_images_its_networks_saw_unless_it_is_an_old_one(tmp_path, data, images):
+    run = write_run(tmp_path / "run", {"net": "resnet8"}, {"net": create("resnet8")})
+    config = json.loads((run / "config.json").read_text()) | ({"data": data} if data else {})
+    (run / "config.json").write_text(json.dumps(config))
+    assert find(str(run)).input == images
+
+
 ERRORS = {
     "{runs}/run+b": r"^unknown convolution 'b'; known: Conv, ",
     "{runs}/rin+DConv": r"^no run folder '.*/rin'; did you mean .*/run",
@@ -86,6 +100,7 @@ ERRORS = {
     "{runs}/unfinished": r"^run folder .*/unfinished has no weights yet$",
     "{runs}/broken": r"config\.json does not describe a run: no networks in it$",
     "{runs}/foreign": r"config\.json does not describe a run: no networks in it$",
+    "{runs}/odd": r"config\.json does not say mean, std and shape of its data$",
     "{runs}/bare": r"config\.json does not say spec and classes of net$",
 }
 
@@ -101,6 +116,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in {"broken": "{", "foreign": "[1]", "bare": '{"networks": {"net": {}}}'}.items():
         write_run(runs / name, {}, {"net": net})
         (runs / name / "config.json").write_text(content)
+    write_run(runs / "odd", {}, {"net": net})
+    odd = {"networks": {"net": {"spec": "resnet8", "classes": 10}}, "data": {**DATA, "shape": [3]}}
+    (runs / "odd" / "config.json").write_text(json.dumps(odd))
     return runs
 
 

@@ -1,4 +1,5 @@
 import io
+import json
 from collections import OrderedDict
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from potstill.errors import BadInput
-from potstill.networks import create, load_weights
+from potstill.networks import create, load_weights, start_from
 
 # What shared/data/README.md says about its teachers: normalisation, and top-1 in percent on all 10,000 test images.
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -181,6 +182,49 @@ def test_a_file_that_does_not_fit_is_listed_and_changes_nothing(tmp_path, kind):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.parametrize("spec", ["resnet8", "mobilenetv2x0.5", "torchvision:squeezenet1_1"])
+def test_weights_to_start_from_leave_a_classifier_of_other_classes_fresh(tmp_path, spec):
+    theirs = create(spec, 7, seed=0)
+    path = write(tmp_path / "seven.pt", theirs.state_dict())
+    network, fresh = create(spec, 10, seed=1), create(spec, 10, seed=1).state_dict()
+    (classifier,) = start_from(network, path)
+    expected = theirs.state_dict() | {n: v for n, v in fresh.items() if n.startswith(f"{classifier}.")}
+    assert len(network.state_dict()[f"{classifier}.weight"]) == 10
+    assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+
+
+def test_weights_to_start_from_of_the_same_classes_are_all_taken(tmp_path):
+    theirs, network = create("resnet8", seed=0), create("resnet8", seed=1)
+    assert start_from(network, write(tmp_path / "own.pt", theirs.state_dict())) == ()
+    assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layer1.0.conv1.weight": torch.zeros(16, 8, 3, 3)},  # not only other rows
+        {"bn1.weight": torch.zeros(8), "bn1.bias": torch.zeros(8)},  # 8 for 16 is no classifier of 10
+        {"fc.weight": torch.zeros(7, 64)},  # without its bias
+    ],
+)
+def test_weights_to_start_from_must_fit_but_for_the_classifier(tmp_path, change):
+    network = create("resnet8", seed=1)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = state_without() | change if "fc.weight" not in change else state_without("fc.bias") | change
+    with pytest.raises(BadInput, match=r"does not fit CifarResNet: "):
+        start_from(network, write(tmp_path / "file.pt", state))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_run_folder_in_the_place_of_a_file(tmp_path):
+    theirs, network = create("resnet8", seed=0), create("resnet8", seed=1)
+    entry = {"spec": "resnet8", "classes": 10}
+    (tmp_path / "config.json").write_text(json.dumps({"networks": {"light": entry, "booster": entry}}))
+    save_file(theirs.state_dict(), tmp_path / "light.safetensors")
+    load_weights(network, f"{tmp_path}:light")
+    assert torch.equal(network.fc.weight, theirs.fc.weight)
+
+
 def test_one_tensor_under_two_spellings(tmp_path):
     state = state_without()
     path = write(tmp_path / "twice.pt", state | {"linear.weight": state["fc.weight"]})
@@ -202,7 +246,7 @@ def text(path: Path, content: str) -> Path:
 DAMAGED = r"^cannot read weights from .*a\.\w+: damaged, or not a file of weights$"
 BAD_FILES = {
     "absent": (lambda folder: folder / "none.pt", r"^no weights file '.*none\.pt'$"),
-    "folder": (lambda folder: folder, r"^no weights file '"),
+    "folder": (lambda folder: folder, r" is not a run folder: it has no config\.json$"),
     "empty": (lambda folder: text(folder / "a.pt", ""), DAMAGED),
     "text": (lambda folder: text(folder / "a.pt", "hello"), DAMAGED),
     "html": (lambda folder: text(folder / "a.pth", "<!DOCTYPE html>"), DAMAGED),

@@ -93,6 +93,7 @@ def test_finished_where_an_argument_is_newer_than_the_run_or_the_folder_has_move
     assert is_finished({})  # learning rate and the like are not there at all
     assert not is_finished({"lr": 0.05})
     assert not is_finished({"teacher": "/another/machine/teacher/seed-1"})
+    assert not is_finished({"teacher": ["/another/machine/teacher/seed-0", "/another/machine/second/seed-0"]})
     del arguments["terms"]  # but this one the row gives
     assert not is_finished({})
     (run.folder / "config.json").write_text("{")

@@ -18,17 +18,21 @@ def evaluate(
     """Measure a network on a data set's test images: accuracies in percent.
 
     Args:
-        network: a run folder, or a network, for example resnet20a, whose weights are given.
+        network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given, such as resnet20a.
         data: data set: cifar10, cifar100 or digits.
-        weights: a safetensors or torch file; common third-party spellings are understood.
+        weights: a safetensors or torch file, in common third-party spellings too; or pretrained.
         data_dir: where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to.
-        normalize: mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers.
+        normalize: mean and deviation of the images: imagenet, rocket, ..., or six numbers; by default those that the
+            network was trained on, as far as its run folder or its library says, and else the data set's own.
         device: cpu, cuda, ...; auto takes a GPU if there is one.
     """
     from potstill.device import find_device
-    from potstill.recipes.teacher import create_teacher
+    from potstill.recipes.teacher import create_teacher, describe_input, own_input, say
 
     where = find_device(device)
+    if normalize is None and (own := own_input(network, weights).statistics):
+        normalize = " ".join(repr(value) for values in own for value in values)
+        say(f"network sees {describe_input(ps.networks.Input(own))}")
     loaded = ps.data.load(data, data_dir=data_dir, device=where, normalize=normalize)
-    trained = create_teacher(network, len(loaded.classes), weights, kind="network", flag="--weights")
+    trained = create_teacher(network, loaded, weights, normalize=normalize, kind="network", flag="--weights")
     return ps.evaluate(trained.to(where), loaded.test)

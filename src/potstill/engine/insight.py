@@ -5,10 +5,10 @@ attention", ICLR 2017, section 3.1: https://arxiv.org/abs/1612.03928.
 """
 
 import json
-import re
+import math
 import sys
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from torch import Tensor, nn
 from potstill.batch import as_batch
 from potstill.data import Data
 from potstill.distiller import Distiller
+from potstill.maps import as_map
 from potstill.networks.cost import eval_mode, macs, parameters
-from potstill.taps import find
+from potstill.networks.dry_run import DryRun
+from potstill.networks.stages import stages_of
+from potstill.taps import AS_MAP, Place, find
 from potstill.whole_file import write_whole
 
 INSIGHT = "insight.json"
@@ -37,8 +40,8 @@ def insight(distiller: Distiller, data: Data) -> dict[str, Any]:
         and the mean of KL(other || learner) in nats, at temperature 1. ``images``: the first test images, each with
         ``label``, ``class`` and ``pixels`` as uint8 (H, W, C). ``predictions`` {network: [{"label", "class",
         "probability"}]}, one an image. ``attention`` {network: {stage: {"tap", "maps"}}}: one map an image, uint8
-        (H, W), from 0 at its lowest value to 255 at its highest; a network of tokens has none. Arrays are
-        {"shape", "base64"}.
+        (H, W), from 0 at its lowest value to 255 at its highest. Stages are those of `find_stages`; tokens are
+        laid out as maps. Arrays are {"shape", "base64"}.
     """
     networks = dict(distiller.networks.items())
     first = as_batch(next(iter(data.test)))
@@ -139,52 +142,39 @@ def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[dict[str, Any
 
 def _look(network: nn.Module, name: str, images: Tensor) -> tuple[Tensor, dict[str, Any]]:
     """The logits of ``images`` (N, C, H, W), and the attention maps of each stage."""
-    aliases: dict[str, str] = getattr(network, "aliases", {})
-    stages = {alias: find(network, name, alias) for alias in aliases if re.fullmatch(r"stage\d+", alias)}
-    seen: dict[str, Tensor] = {}  # the last call of each place; as maps, which nothing overwrites later
+    run = DryRun(network, name, images[:2])
+    stages = {f"stage{i}": stage for i, stage in enumerate(stages_of(run), start=1)}
+    places = {stage: find(network, name, one.path) for stage, one in stages.items() if math.prod(one.shape[1:]) > 1}
+    seen: dict[str, Tensor] = {}  # the last call of each place; as attention, which nothing overwrites later
 
-    def record(place: str, value: Any) -> None:
-        if isinstance(value, Tensor) and _is_map(value, images):
-            seen.pop(place, None)  # so that the order is that of the last calls
-            seen[place] = value.float().square().mean(1, keepdim=True)
+    def record(stage: str, value: Tensor) -> None:
+        seen[stage] = as_map(value, run.size).float().square().mean(1, keepdim=True)
 
-    places = dict.fromkeys(stages.values()) if stages else [(path, False) for path, _ in network.named_modules()]
-    hooks = [_watch(network.get_submodule(path), path, at_input, record) for path, at_input in places]
+    hooks = [_watch(network.get_submodule(place.path), place, stage, record) for stage, place in places.items()]
     try:
         logits = network(images)
     finally:
         for hook in hooks:
             hook.remove()
-    if not stages:
-        last = {value.shape[2:]: path for path, value in seen.items()}  # at each size
-        stages = {f"stage{i}": (last[size], False) for i, size in enumerate(sorted(last, reverse=True), start=1)}
-    maps = {stage: _maps(_address(*place), seen) for stage, place in stages.items() if _address(*place) in seen}
-    return logits, maps
+    return logits, {stage: _maps(_address(place), seen[stage]) for stage, place in places.items()}
 
 
-def _address(path: str, at_input: bool) -> str:
-    return f"{path}:in" if at_input else path
+def _address(place: Place) -> str:
+    """The address of a place by the module's own name, also if an alias led there."""
+    return place.path + (":in" if place.at_input else "") + (AS_MAP if place.as_map else "")
 
 
-def _watch(module: nn.Module, path: str, at_input: bool, record: Any) -> Any:
-    if at_input:
-        return module.register_forward_pre_hook(lambda _, args: record(_address(path, True), args[0]))
-    return module.register_forward_hook(lambda _, args, output: record(path, output))
+def _watch(module: nn.Module, place: Place, stage: str, record: Callable[[str, Tensor], None]) -> Any:
+    if place.at_input:
+        return module.register_forward_pre_hook(lambda _, args: record(stage, args[0]))
+    return module.register_forward_hook(lambda _, args, output: record(stage, output))
 
 
-def _is_map(value: Tensor, images: Tensor) -> bool:
-    """Whether ``value`` is (N, C, h, w) with h and w the images' by one stride, and more than one pixel."""
-    if value.dim() != 4 or len(value) != len(images) or value.shape[2:].numel() < 2:
-        return False
-    strides = [-(-whole // part) for whole, part in zip(images.shape[2:], value.shape[2:], strict=True)]
-    return strides[0] == strides[1]
-
-
-def _maps(place: str, seen: Mapping[str, Tensor]) -> dict[str, Any]:
-    small = _at_most(seen[place], MAP_SIDE)[:, 0]
+def _maps(address: str, attention: Tensor) -> dict[str, Any]:
+    small = _at_most(attention, MAP_SIDE)[:, 0]
     low, high = small.amin((1, 2), keepdim=True), small.amax((1, 2), keepdim=True)
     scaled = 255 * (small - low) / (high - low).clamp(min=torch.finfo(small.dtype).tiny)
-    return {"tap": place, "maps": [_array(one) for one in scaled]}
+    return {"tap": address, "maps": [_array(one) for one in scaled]}
 
 
 def _pixels(images: Tensor, data: Data) -> Tensor:

@@ -5,8 +5,9 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.errors import BadInput
 from potstill.losses.connector import BatchNorm
+
+LARGEST_KERNEL = 7
 
 
 class FitNet(nn.Module):
@@ -17,8 +18,10 @@ class FitNet(nn.Module):
     Romero et al., "FitNets: hints for thin deep nets", ICLR 2015, eq. 3 (a sum there): https://arxiv.org/abs/1412.6550.
     The regressor r is a convolution, batch norm and ReLU, made for the two maps' sizes: 1x1 for equal sizes, 3x3 of
     stride 2 where the student's map is twice the teacher's, a transposed 4x4 of stride 2 where it is half, and
-    otherwise a convolution without padding that leaves the teacher's size. Without a regressor (equal shapes) this is
-    the plain difference, as in the Knowledge-Distillation-Zoo.
+    otherwise a convolution without padding that leaves the teacher's size, as RepDistiller has it. Where its kernel
+    would be larger than 7x7 and where the student's map is the smaller one, adaptive average pooling to the teacher's
+    size and a 1x1 convolution take its place. Without a regressor (equal shapes) this is the plain difference, as in
+    the Knowledge-Distillation-Zoo.
 
     Knowledge: features. Trained parts: a regressor, by default if the shapes differ.
 
@@ -26,9 +29,6 @@ class FitNet(nn.Module):
         regressor: whether to learn one; by default, only if the shapes of the maps differ.
 
     Shapes: student (N, C, H, W), teacher (N, C', H', W'); `build` needs a pair of them.
-
-    Raises:
-        BadInput: no regressor leads from the student's size to the teacher's.
     """
 
     taps = ("student.stages", "teacher.stages")
@@ -55,8 +55,7 @@ def _convolution(student: Tensor, teacher: Tensor) -> nn.Module:
         return nn.Conv2d(channels, out_channels, 3, stride=2, padding=1)
     if [2 * height, 2 * width] == size:
         return nn.ConvTranspose2d(channels, out_channels, 4, stride=2, padding=1)
-    if height >= size[0] and width >= size[1]:
-        return nn.Conv2d(channels, out_channels, (height - size[0] + 1, width - size[1] + 1))
-    raise BadInput(
-        f"FitNet: no regressor from a {height}x{width} map to {size[0]}x{size[1]}; tap layers of closer sizes"
-    )
+    kernel = (height - size[0] + 1, width - size[1] + 1)
+    if all(1 <= side <= LARGEST_KERNEL for side in kernel):
+        return nn.Conv2d(channels, out_channels, kernel)
+    return nn.Sequential(nn.AdaptiveAvgPool2d((size[0], size[1])), nn.Conv2d(channels, out_channels, 1))

@@ -3,17 +3,25 @@
 from potstill.networks.cheap import cheap
 from potstill.networks.cost import conv_parameters, layers, macs, parameters
 from potstill.networks.create import create
+from potstill.networks.ensemble import MeanOfLogits
 from potstill.networks.finder import fitting
+from potstill.networks.input import Input, adapt_input
 from potstill.networks.latency import latencies, latency
 from potstill.networks.sharing import share
 from potstill.networks.splitting import split_stages
+from potstill.networks.stages import Stage, find_stages
 from potstill.networks.substitution import keep_weights, reasons_to_stay, substitute
-from potstill.networks.weights import load_weights
+from potstill.networks.weights import load_weights, start_from
 
 __all__ = [
+    "Input",
+    "MeanOfLogits",
+    "Stage",
+    "adapt_input",
     "cheap",
     "conv_parameters",
     "create",
+    "find_stages",
     "fitting",
     "keep_weights",
     "latencies",
@@ -25,5 +33,6 @@ __all__ = [
     "reasons_to_stay",
     "share",
     "split_stages",
+    "start_from",
     "substitute",
 ]

@@ -26,14 +26,16 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
     ``package.module:callable``, ``path/to/file.py:callable``, or a run folder (``runs/abc`` or ``runs/abc:light``),
     which brings its weights. After a plus, any of them takes cheap convolutions in the place of its spatial ones:
     ``wrn-40-2+G8B2`` is ``substitute(create("wrn-40-2"), "G8B2")``. A path that has a plus of its own stays a path.
-    ``weights`` is a file to load afterwards. The same ``seed`` gives the same first weights, those of the cheap
-    convolutions included, and leaves the caller's random numbers alone (those of the CPU, where networks are built).
+    ``weights`` is a file to load afterwards, a run folder, or ``pretrained`` for what timm or torchvision offer; they
+    have as many classes. The same ``seed`` gives the same first weights, those of the cheap convolutions included, and
+    leaves the caller's random numbers alone (those of the CPU, where networks are built).
 
     The network carries ``spec`` and ``classes`` as attributes; out of a run folder, the spec that is stored there,
     with the cheap convolutions after it: what ``create`` builds from them has room for these weights.
 
     Raises:
-        BadInput: no such network, the convolutions do not fit in it, or the weights are not this network's.
+        BadInput: no such network, the convolutions do not fit in it, or the weights are not this network's or, as
+            ``CannotDownload``, out of reach.
 
     >>> network = create("resnet20", classes=100, seed=0)
     >>> network.spec, network.classes
@@ -52,9 +54,9 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
             spec = stored.spec
         if network is None:
             network = _elsewhere(spec, classes)
+    network.spec, network.classes = spec, classes  # type: ignore[assignment]
     if weights is not None:
         load_weights(network, weights)
-    network.spec, network.classes = spec, classes  # type: ignore[assignment]
     return network
 
 

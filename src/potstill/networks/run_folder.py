@@ -1,22 +1,25 @@
 """Networks out of a run folder: config.json says what they are, NAME.safetensors holds their weights."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, nearest, unknown
+from potstill.networks.input import Input
 
 CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
 class StoredNetwork:
-    """A network of a finished run: how to build it again, and where its weights lie."""
+    """A network of a finished run: how to build it again, where its weights lie, and which images it was trained on."""
 
     spec: str
     classes: int
     weights: Path
+    input: Input
 
 
 def find(spec: str) -> StoredNetwork | None:
@@ -33,7 +36,8 @@ def find(spec: str) -> StoredNetwork | None:
         folder = Path(before)
         if not before or not folder.is_dir():
             return None
-    networks = _networks(folder)
+    config = _config(folder)
+    networks = config["networks"]
     stored = [network for network in networks if (folder / f"{network}.safetensors").is_file()]
     name = name or _only(folder, stored)
     if name not in networks:
@@ -42,22 +46,37 @@ def find(spec: str) -> StoredNetwork | None:
     if name not in stored:
         raise BadInput(f"run folder {folder} has no weights {weights.name}")
     try:
-        return StoredNetwork(str(networks[name]["spec"]), int(networks[name]["classes"]), weights)
+        spec, classes = str(networks[name]["spec"]), int(networks[name]["classes"])
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder / CONFIG} does not say spec and classes of {name}") from error
+    return StoredNetwork(spec, classes, weights, _images(config, folder))
 
 
-def _networks(folder: Path) -> dict[str, Any]:
+def _images(config: Mapping[str, Any], folder: Path) -> Input:
+    """The images of the run's data set; older runs do not say."""
+    if "data" not in config:
+        return Input()
+    try:
+        data = config["data"]
+        mean, std = (tuple(map(float, data[name])) for name in ("mean", "std"))
+        _, height, width = data["shape"]
+        return Input((mean, std), (int(height), int(width)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{folder / CONFIG} does not say mean, std and shape of its data") from error
+
+
+def _config(folder: Path) -> dict[str, Any]:
     config = folder / CONFIG
     if not config.is_file():
         raise BadInput(f"{folder} is not a run folder: it has no {CONFIG}")
     try:
-        networks = json.loads(config.read_text(encoding="utf-8"))["networks"]
+        content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+        networks = content["networks"]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{config} does not describe a run: no networks in it") from error
     if not isinstance(networks, dict) or not networks:
         raise BadInput(f"{config} does not describe a run: no networks in it")
-    return networks
+    return content
 
 
 def _only(folder: Path, stored: list[str]) -> str:

@@ -15,7 +15,7 @@ from potstill.own_code import find_own
 
 def from_timm(name: str, classes: int) -> nn.Module:
     """Build timm's network ``name``, untrained, with ``aliases`` for its stages where timm knows them."""
-    timm = _library("timm")
+    timm = library("timm")
     if not timm.is_model(name):
         raise unknown("timm network", name, timm.list_models())
     network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
@@ -38,7 +38,7 @@ def _stages(paths: list[str]) -> dict[str, str]:
 
 def from_torchvision(name: str, classes: int) -> nn.Module:
     """Build torchvision's classifier ``name``, untrained."""
-    models = _library("torchvision").models
+    models = library("torchvision").models
     names = models.list_models(module=models)
     if name not in names:
         raise unknown("torchvision network", name, names)
@@ -46,7 +46,8 @@ def from_torchvision(name: str, classes: int) -> nn.Module:
     return network
 
 
-def _library(name: str) -> ModuleType:
+def library(name: str) -> ModuleType:
+    """Import timm or torchvision; BadInput if it is not installed."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -64,13 +65,14 @@ def from_callable(home: str, name: str, classes: int) -> nn.Module:
         BadInput: nothing of that name there, or what it returns is no ``nn.Module``.
     """
     function: Callable[..., Any] = find_own(home, name, "network")
-    network = function(**_classes_argument(function, classes))
+    network = function(**classes_argument(function, classes))
     if not isinstance(network, nn.Module):
         raise BadInput(f"{home}:{name} returned a {type(network).__name__}, not a torch.nn.Module")
     return network
 
 
-def _classes_argument(function: Callable[..., Any], classes: int) -> dict[str, int]:
+def classes_argument(function: Callable[..., Any], classes: int) -> dict[str, int]:
+    """How a user's function is told the number of classes: by which keyword, if any."""
     takes = inspect.signature(function).parameters
     any_keyword = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
     if "classes" in takes and "num_classes" not in takes:

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.networks import run_folder
+from potstill.networks.pretrained import PRETRAINED, find_pretrained
 
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "student")
 """Entries under which training scripts keep a network's state, beside epochs and accuracies."""
@@ -37,24 +39,66 @@ def load_weights(network: nn.Module, path: Path | str) -> None:
 
     Reads torch files without running code from them (``weights_only``), finds the state dictionary inside a training
     checkpoint and knows a few repositories' names (``SPELLINGS``). Values are converted to the network's own dtypes.
-    Only the batch norms' ``num_batches_tracked``, which old files lack, may be missing.
+    Only the batch norms' ``num_batches_tracked``, which old files lack, may be missing. In the place of a file: a run
+    folder, or ``pretrained`` for what timm or torchvision offer for this network, named by its attribute ``spec``.
 
     Raises:
         BadInput: no such file, not a file of weights, or not this network's; then the network is unchanged.
+        CannotDownload: the library offers weights, but they cannot be downloaded.
     """
-    path = Path(path)
-    expected: dict[str, Tensor] = network.state_dict()
+    state, source = _find(network, path)
+    _put(network, state, source)
+
+
+def start_from(network: nn.Module, path: Path | str) -> tuple[str, ...]:
+    """The same for weights to train on from: a classifier of another number of classes stays as it is in ``network``.
+
+    Returns:
+        The layers that stay so, by their paths: those of as many rows as there are classes, all else being equal.
+    """
+    state, source = _find(network, path)
+    own: dict[str, Tensor] = network.state_dict()
+    other = [name for name in state if name in own and state[name].shape != own[name].shape]
+    rows = {(own[name].shape[:1], state[name].shape[:1]) for name in other}
+    alike = all(own[name].shape[1:] == state[name].shape[1:] for name in other)
+    classes = getattr(network, "classes", None)
+    one_layer_of_classes = alike and len(rows) == 1 and all(ours == (classes or ours[0],) for ours, _ in rows)
+    fresh = other if one_layer_of_classes else []
+    _put(network, state | {name: own[name] for name in fresh}, source)
+    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in fresh))
+
+
+def _find(network: nn.Module, path: Path | str) -> tuple[dict[str, Tensor], str]:
+    """The state that ``path`` names, in the network's own spelling, and what messages call it."""
+    if str(path) == PRETRAINED:
+        spec = str(getattr(network, "spec", type(network).__name__))
+        offered = find_pretrained(spec)
+        if offered is None:
+            raise BadInput(f"there are no pre-trained weights of {spec}, only of networks of timm: and torchvision:")
+        return offered.state(), f"{spec}, pre-trained,"
+    stored = run_folder.find(str(path))
+    path = Path(path) if stored is None else stored.weights
+    return _spelled(_state_dict(_read(path), path), network.state_dict(), path), str(path)
+
+
+def _spelled(content: Mapping[str, Tensor], expected: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
-    for name, value in _state_dict(_read(path), path).items():
+    for name, value in content.items():
         ours = _spell(name, expected)
         if ours in state:
             raise BadInput(f"{path} holds {ours} twice, the second time as {name}")
         state[ours] = value
+    return state
+
+
+def _put(network: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Load a state that must fit exactly."""
+    expected: dict[str, Tensor] = network.state_dict()
     untracked = {n: v for n, v in expected.items() if n.endswith("num_batches_tracked") and n not in state}
     state = untracked | state
     complaints = _misfits(network, state, expected)
     if complaints:
-        raise BadInput(f"{path} does not fit {type(network).__name__}: {'; '.join(complaints)}")
+        raise BadInput(f"{source} does not fit {type(network).__name__}: {'; '.join(complaints)}")
     network.load_state_dict(state)
 
 

@@ -17,6 +17,8 @@ def boundary(
     student: str,
     teacher: str,
     teacher_weights: Path | None = None,
+    teacher_normalize: str | None = None,
+    teacher_size: int | None = None,
     student_weights: Path | None = None,
     weight: float = 2.0,
     temperature: float = 3.0,
@@ -32,9 +34,11 @@ def boundary(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, or a network whose weights are given.
-        teacher_weights: the teacher's weights, a safetensors or torch file.
-        student_weights: weights to start the student from; fresh ones by default.
+        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
+        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
+        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
+        teacher_size: height and width of those images.
+        student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         weight: of the attacked images, at the height the line has in epoch 0.
         temperature: of their probabilities.
         attack_size: how many images of a batch to attack at most.
@@ -42,8 +46,16 @@ def boundary(
     """
     record = {"recipe": "boundary", **locals()}
     data = training.load_data()
-    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
-    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
+    networks = create_pair(
+        student,
+        teacher,
+        data,
+        seed=training.seed,
+        student_weights=student_weights,
+        teacher_weights=teacher_weights,
+        teacher_normalize=teacher_normalize,
+        teacher_size=teacher_size,
+    )
     falling = ps.schedules.from_epoch(ps.schedules.linear(weight, epochs=round(0.8 * training.epochs)), warmup)
     attack = boundary_loss(networks["student"], networks["teacher"], temperature, attack_size)
     terms = [

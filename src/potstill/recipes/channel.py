@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_pair
-from potstill.recipes.term_strings import parse_terms
+from potstill.recipes.teacher import create_learner
+from potstill.recipes.teachers import Together, create_teachers, recorded, terms_of_teachers
 from potstill.training import Training
 
 FACTOR = 0.9
@@ -14,8 +14,11 @@ FACTOR = 0.9
 def channel(
     *,
     student: str,
-    teacher: str,
-    teacher_weights: Path | None = None,
+    teacher: str | tuple[str, ...],
+    teacher_weights: Path | tuple[Path, ...] | None = None,
+    teacher_normalize: str | tuple[str, ...] | None = None,
+    teacher_size: int | tuple[int, ...] | None = None,
+    teachers: Together = "mean",
     student_weights: Path | None = None,
     guided: bool = True,
     early_decay: bool = True,
@@ -32,9 +35,14 @@ def channel(
 
     Args:
         student: the network to train, for example resnet50-cifar.
-        teacher: a trained network: a run folder, or a network whose weights are given.
-        teacher_weights: the teacher's weights, a safetensors or torch file.
-        student_weights: weights to start the student from; fresh ones by default.
+        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given; or
+            several, each of which gets the flags below in the same order.
+        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
+        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
+        teacher_size: height and width of those images.
+        teachers: several are one teacher, the mean of their logits; or each has a term of its own, of the n-th part of
+            the weight. Terms on their insides are always one each.
+        student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         guided: add guided KD: KD on the images that the teacher gets right.
         early_decay: the weight of the channels falls by a tenth at each of --decay-at; cross-entropy and KD start at
             the first of them. So the authors' code has it.
@@ -43,10 +51,14 @@ def channel(
         temperature: of guided KD.
         decay_at: epochs, counted from 0; by default 30 and 80 % of the run.
     """
-    record = {"recipe": "channel", **locals()}
+    record = recorded("channel", **locals())
     data = training.load_data()
-    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
-    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
+    networks = {
+        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        **create_teachers(
+            teacher, data, teachers, weights=teacher_weights, normalize=teacher_normalize, size=teacher_size
+        ),
+    }
     at = list(decay_at) or [max(1, round(part * training.epochs)) for part in (0.3, 0.8)]
     if early_decay:
         channels, labels = f"milestones({channel_weight}, {at}, {FACTOR})", "from_epoch({}, " + f"{at[0]})"
@@ -55,5 +67,7 @@ def channel(
     terms = [f"{labels.format(1.0)} * CE", f"{channels} * CD(connector=True) on stages"]
     if guided:
         terms.append(f"{labels.format(kd_weight)} * KD(temperature={temperature}, guided=True)")
-    distiller = ps.Distiller(networks, parse_terms(terms, networks), example=data.example(), seed=training.seed)
+    example = data.example()
+    parsed = terms_of_teachers(terms, networks, images=example["images"][:2])
+    distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed)
     return ps.fit(distiller, data, training, record)

@@ -19,6 +19,8 @@ def factor_transfer(
     student: str,
     teacher: str,
     teacher_weights: Path | None = None,
+    teacher_normalize: str | None = None,
+    teacher_size: int | None = None,
     student_weights: Path | None = None,
     on: str | None = None,
     weight: float = 200.0,
@@ -36,9 +38,11 @@ def factor_transfer(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, or a network whose weights are given.
-        teacher_weights: the teacher's weights, a safetensors or torch file.
-        student_weights: weights to start the student from; fresh ones by default.
+        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
+        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
+        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
+        teacher_size: height and width of those images.
+        student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         on: which maps: a tap of both, or student_tap=teacher_tap; by default each network's last stage.
         weight: of the factors' distance, beside a cross-entropy of weight 1.
         factor: channels of a factor, as a fraction of the teacher's.
@@ -52,8 +56,16 @@ def factor_transfer(
 
     record = {"recipe": "factor-transfer", **locals()}
     data = training.load_data()
-    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
-    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
+    networks = create_pair(
+        student,
+        teacher,
+        data,
+        seed=training.seed,
+        student_weights=student_weights,
+        teacher_weights=teacher_weights,
+        teacher_normalize=teacher_normalize,
+        teacher_size=teacher_size,
+    )
     left, _, right = (on or "").partition("=")
     maps = {"student": left or last_stage(networks, "student"), "teacher": right or left}
     maps["teacher"] = maps["teacher"] or last_stage(networks, "teacher")

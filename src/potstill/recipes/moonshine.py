@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.recipes.teacher import create_teacher
+from potstill.recipes.teacher import create_learner, create_teacher
 from potstill.recipes.term_strings import parse_terms
 from potstill.training import Training
 
@@ -18,6 +18,8 @@ def moonshine(
     budget_params: float | None = None,
     budget_macs: float | None = None,
     teacher_weights: Path | None = None,
+    teacher_normalize: str | None = None,
+    teacher_size: int | None = None,
     student: str | None = None,
     alpha: float = 0.0,
     beta: float = 1000.0,
@@ -38,11 +40,13 @@ def moonshine(
     convolutions that make a student within the budget, the cheapest first.
 
     Args:
-        teacher: a trained network: a run folder, or a network whose weights are given.
+        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
         conv: the student's convolutions, for example G8B2; see potstill describe NETWORK --conv.
         budget_params: list what has at most this fraction of the teacher's parameters, for example 0.25.
         budget_macs: list what has at most this fraction of the teacher's multiply-adds; with both, what keeps both.
-        teacher_weights: the teacher's weights, a safetensors or torch file.
+        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
+        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
+        teacher_size: height and width of those images.
         student: another network to put the convolutions into; by default the teacher's own architecture.
         alpha: weight of KD, which takes as much from that of cross-entropy.
         beta: weight of attention transfer.
@@ -56,7 +60,7 @@ def moonshine(
     if any(budget is not None for budget in budgets.values()):
         if conv is not None:
             raise BadInput(f"--conv {conv} trains a student, a budget lists those that fit: give one of them")
-        return list_fitting(teacher, student, training.data, **budgets)
+        return list_fitting(teacher, student, training, **budgets)
     if conv is None:
         raise BadInput(
             "give --conv SPEC, for example G8B2, or list what fits: --budget-params 0.25, --budget-macs 0.25"
@@ -64,16 +68,15 @@ def moonshine(
     if not 0 <= alpha <= 1:
         raise BadInput(f"--alpha is a fraction of 1, not {alpha}")
     data = training.load_data()
-    classes = len(data.classes)
-    frozen = create_teacher(teacher, classes, teacher_weights)
+    frozen = create_teacher(teacher, data, teacher_weights, normalize=teacher_normalize, size=teacher_size)
     base = student or str(frozen.spec)
     spec = base if conv == "Conv" else f"{base}+{conv}"  # Conv: nothing is cheaper than in the teacher
-    networks = {"student": ps.networks.create(spec, classes, seed=training.seed), "teacher": frozen}
+    networks = {"student": create_learner(spec, data, seed=training.seed), "teacher": frozen}
     if keep == "1x1":
         ps.networks.keep_weights(networks["student"], frozen)
     if split != 1:
         networks = {name: ps.networks.split_stages(network, split) for name, network in networks.items()}
-    attention = parse_terms(["AT on stages"], networks)
+    attention = parse_terms(["AT on stages"], networks, images=data.example()["images"][:2])
     for term in attention:
         term.weight = 3 * beta / len(attention)
     kd = ps.losses.KD(temperature, reduction="elementmean")
@@ -87,19 +90,17 @@ def moonshine(
 
 
 def list_fitting(
-    teacher: str, student: str | None, data: str, budget_params: float | None, budget_macs: float | None
+    teacher: str, student: str | None, training: Training, budget_params: float | None, budget_macs: float | None
 ) -> dict[str, Any]:
     """The convolutions within the budgets, for classes and images like those of a data set, which is not read."""
     import torch
 
-    from potstill.data.load import find_source
-
     torch.set_num_threads(1)  # to count is to run one image at a time, which keeps no second one busy
-    source = find_source(data)
-    whole = ps.networks.create(teacher, len(source.classes))
-    into = ps.networks.create(student, len(source.classes)) if student else None
+    classes, shape = ps.data.outline(training.data, training.data_dir, training.image_size)
+    whole = ps.networks.create(teacher, len(classes))
+    into = ps.networks.create(student, len(classes)) if student else None
     found = ps.networks.fitting(
-        whole, budget_params=budget_params, budget_macs=budget_macs, into=into, input_shape=source.shape
+        whole, budget_params=budget_params, budget_macs=budget_macs, into=into, input_shape=shape
     )
-    costs = {"parameters": ps.networks.parameters(whole), "macs": ps.networks.macs(whole, source.shape)}
+    costs = {"parameters": ps.networks.parameters(whole), "macs": ps.networks.macs(whole, shape)}
     return {"teacher": teacher, **costs, "table": [asdict(fit) for fit in found]}

@@ -5,6 +5,7 @@ from typing import Any
 
 import potstill as ps
 from potstill.errors import BadInput
+from potstill.recipes.teacher import create_learner
 from potstill.training import Training
 
 SEEDS_APART = 1000  # between peers, so that no two start alike
@@ -38,7 +39,7 @@ def mutual(
         raise BadInput(f"--networks needs two networks or more to learn from each other, not {len(networks)}")
     data = training.load_data()
     peers = {
-        name: ps.networks.create(spec, len(data.classes), seed=training.seed + SEEDS_APART * i)
+        name: create_learner(spec, data, seed=training.seed + SEEDS_APART * i, name=name)
         for i, (name, spec) in enumerate(zip(ascii_lowercase, networks, strict=False))
     }
     terms = []

@@ -5,25 +5,43 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput
+from potstill.recipes.matching import Matcher, Pair
 
 if TYPE_CHECKING:
     from torch import nn
 
 Address = str | tuple[str, ...]
-Pair = tuple[str, str]  # a tap in the student, and one in the teacher
 
 
 def addresses_at(
-    usual: tuple[Address, ...], taps: str | None, networks: "Mapping[str, nn.Module]", string: str
+    usual: tuple[Address, ...],
+    taps: str | None,
+    networks: "Mapping[str, nn.Module]",
+    string: str,
+    matcher: Matcher | None = None,
 ) -> list[tuple[Address, ...]]:
     """The addresses of each term of a loss: its usual ones, with those inside the networks moved to ``taps``.
 
     A loss that takes several maps of a network at once makes one term of all the places, any other one term of each.
-    Logits stay logits, unless the loss has nothing else to move.
+    Logits stay logits, unless the loss has nothing else to move. A loss whose usual places are stages wants maps: with
+    a ``matcher``, tokens at its places become maps. Without one, stages are those that both networks name.
 
     Raises:
-        BadInput: stages are asked for, and the networks have none or not as many; the message quotes ``string``.
+        BadInput: stages are asked for, and the networks have none that go together; the message quotes ``string``.
     """
+    moved = _moved_to(usual, taps, networks, string, matcher)
+    if matcher is None or not any(".stage" in address for address in flat(usual)):
+        return moved
+    return [tuple(_with_maps(address, matcher) for address in addresses) for addresses in moved]
+
+
+def _moved_to(
+    usual: tuple[Address, ...],
+    taps: str | None,
+    networks: "Mapping[str, nn.Module]",
+    string: str,
+    matcher: Matcher | None,
+) -> list[tuple[Address, ...]]:
     stages = [address.partition(".stages")[2] for address in flat(usual) if ".stages" in address]
     if taps is None and not stages:
         return [usual]
@@ -32,7 +50,10 @@ def addresses_at(
         student, _, teacher = place.partition("=")
         # Some losses want stages before their last activation: "stages:pre".
         wanted = "".join(stages[:1])
-        pairs += _stages(networks, wanted, string) if place == "stages" else [(student, teacher or student)]
+        if place != "stages":
+            pairs.append((student, teacher or student))
+        else:
+            pairs += matcher.stages(wanted, string) if matcher else _named_alike(networks, wanted, string)
     several = any(isinstance(address, tuple) for address in usual)
     move_logits = not any("." in address for address in flat(usual))
     return [
@@ -64,7 +85,15 @@ def _moved(address: Address, pairs: Sequence[Pair], move_logits: bool) -> Addres
     return places[0] if "." in address or move_logits else address
 
 
-def _stages(networks: "Mapping[str, nn.Module]", suffix: str, string: str) -> list[Pair]:
+def _with_maps(address: Address, matcher: Matcher) -> Address:
+    if isinstance(address, tuple):
+        return tuple(f"{_with_maps(part, matcher)}" for part in address)
+    owner, dot, path = address.partition(".")
+    return f"{owner}.{matcher.as_map(owner, path)}" if dot else address
+
+
+def _named_alike(networks: "Mapping[str, nn.Module]", suffix: str, string: str) -> list[Pair]:
+    """The stages that both networks name, in order."""
     found = {}
     for name, network in networks.items():
         aliases: Mapping[str, str] = getattr(network, "aliases", {})

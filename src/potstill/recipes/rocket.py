@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.recipes.teacher import create_teacher
+from potstill.recipes.teacher import create_learner, create_teacher
 from potstill.recipes.term_strings import parse_terms
 from potstill.training import Training
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def rocket(
@@ -23,6 +23,8 @@ def rocket(
     hint: str = "Logits(reduction='batchmean')",
     teacher: str | None = None,
     teacher_weights: Path | None = None,
+    teacher_normalize: str | None = None,
+    teacher_size: int | None = None,
     alpha: float = 0.9,
     temperature: float = 4.0,
     training: Training = Training(optimizer="sgd", border="reflect"),
@@ -42,40 +44,49 @@ def rocket(
         hint: what the light net learns from the booster, a string as in distill with the light net as student: by
             default the squared difference of the logits, summed over classes, mean over the batch; "AT on stages".
         teacher: a third, trained network, whose KD is added to the light net's loss.
-        teacher_weights: its weights, a safetensors or torch file.
+        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
+        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
+        teacher_size: height and width of those images.
         alpha: weight of that KD: 2 alpha T^2 times the mean over batch and classes.
         temperature: its temperature T.
     """
     record = {"recipe": "rocket", **locals()}
     data = training.load_data()
-    classes = len(data.classes)
     networks = {
-        "light": ps.networks.create(light, classes, seed=training.seed),
-        "booster": ps.networks.create(booster, classes, seed=training.seed),
+        name: create_learner(spec, data, seed=training.seed, name=name)
+        for name, spec in {"light": light, "booster": booster}.items()
     }
     if share != "none":
         ps.networks.share(networks["light"], networks["booster"], share)
     terms = [
         ps.Term(ps.losses.CE(), "light", "labels"),
         ps.Term(ps.losses.CE(), "booster", "labels"),
-        *hint_terms(hint, networks, gamma, gradient_block),
+        *hint_terms(hint, networks, gamma, gradient_block, data.example()["images"][:2]),
     ]
     if teacher is not None:
-        networks["teacher"] = create_teacher(teacher, classes, teacher_weights)
+        networks["teacher"] = create_teacher(
+            teacher, data, teacher_weights, normalize=teacher_normalize, size=teacher_size
+        )
         kd = ps.losses.KD(temperature, reduction="elementmean")
         terms.append(ps.Term(kd, "light", "teacher", weight=2 * alpha))
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
     return ps.fit(distiller, data, training, record)
 
 
-def hint_terms(hint: str, networks: "dict[str, nn.Module]", gamma: float, gradient_block: bool) -> "list[ps.Term]":
-    """The terms of ``hint`` between light net and booster, of weight ``gamma`` each.
+def hint_terms(
+    hint: str,
+    networks: "dict[str, nn.Module]",
+    gamma: float,
+    gradient_block: bool,
+    images: "Tensor | None" = None,
+) -> "list[ps.Term]":
+    """The terms of ``hint`` between light net and booster, of weight ``gamma`` each; ``images`` as in `parse_terms`.
 
     Raises:
         BadInput: it has a weight of its own, or cannot do without the gradient block.
     """
     pair = {"student": networks["light"], "teacher": networks["booster"]}
-    parsed = parse_terms([hint], pair, {"student": "light", "teacher": "booster"})
+    parsed = parse_terms([hint], pair, {"student": "light", "teacher": "booster"}, images)
     if any(term.weight != 1.0 for term in parsed):
         raise BadInput(f"--hint {hint!r} has a weight; the hint's weight is --gamma")
     if not gradient_block and any(term.needs_graph for term in parsed):

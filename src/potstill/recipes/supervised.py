@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
+from potstill.recipes.teacher import create_learner
 from potstill.training import Training
 
 
@@ -12,11 +13,12 @@ def supervised(*, network: str, weights: Path | None = None, training: Training 
 
     Args:
         network: what to train, for example resnet20, wrn-16-2, timm:NAME, file.py:callable, or a run folder.
-        weights: weights to start from; fresh ones by default.
+        weights: weights to start from: a safetensors or torch file, a run folder, or pretrained for what timm or
+            torchvision offer; fresh ones by default. A classifier of other classes than the data's starts afresh.
     """
     record = {"recipe": "supervised", **locals()}
     data = training.load_data()
-    student = ps.networks.create(network, len(data.classes), weights=weights, seed=training.seed)
+    student = create_learner(network, data, seed=training.seed, weights=weights, name=network)
     terms = [ps.Term(ps.losses.CE(), "student", "labels")]
     distiller = ps.Distiller({"student": student}, terms, example=data.example(), seed=training.seed)
     return ps.fit(distiller, data, training, record)

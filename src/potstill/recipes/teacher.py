@@ -1,5 +1,6 @@
-"""Where a teacher comes from, and the student beside it."""
+"""Where networks come from, and which images they see: a trained one, one to train, and a pair of them."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,22 +11,73 @@ if TYPE_CHECKING:
     from torch import nn
 
     from potstill.data import Data
+    from potstill.networks import Input
+
+LIBRARIES = ("timm", "torchvision")
 
 
 def create_teacher(
-    spec: str, classes: int, weights: Path | None, kind: str = "teacher", flag: str = "--teacher-weights"
+    spec: str,
+    data: "Data",
+    weights: Path | None = None,
+    *,
+    normalize: str | None = None,
+    size: int | None = None,
+    kind: str = "teacher",
+    flag: str = "--teacher-weights",
 ) -> "nn.Module":
-    """A frozen network with trained weights: those of the file, of the run folder, or of the user's own function.
+    """A frozen network with trained weights, which sees the images that it was trained on, whatever the data's are.
+
+    Its weights are those of the file, of the run folder, of the user's own function, or those that timm or torchvision
+    offer. What it sees is said on stderr where it differs from the data.
+
+    Args:
+        spec: the network.
+        data: what it answers on; gives its classes and images.
+        weights: a file, a run folder, or ``pretrained``.
+        normalize: mean and deviation of the images that it was trained on; by default those that `own_input` knows.
+        size: height and width of those images.
+        kind: what messages call it.
+        flag: what they call the flag for its weights.
 
     Raises:
-        BadInput: its weights would be random; the message calls it ``kind`` and names the ``flag`` for weights.
+        BadInput: its weights would be random, are of other classes, or cannot be downloaded.
     """
-    origin = spec.partition(":")[0]
-    own = ":" in spec and origin not in ("timm", "torchvision")
-    network = ps.networks.create(spec, classes, weights=weights)
-    if weights is None and not own and not Path(spec).is_dir():
-        raise BadInput(f"{kind} {spec!r} has no trained weights; give {flag} FILE, or a run folder")
+    from potstill.data.normalize import statistics
+    from potstill.networks.input import only_size
+    from potstill.networks.pretrained import CannotDownload
+
+    if size is not None and size < 1:
+        raise BadInput(f"{kind}: images have a size of 1 or more, not {size}")
+    weights = _trained_weights(spec, data, weights, kind, flag)
+    try:
+        network = ps.networks.create(spec, len(data.classes), weights=weights)
+    except CannotDownload as error:
+        raise BadInput(f"{error}; give {flag} FILE") from error
+    known = own_input(spec, weights)
+    wanted = ps.networks.Input(
+        known.statistics if normalize is None else statistics(normalize),
+        only_size(network) or known.size if size is None else (size, size),
+    )
+    _adapt(network, data, wanted, kind)
     return ps.freeze(network)
+
+
+def create_learner(
+    spec: str, data: "Data", *, seed: int, weights: Path | None = None, name: str = "student"
+) -> "nn.Module":
+    """A network to train: fresh by ``seed``, or from a file, a run folder or ``pretrained`` weights to start from.
+
+    A classifier of other classes than the data's stays fresh; that is said on stderr, and so is a size of images that
+    is the only one that the network takes.
+    """
+    network = ps.networks.create(spec, len(data.classes), seed=seed)
+    if weights is not None:
+        fresh = ps.networks.start_from(network, weights)
+        if fresh:
+            say(f"{name} starts from {weights}, but for {', '.join(fresh)}: there it has other classes")
+    _adapt(network, data, ps.networks.Input(), name)
+    return network
 
 
 def create_pair(
@@ -35,11 +87,83 @@ def create_pair(
     *,
     seed: int,
     teacher_weights: Path | None = None,
+    teacher_normalize: str | None = None,
+    teacher_size: int | None = None,
     student_weights: Path | None = None,
 ) -> "dict[str, nn.Module]":
-    """The networks of a distilling recipe: ``student``, fresh by ``seed`` or from a file, and ``teacher``, frozen."""
-    classes = len(data.classes)
+    """The networks of a distilling recipe: ``student``, to train, and ``teacher``, frozen."""
     return {
-        "student": ps.networks.create(student, classes, weights=student_weights, seed=seed),
-        "teacher": create_teacher(teacher, classes, teacher_weights),
+        "student": create_learner(student, data, seed=seed, weights=student_weights),
+        "teacher": create_teacher(teacher, data, teacher_weights, normalize=teacher_normalize, size=teacher_size),
     }
+
+
+def own_input(spec: str, weights: Path | None) -> "Input":
+    """The images that a network's weights were trained on, as far as a run folder or its library says."""
+    from potstill.networks import run_folder
+    from potstill.networks.pretrained import PRETRAINED, find_pretrained
+
+    if str(weights) == PRETRAINED or (weights is None and spec.partition(":")[0] in LIBRARIES):
+        offered = find_pretrained(spec)
+        return ps.networks.Input() if offered is None else offered.input
+    stored = run_folder.find(spec if weights is None else str(weights))
+    return ps.networks.Input() if stored is None else stored.input
+
+
+def brings_weights(spec: str) -> bool:
+    """Whether a network has trained weights by itself: a run folder's, or those that a user's own function loads."""
+    origin, colon, _ = spec.partition(":")
+    return Path(spec).is_dir() or (bool(colon) and origin not in LIBRARIES)
+
+
+def _trained_weights(spec: str, data: "Data", weights: Path | None, kind: str, flag: str) -> Path | None:
+    """The weights to load into a network that must not have random ones; None if it brings them itself."""
+    from potstill.networks.pretrained import PRETRAINED, find_pretrained
+
+    if weights is not None and str(weights) != PRETRAINED:
+        return weights
+    if weights is None and brings_weights(spec):
+        return None
+    offered = find_pretrained(spec)
+    if offered is None and weights is not None:
+        return weights  # create says that there are none
+    if offered is None:
+        ps.networks.create(spec, len(data.classes))  # it may not even be a network
+        raise BadInput(f"{kind} {spec!r} has no trained weights; give {flag} FILE, or a run folder")
+    if offered.classes != len(data.classes):
+        raise BadInput(
+            f"{kind} {spec!r}: its pre-trained weights have {offered.classes} classes, {data.name} has "
+            f"{len(data.classes)}; fine-tune it first: "
+            f"potstill supervised --network {spec} --weights {PRETRAINED} --data {data.name}"
+        )
+    if weights is None:
+        say(f"{kind}: pre-trained weights {offered.name}")
+    return Path(PRETRAINED)
+
+
+def _adapt(network: "nn.Module", data: "Data", wanted: "Input", name: str) -> None:
+    """Have a network see the images that it wants, and say so if the data's are others."""
+    _, height, width = data.shape
+    changed = ps.networks.adapt_input(network, ps.networks.Input((data.mean, data.std), (height, width)), wanted)
+    if said := describe_input(changed):
+        say(f"{name} sees {said}")
+
+
+def describe_input(images: "Input") -> str:
+    """Images in words: ``224x224 images, normalised by imagenet``; empty if nothing is known of them."""
+    from potstill.data.normalize import STATISTICS
+
+    words = []
+    if images.size is not None:
+        words.append("x".join(map(str, images.size)) + " images")
+    if images.statistics is not None:
+        names = [name for name, known in STATISTICS.items() if known == images.statistics]
+        mean, std = (" ".join(f"{value:g}" for value in values) for values in images.statistics)
+        by = names[0] if names else f"mean {mean}, deviation {std}"
+        words.append(f"normalised by {by}" if words else f"images normalised by {by}")
+    return ", ".join(words)
+
+
+def say(sentence: str) -> None:
+    """Say something on stderr, like every message that is no result."""
+    print(f"potstill: {sentence}", file=sys.stderr)

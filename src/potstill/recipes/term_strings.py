@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import potstill as ps
 from potstill.errors import BadInput, unknown
 from potstill.own_code import find_own
+from potstill.recipes.matching import Matcher
 from potstill.recipes.places import Address, addresses_at, flat, renamed
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from potstill.schedules import Schedule
 
@@ -21,7 +22,10 @@ USUAL_NAMES = {"student": "student", "teacher": "teacher"}
 
 
 def parse_terms(
-    strings: Sequence[str], networks: "Mapping[str, nn.Module]", names: Mapping[str, str] = USUAL_NAMES
+    strings: Sequence[str],
+    networks: "Mapping[str, nn.Module]",
+    names: Mapping[str, str] = USUAL_NAMES,
+    images: "Tensor | None" = None,
 ) -> "list[ps.Term]":
     """The terms that ``strings`` describe, between a network called ``student`` and one called ``teacher``.
 
@@ -31,14 +35,20 @@ def parse_terms(
         strings: one a term, or several terms if it is on several taps.
         networks: ``student`` and ``teacher``.
         names: what the distiller calls the two, ``light`` and ``booster`` for example.
+        images: a few images (N, C, H, W), on which both networks run once where layers are named: stages are then
+            matched by resolution, which is said on stderr, and tokens become maps for losses that want these. Without
+            images, stages are the aliases of both networks, one to one.
 
     Raises:
         BadInput: a string is not of the grammar, or names a loss, an argument or a tap that does not exist.
     """
-    return [term for string in strings for term in _parse(string, networks, names)]
+    matcher = None if images is None else Matcher(networks, images, names)
+    return [term for string in strings for term in _parse(string, networks, names, matcher)]
 
 
-def _parse(string: str, networks: "Mapping[str, nn.Module]", names: Mapping[str, str]) -> "list[ps.Term]":
+def _parse(
+    string: str, networks: "Mapping[str, nn.Module]", names: Mapping[str, str], matcher: Matcher | None
+) -> "list[ps.Term]":
     weight, loss, taps = _split(string)
     name, bracket, rest = loss.partition("(")
     if not name or (bracket and not rest.endswith(")")):
@@ -55,7 +65,7 @@ def _parse(string: str, networks: "Mapping[str, nn.Module]", names: Mapping[str,
     usual: tuple[Address, ...] = getattr(make_loss(), "taps", ("student", "teacher"))
     value = _weight(weight, string) if weight else 1.0
     terms = []
-    for addresses in addresses_at(usual, taps or None, networks, string):
+    for addresses in addresses_at(usual, taps or None, networks, string, matcher):
         called = tuple(renamed(address, names) for address in addresses)
         title = f"{name.strip().rpartition(':')[2]} {flat(called)[0]}"
         terms.append(ps.Term(make_loss(), *called, weight=value, name=title))

@@ -15,6 +15,8 @@ def two_stage(
     student: str,
     teacher: str,
     teacher_weights: Path | None = None,
+    teacher_normalize: str | None = None,
+    teacher_size: int | None = None,
     student_weights: Path | None = None,
     first: tuple[str, ...] = ("10 * AB",),
     first_epochs: int = 50,
@@ -32,9 +34,11 @@ def two_stage(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, or a network whose weights are given.
-        teacher_weights: the teacher's weights, a safetensors or torch file.
-        student_weights: weights to start the student from; fresh ones by default.
+        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
+        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
+        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
+        teacher_size: height and width of those images.
+        student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         first: what to minimise in the first stage, strings as in distill: "10 * AB", "FitNet on stage2", "FSP".
         first_epochs: length of the first stage, before the run's epochs.
         first_lr: learning rate of the first stage; by default a tenth of the run's.
@@ -43,11 +47,22 @@ def two_stage(
     """
     record = {"recipe": "two-stage", **locals()}
     data = training.load_data()
-    weights = {"student_weights": student_weights, "teacher_weights": teacher_weights}
-    networks = create_pair(student, teacher, data, seed=training.seed, **weights)
+    networks = create_pair(
+        student,
+        teacher,
+        data,
+        seed=training.seed,
+        student_weights=student_weights,
+        teacher_weights=teacher_weights,
+        teacher_normalize=teacher_normalize,
+        teacher_size=teacher_size,
+    )
     # Both before either trains: a mistake in the second should not wait for the first.
+    example = data.example()
     inside, whole = (
-        ps.Distiller(networks, parse_terms(strings, networks), example=data.example(), seed=training.seed)
+        ps.Distiller(
+            networks, parse_terms(strings, networks, images=example["images"][:2]), example=example, seed=training.seed
+        )
         for strings in (first, terms)
     )
     hint, earlier, training = earlier_stage("hint", record, training, first_epochs, first_lr, first_milestones)

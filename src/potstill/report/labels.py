@@ -43,12 +43,15 @@ def short(key: str, value: Any) -> str:
 
     >>> short("teacher", "runs/resnet56"), short("terms", ["CE", "0.9 * KD"]), short("guided", False), short("lr", 0.1)
     ('from resnet56', 'CE + 0.9 KD', 'no guided', 'lr 0.1')
+    >>> short("teacher", ["runs/resnet56", "runs/resnet110"])
+    'from resnet56 + resnet110'
     """
     words = key.replace("_", "-")
     if isinstance(value, bool):
         return words if value else f"no {words}"
     if isinstance(value, list):
-        text = " + ".join(str(item).replace(" * ", " ") for item in value)
+        names = [str(item) if key == "terms" else PurePath(str(item)).name for item in value]
+        text = " + ".join(name.replace(" * ", " ") for name in names)
     else:
         text = str(value) if key == "terms" else PurePath(str(value)).name
     return f"from {text}" if key == "teacher" else text if key in BARE else f"{words} {text}"

@@ -1,0 +1,83 @@
+"""Weights that timm and torchvision offer to download for their networks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+from potstill.networks.input import Input
+from potstill.networks.third_party import library
+
+PRETRAINED = "pretrained"
+"""In the place of a weights file: what the network's library offers."""
+
+
+class CannotDownload(BadInput):
+    """Pre-trained weights exist, but are not to be had: no connection, most of the time."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The weights that a library offers for ``spec``, called ``name`` there, and the images they were trained on."""
+
+    spec: str
+    name: str
+    classes: int
+    input: Input
+    build: Callable[[], nn.Module]
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and buffers by name, out of the library's cache or downloaded into it.
+
+        Raises:
+            CannotDownload: neither; the message says which weights and why.
+        """
+        try:
+            with torch.random.fork_rng(devices=[]):  # what is drawn here is not used
+                network = self.build()
+        except Exception as error:  # each library, and each of its hosts, has errors of its own
+            reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+            raise CannotDownload(f"cannot download the weights of {self.spec} ({self.name}): {reason}") from error
+        state: dict[str, Tensor] = network.state_dict()
+        return state
+
+
+def find_pretrained(spec: str) -> Pretrained | None:
+    """What there is to download for a network of timm or torchvision; None if nothing is, or it is of neither."""
+    home, _, name = spec.partition(":")
+    if home == "timm":
+        return _of_timm(spec, name)
+    if home == "torchvision":
+        return _of_torchvision(spec, name)
+    return None
+
+
+def _of_timm(spec: str, name: str) -> Pretrained | None:
+    timm = library("timm")
+    if not timm.is_model(name):
+        return None
+    try:
+        found = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # of an unknown tag: resnet18.nothing
+        raise BadInput(f"network {spec!r}: {error}") from error
+    if found is None or not found.has_weights:
+        return None
+    _, height, width = found.input_size
+    own = Input((tuple(found.mean), tuple(found.std)), (height, width))
+    where = found.hf_hub_id or found.file or found.url
+    return Pretrained(spec, where, found.num_classes, own, lambda: timm.create_model(name, pretrained=True))
+
+
+def _of_torchvision(spec: str, name: str) -> Pretrained | None:
+    models = library("torchvision").models
+    if name not in models.list_models(module=models):
+        return None
+    weights: Any = models.get_model_weights(name).DEFAULT
+    images = weights.transforms()
+    (side,) = images.crop_size
+    own = Input((tuple(images.mean), tuple(images.std)), (side, side))
+    classes = len(weights.meta["categories"])
+    return Pretrained(spec, str(weights), classes, own, lambda: models.get_model(name, weights=weights))
