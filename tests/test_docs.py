@@ -41,6 +41,10 @@ def test_pages_of_the_losses_are_what_the_tool_writes(name):
         "from-the-original-commands.md",
         "tables.md",
         "substitution.md",
+        "teachers.md",
+        "image-folders.md",
+        "your-own-model.md",
+        "export.md",
         *(f"losses/{name}" for name in PAGES),
     ],
 )
@@ -67,3 +71,29 @@ def test_your_own_method_runs(tmp_path, monkeypatch, capsys):
         exec(block, names)
     assert names["networks"]["student"].fc.weight.grad is not None
     assert all(torch.isfinite(value) for value in names["values"].values())
+
+
+def test_the_python_of_the_page_on_teachers_runs():
+    (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "teachers.md").read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(block, names)
+    assert names["logits"].shape == (128, 10)
+    assert names["teacher"].own_input == names["wanted"]
+
+
+def test_your_own_model_runs(picture_folder, tmp_path, monkeypatch, capsys):
+    page = (DOCS / "your-own-model.md").read_text(encoding="utf-8")
+    network, python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    assert picture_folder == tmp_path / "pictures"
+    Path("mynet.py").write_text(network)
+    for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL):
+        for command in block.replace("\\\n", " ").splitlines():
+            program, *words = shlex.split(re.sub(r"--epochs \d+", "--epochs 1 --image-size 64 --batch-size 6", command))
+            assert program == "potstill"
+            assert main(words) == 0, capsys.readouterr().err
+    assert Path("report.html").is_file()
+    assert Path("student.onnx").is_file()
+    capsys.readouterr()
+    exec(re.sub(r"epochs=\d+", "epochs=1, image_size=64, batch_size=6", python), {})
+    assert "student.late" in capsys.readouterr().err  # the stages that were found are said

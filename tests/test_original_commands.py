@@ -21,13 +21,17 @@ LENGTHS = {"--first-epochs": "1", "--first-lr": "1e-9", "--paraphraser-epochs": 
 
 @pytest.fixture(scope="module")
 def few_images(shared_data, tmp_path_factory):
-    """The first images of the real CIFAR-10 and -100, in the form in which they are published."""
+    """The first images of the real CIFAR-10, -100 and ImageNet, in the form in which they are published."""
     folder = tmp_path_factory.mktemp("few")
     for name in ("cifar10", "cifar100"):
         (folder / name).mkdir()
         for file, count in IMAGES.items():
             table = pyarrow.parquet.read_table(shared_data / name / f"{file}.parquet")
             pyarrow.parquet.write_table(table.slice(0, count), folder / name / f"{file}.parquet")
+    (folder / "imagenet").mkdir()
+    sample = pyarrow.parquet.read_table(shared_data / "imagenet_sample" / "sample-00000-of-00001.parquet")
+    for split, rows in {"train": sample.slice(0, 8), "validation": sample.slice(8, 4)}.items():
+        pyarrow.parquet.write_table(rows, folder / "imagenet" / f"{split}-00000-of-00001.parquet")
     return folder
 
 

@@ -50,6 +50,7 @@ def commands() -> dict[str, Callable[..., dict[str, Any]]]:
 
     found = {name.replace("_", "-"): getattr(recipes, name) for name in recipes.__all__}
     return {"demo": commands.demo, **found, "evaluate": commands.evaluate, "describe": commands.describe} | {
+        "export": commands.export,
         "table": commands.table,
         "report": commands.report,
         "list": commands.listing,
@@ -136,6 +137,7 @@ def show(result: dict[str, Any]) -> None:
     told = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(width=None if told else WIDTH_OF_FILES)
     rest = dict(result)
+    code = rest.pop("code", [])
     for line in rest.pop("commands", []):
         print(line)  # not wrapped: it is there to be copied
     for rows in (rest.pop("table", None) or _learners(rest) or _listed(rest), rest.pop("layers", [])):
@@ -149,6 +151,8 @@ def show(result: dict[str, Any]) -> None:
         lines.add_row(name, _text(value))
     if lines.rows:
         console.print(lines)
+    for line in code:
+        print(line)  # to be copied, too
 
 
 def _text(value: object) -> str:

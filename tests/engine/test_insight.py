@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -90,11 +91,24 @@ def test_attention_is_the_mean_of_squares_at_each_stage(data):
 
 
 def test_a_network_without_aliases_gives_the_last_module_at_each_size(data):
-    maps = insight(build(data, student="torchvision:resnet18"), data)["attention"]["student"]
-    assert {stage: found["tap"] for stage, found in maps.items()} == {"stage1": "relu", "stage2": "layer1"}
+    wide = replace(data, test=[{"images": torch.rand(6, 3, 64, 64), "labels": torch.arange(6)}])
+    maps = insight(build(data, student="torchvision:resnet18"), wide)["attention"]["student"]
+    assert {stage: found["tap"] for stage, found in maps.items()} == {f"stage{i}": f"layer{i}" for i in (1, 2, 3, 4)}
 
 
-def test_a_network_of_tokens_has_no_maps(data):
+def test_attention_of_tokens(data):
+    student = timm.create_model("vit_tiny_patch16_224", img_size=8, patch_size=2, num_classes=10, depth=2)
+    seen = []
+    with student.blocks[0].register_forward_hook(lambda *args: seen.append(args[2])):
+        maps = insight(build(data, student=student), data)["attention"]["student"]
+    assert [found["tap"] for found in maps.values()] == ["blocks.0:map", "blocks.1:map"]
+    (tokens,) = (output for output in seen if len(output) == IMAGES)
+    squares = tokens[0, 1:].square().mean(1).view(4, 4)  # without the class token
+    expected = 255 * (squares - squares.min()) / (squares.max() - squares.min())
+    assert np.abs(decoded(maps["stage1"]["maps"][0]) - expected.numpy()).max() <= 0.51
+
+
+def test_a_network_without_maps_has_none(data):
     tokens = nn.Sequential(nn.Flatten(2), nn.AdaptiveAvgPool1d(1), nn.Flatten(1), nn.Linear(3, 10))
     assert insight(build(data, student=tokens), data)["attention"]["student"] == {}
 

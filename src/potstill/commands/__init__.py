@@ -3,8 +3,9 @@
 from potstill.commands.demo import demo
 from potstill.commands.describe import describe
 from potstill.commands.evaluate import evaluate
+from potstill.commands.export import export
 from potstill.commands.listing import listing
 from potstill.commands.report import report
 from potstill.commands.table import table
 
-__all__ = ["demo", "describe", "evaluate", "listing", "report", "table"]
+__all__ = ["demo", "describe", "evaluate", "export", "listing", "report", "table"]

@@ -28,6 +28,9 @@ def table(
     jobs: int = 1,
     out: Path | None = None,
     data_dir: Path | None = None,
+    workers: int | None = None,
+    cache: bool = False,
+    on_bad_image: Literal["fatal", "skip"] = "fatal",
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     compile: bool = False,
@@ -50,6 +53,9 @@ def table(
         jobs: how many runs at once; they share the processor's cores.
         out: folder of the runs and of table.md, table.csv, table.json, report.html; by default one under runs/.
         data_dir: where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to.
+        workers: images in files: processes that decode, for each run; by default one a core.
+        cache: images in files: keep them decoded in the user's cache folder, so that later epochs decode nothing.
+        on_bad_image: images in files: what happens when one cannot be read.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
         precision: bf16: networks compute in bfloat16; weights and losses stay in float32.
         compile: compile the networks with torch.compile.
@@ -64,6 +70,7 @@ def table(
             raise BadInput(f"--{flag} must be positive, not {value}")
     folder = out or Path("runs") / (name if epochs in (None, found.epochs) else f"{name}-{epochs}-epochs")
     flags: dict[str, Any] = {"data_dir": data_dir, "device": device, "precision": precision, "compile": compile}
+    flags |= {"workers": workers, "cache": cache, "on_bad_image": on_bad_image}
     flags |= {"holdout": holdout, "images": images, "test_images": test_images}
     machine = {flag: value for flag, value in flags.items() if value != getattr(Training(), flag)}
     rows = found.rows(epochs)

@@ -94,6 +94,11 @@ def load(
     return _in_files(name, files, fewer, statistics(normalize or "imagenet"), augment, shared)
 
 
+def in_files(name: str) -> bool:
+    """Whether a data set's images are read from files, epoch by epoch, and have the size that is asked for."""
+    return name not in DATASETS
+
+
 def outline(
     name: str, data_dir: Path | None = None, image_size: int | None = None
 ) -> tuple[tuple[str, ...], tuple[int, int, int]]:

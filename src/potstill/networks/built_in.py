@@ -53,13 +53,19 @@ def built_in(name: str, classes: int) -> nn.Module | None:
     Raises:
         BadInput: the name has the form of a built-in network, but there is none of these numbers.
     """
+    found = by_name(name)
+    if found is None:
+        return None
+    function, sizes = found
+    return function(**sizes, classes=classes)
+
+
+def by_name(name: str) -> tuple[Callable[..., nn.Module], dict[str, float]] | None:
+    """The function of ``BUILT_IN`` that makes the network of that name, and the numbers it takes; None if none does."""
     for pattern, function in BUILT_IN.items():
         match = re.fullmatch(_expression(pattern), name)
         if match:
-            sizes = {
-                size: float(digits) if "." in digits else int(digits) for size, digits in match.groupdict().items()
-            }
-            return function(**sizes, classes=classes)
+            return function, {size: _number(digits) for size, digits in match.groupdict().items()}
     return None
 
 

@@ -1,0 +1,25 @@
+"""What an exported file says of itself, so that whoever has only the file can use it."""
+
+import json
+
+import potstill
+from potstill.export.chosen import Chosen
+from potstill.export.images import RunImages
+
+
+def about(chosen: Chosen, data: RunImages) -> dict[str, str]:
+    """Entries for a file's metadata, texts all of them; lists are JSON.
+
+    ``classes`` are the names of the logits; an image of ``shape`` (C, H, W), of values in 0..1, becomes the network's
+    input by taking ``mean`` from each channel and dividing by ``std``.
+    """
+    return {
+        "network": chosen.spec,
+        "name": chosen.name,
+        "weights": chosen.epoch,
+        "classes": json.dumps(data.classes),
+        "mean": json.dumps(data.mean),
+        "std": json.dumps(data.std),
+        "shape": json.dumps(data.shape),
+        "potstill": potstill.__version__,
+    }

@@ -1,0 +1,100 @@
+"""What an exported network costs, beside the larger network that it learned from."""
+
+from dataclasses import asdict
+from typing import Any
+
+from torch import Tensor, nn
+
+from potstill import networks
+from potstill.errors import BadInput
+from potstill.export.again import make_again
+from potstill.export.check import Function
+from potstill.export.chosen import Chosen
+from potstill.export.images import RunImages
+
+BATCHES = (1, 64)
+SECONDS = 0.5
+"""A network and size of batch are measured for about this long."""
+FILE = "file"
+"""What the exported file is called beside the networks."""
+Row = dict[str, Any]
+
+
+class _Exported(nn.Module):
+    """A function in the place of a network, to be measured like one."""
+
+    def __init__(self, run: Function) -> None:
+        super().__init__()
+        self.run = [run]  # in a list: if it is a network, it is none of this one's
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.run[0](images)
+
+
+def compare(chosen: Chosen, network: nn.Module, data: RunImages, run: Function | None, latency: bool) -> dict[str, Any]:
+    """Parameters, multiply-adds, accuracy and, with ``latency``, times on the CPU of student and teacher.
+
+    ``run`` is the exported file, if it is to be measured beside its network. Without a teacher that can be made again,
+    the student stands alone, and ``note`` says why.
+    """
+    both = {chosen.name: network}
+    result: dict[str, Any] = {}
+    if chosen.larger is not None:
+        try:
+            identity = chosen.config["networks"][chosen.larger]
+            both[chosen.larger] = make_again(identity, data.input)
+            result["beside"] = {chosen.larger: _spec(identity)}
+        except (BadInput, OSError) as error:
+            result["note"] = f"without {chosen.larger}: {error}"
+    costs = {
+        "parameters": [networks.parameters(one) for one in both.values()],
+        "multiply-adds": [networks.macs(one, data.shape) for one in both.values()],
+    }
+    result |= {"parameters": costs["parameters"][0], "macs": costs["multiply-adds"][0]}
+    rows = [_row(name, dict(zip(both, values, strict=True))) for name, values in costs.items()]
+    rows += _accuracy(chosen, list(both))
+    if latency:
+        found, times = _times(both, data.shape, run)
+        result |= found
+        rows += times
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return {**result, "table": [{key: row.get(key, "") for key in columns} for row in rows]}
+
+
+def _spec(identity: dict[str, Any]) -> str:
+    return ", ".join(_spec(member) for member in identity["mean_of"]) if "mean_of" in identity else identity["spec"]
+
+
+def _row(cost: str, values: dict[str, int]) -> Row:
+    ours, *theirs = values.values()
+    return {"cost": cost, **values} | ({"ratio": ours / theirs[0]} if theirs else {})
+
+
+def _accuracy(chosen: Chosen, names: list[str]) -> list[Row]:
+    """The accuracies in the run's summary, the exported network's of the exported epoch; none if it is unfinished."""
+    summary = chosen.summary()
+    if not summary:
+        return []
+    learners, which = summary["learners"], "best" if chosen.is_best else "last"
+    found = {name: learners[name][which]["test"]["top1"] for name in names if name in learners}
+    found |= {name: summary["teachers"][name]["top1"] for name in names if name in summary["teachers"]}
+    return [{"cost": f"top-1, %, {which} epoch", **{name: f"{top1:.2f}" for name, top1 in found.items()}}]
+
+
+def _times(
+    both: dict[str, nn.Module], shape: tuple[int, int, int], run: Function | None
+) -> tuple[dict[str, Any], list[Row]]:
+    """How long they take in turns, as numbers and as rows of text."""
+    measured = both if run is None else {**both, FILE: _Exported(run)}
+    numbers, rows = [], []
+    latencies = networks.latencies(list(measured.values()), shape, BATCHES, SECONDS)
+    for found in latencies:
+        spreads = {name: one.milliseconds for name, one in zip(measured, found, strict=True)}
+        if len(both) > 1:
+            spreads["ratio"] = found[0].over(found[1])
+        batch, runs = found[0].batch, len(found[0].times)
+        numbers.append({"batch": batch, "runs": runs, **{name: asdict(spread) for name, spread in spreads.items()}})
+        cells = {name: str(spread) for name, spread in spreads.items()}
+        rows.append({"cost": f"ms, batch of {batch}, {runs} runs", **cells})
+    where = latencies[0][0]
+    return {"device": where.device, "threads": where.threads, "latency_ms": numbers}, rows

@@ -1,0 +1,93 @@
+"""A network as a graph of torch's own operations: ``torch.export``, and its .pt2 file."""
+
+import json
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from potstill.errors import BadInput
+from potstill.export.check import Function
+
+ABOUT = "about.json"
+"""Where a .pt2 file holds what it says of itself."""
+EXAMPLES = 3  # torch.export takes a batch of 1 for a network that knows no other
+
+
+def trace(network: nn.Module, images: Tensor) -> ExportedProgram:
+    """The graph of ``network`` for any number of images like ``images`` (N, C, H, W).
+
+    Raises:
+        BadInput: its forward depends on the values of its input, or does what has no graph.
+    """
+    with quiet(), _plain_attention():
+        try:
+            program = torch.export.export(network, (images[:EXAMPLES],), dynamic_shapes=({0: Dim("batch")},))
+        except Exception as error:  # of many types, none of them public
+            raise _no_graph(network, error) from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it names files of this machine
+    return program
+
+
+def save_program(program: ExportedProgram, path: Path, about: Mapping[str, str]) -> None:
+    """Write a .pt2 file, with ``about`` in its extra file ``about.json``."""
+    with quiet():
+        torch.export.save(program, path, extra_files={ABOUT: json.dumps(dict(about))})
+
+
+def load_program(path: Path) -> Function:
+    """The function in a .pt2 file: images (N, C, H, W) to logits (N, K)."""
+    with quiet():
+        module = torch.export.load(path).module()
+
+    def run(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            logits: Tensor = module(images)
+        return logits
+
+    return run
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what torch's exporters print, log and warn of for their developers; errors are raised as ever."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Keep transformers off the fused kernels of eval mode, which other runtimes do not have."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _no_graph(network: nn.Module, error: Exception) -> BadInput:
+    text = str(error)
+    reason = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    if "(batch)" in reason:
+        reason = "its forward fixes the number of images"
+    place = re.search(r'raised this error:\s+File "(.*)", line (\d+)', text)
+    where = f" ({place[1]}, line {place[2]})" if place else ""
+    return BadInput(
+        f"{type(network).__name__} has no graph that holds for all images: {reason.rstrip('.')}{where}; "
+        "--to safetensors needs none"
+    )
