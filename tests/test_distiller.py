@@ -275,3 +275,57 @@ def test_a_changed_weight_recompiles_nothing(batch):
 def test_term_needs_an_address():
     with pytest.raises(BadInput, match="address"):
         Term(nn.MSELoss())
+
+
+class Picky(nn.Module):
+    """A loss that takes maps only, and fails in its own ways."""
+
+    def __init__(self, error=None, at="forward"):
+        super().__init__()
+        self.error, self.at, self.calls = error, at, 0
+
+    def build(self, student, teacher):
+        if self.at == "build":
+            raise self.error
+
+    def forward(self, student, teacher):
+        self.calls += 1
+        if self.error is not None and self.at == self.calls:
+            raise self.error
+        return (student.flatten(2) @ teacher.flatten(2)).mean()
+
+
+def picky(batch, *error, at="forward"):
+    networks = {"student": make(), "teacher": freeze(make(1))}
+    return Distiller(networks, [Term(Picky(*error, at=at), "student.stage1", "teacher.stage1")], example=batch)
+
+
+def test_a_loss_that_cannot_take_its_tensors_names_both_and_their_shapes(batch):
+    given = (
+        r"^term 'Picky student\.stage1' cannot take student\.stage1 \(6, 16, 8, 8\), teacher\.stage1 \(6, 16, 8, 8\): "
+    )
+    with pytest.raises(BadInput, match=given + "Expected size"):
+        picky(batch)(batch)
+    with pytest.raises(BadInput, match=given + "no room$"):
+        picky(batch, ValueError("no room\nand more"), at="build")
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory"), KeyError("x")]
+)
+@pytest.mark.parametrize("at", ["build", 1])
+def test_errors_that_are_not_about_a_losss_tensors_stay_as_they_are(batch, error, at):
+    with pytest.raises(type(error)) as raised:
+        picky(batch, error, at=at)(batch)
+    assert raised.value is error
+
+
+def test_later_errors_of_a_loss_stay_as_they_are(batch):
+    networks = {"student": make(), "teacher": freeze(make(1))}
+    error = RuntimeError("in the second step")
+    term = Term(Picky(error, at=2), "student.stage1", "teacher.stage3")
+    distiller = Distiller(networks, [term], example=batch)
+    distiller(batch)
+    with pytest.raises(RuntimeError) as raised:
+        distiller(batch)
+    assert raised.value is error

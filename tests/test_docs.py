@@ -42,6 +42,7 @@ def test_pages_of_the_losses_are_what_the_tool_writes(name):
         "tables.md",
         "substitution.md",
         "teachers.md",
+        "pairs.md",
         "image-folders.md",
         "your-own-model.md",
         "export.md",

@@ -125,3 +125,86 @@ def Toy_like(toy):  # noqa: N802
     copy = Toy()
     copy.load_state_dict(toy.state_dict())
     return copy
+
+
+class Tokens(nn.Module):
+    """Patches as tokens behind a class token, and, at the end, channels in the last place."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 6, 2, stride=2)
+        self.block = nn.Linear(6, 6)
+        self.last = nn.Linear(6, 5)
+        self.fc = nn.Linear(5, 4)
+        self.aliases = {"stage1": "block"}
+
+    def forward(self, x):
+        tokens = self.embed(x).flatten(2).transpose(1, 2)
+        tokens = self.block(torch.cat([tokens.mean(1, keepdim=True), tokens], 1)).tanh()
+        return self.fc(self.last(tokens[:, 1:].unflatten(1, (2, 4))).tanh().mean((1, 2)))
+
+
+PICTURES = torch.randn(2, 3, 4, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_tokens_are_tapped_as_maps(compiled):
+    net = Tokens()
+    taps = Taps(net, "net", ["net.stage1", "net.stage1:map", "net.block:map", "net.last:in:map", "net.last:map"])
+    taps.check(PICTURES)
+    if compiled:
+        net.compile(backend="eager")
+    values = taps(PICTURES)
+    assert values["net.stage1"].shape == (2, 9, 6)
+    assert torch.equal(values["net.stage1:map"].flatten(2), values["net.stage1"][:, 1:].transpose(1, 2))
+    assert torch.equal(values["net.block:map"], values["net.stage1:map"])
+    assert torch.equal(values["net.last:in:map"], values["net.stage1:map"].tanh())
+    assert values["net.last:map"].shape == (2, 5, 2, 4)
+    values["net.stage1:map"].square().sum().backward()
+    assert net.block.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("tap", ["net.block:map", "net.last:in:map", "net.last:map", "net.embed:map"])
+def test_logits_are_differentiated_by_a_map_if_images_require_a_gradient(tap, compiled):
+    net = Tokens()
+    taps = Taps(net, "net", [tap])
+    plain = taps(PICTURES)
+    if compiled:
+        net.compile(backend="eager")
+    values = taps(PICTURES.clone().requires_grad_())
+    torch.testing.assert_close(values, plain)
+    (gradient,) = torch.autograd.grad(values["net"].sum(), values[tap], create_graph=True)
+    assert gradient.shape == values[tap].shape
+    assert gradient.abs().sum() > 0
+    gradient.square().sum().backward()
+    assert net.fc.weight.grad.abs().sum() > 0
+
+
+def test_the_images_that_a_map_is_laid_out_like_are_those_the_network_gets():
+    net = Tokens()
+    net.register_forward_pre_hook(lambda _, args: (nn.functional.interpolate(args[0], (4, 8)),))
+    taps = Taps(net, "net", ["net.block:map"])
+    assert taps(torch.randn(2, 3, 32, 32))["net.block:map"].shape == (2, 6, 2, 4)
+
+
+def test_a_map_of_an_overwritten_tensor_is_refused_too():
+    net = Toy(inplace=True)
+    with pytest.raises(BadInput, match=r"'toy\.first:map' is overwritten .* tap 'toy\.act:in' instead"):
+        Taps(net, "toy", ["toy.first:map"]).check(torch.randn(2, 4, 4))
+
+
+def test_what_is_no_map_says_where():
+    with pytest.raises(BadInput, match=r"^tap 'net\.fc:map': no map can be made of a tensor of shape \(2, 4\)"):
+        Taps(Tokens(), "net", ["net.fc:map"])(PICTURES)
+    with pytest.raises(BadInput, match=r"no tap 'net\.blok:map'.*nearest: net\.block"):
+        find(Tokens(), "net", "blok:map")
+
+
+def test_a_network_that_returns_no_logits():
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    with pytest.raises(BadInput, match=r"^net returns a tuple, not logits \(N, K\)"):
+        Taps(Pair(), "net", [])(PICTURES)

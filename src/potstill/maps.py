@@ -15,8 +15,8 @@ def as_map(values: Tensor, size: Sequence[int]) -> Tensor:
 
     - A map (N, C, h, w) is returned as it is.
     - Of (N, h, w, C) the channels are moved: h and w have the aspect ratio of the images, and the last two have not.
-    - Of tokens (N, L, C) the first ones are dropped until a grid (h, w) is left: that of the images' aspect ratio, to
-      the nearest token, that leaves the fewest out, at most 8. Its rows are read one after the other.
+    - Of tokens (N, L, C) the first ones are dropped, at most 8, so that a grid (h, w) of the images' aspect ratio is
+      left: the nearest to it, and of those the largest. Its rows are read one after the other.
 
     Raises:
         BadInput: tokens that make no such grid, or neither three nor four dimensions.

@@ -48,7 +48,7 @@ def named_stages(run: DryRun, suffix: str = "") -> list[Stage]:
         if re.fullmatch(rf"stage\d+{suffix}", alias):
             try:
                 stage = _stage(run, alias, run.seen_at(alias))
-            except BadInput:  # timm's names for the stages of HRNet are of modules that it does not have
+            except BadInput:  # an alias of a module that is not there any more
                 return []
             if stage is None:
                 return []

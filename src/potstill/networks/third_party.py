@@ -19,8 +19,10 @@ def from_timm(name: str, classes: int) -> nn.Module:
     if not timm.is_model(name):
         raise unknown("timm network", name, timm.list_models())
     network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
-    features = getattr(network, "feature_info", None) or []
-    network.aliases = _stages([feature["module"] for feature in features])  # type: ignore[assignment]
+    paths = [feature["module"] for feature in getattr(network, "feature_info", None) or []]
+    there = {path for path, _ in network.named_modules()}
+    # Of HRNet it names modules that do not exist.
+    network.aliases = _stages(paths) if there.issuperset(paths) else {}  # type: ignore[assignment]
     return network
 
 
