@@ -96,6 +96,38 @@ def usual_areas():
     return areas[(areas * ratios <= 1) & (areas / ratios <= 1)]
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PGM"])
+def test_of_sixteen_bits_the_upper_eight_are_taken(kind):
+    values = (np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)
+    if kind == "PGM":  # the other byte first, as Pillow does not write it
+        content = b"P5 8 8 65535\n" + values.astype(">u2").tobytes()
+    else:
+        content = encoded(Image.fromarray(values), kind)
+    assert np.array_equal(decode(content), np.repeat((values // 256)[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_numbers_of_which_none_is_white_are_no_image(kind):
+    with pytest.raises(BadImage, match="32-bit numbers"):
+        decode(encoded(Image.fromarray(np.full((4, 4), 1, kind)), "TIFF"))
+
+
+def test_a_palette_with_transparency(pixels):
+    picture = Image.fromarray(pixels).quantize(16)
+    plain, glass = encoded(picture, "PNG"), encoded(picture, "PNG", transparency=bytes(range(16)))
+    assert np.array_equal(decode(glass), decode(plain))  # Pillow warns at other ways to do it: here that is an error
+
+
+def test_only_the_middle_of_a_very_long_image_is_scaled():
+    crops = Crops(224)
+    line = np.arange(5000, dtype=np.uint16).astype(np.uint8)[None, :, None].repeat(3, 2)
+    assert crops.shrunk(line).shape == (256, 64 * 256, 3)
+    whole = v2.Compose([v2.Resize(18), v2.CenterCrop(16)])
+    expected = whole(torch.from_numpy(line).permute(2, 0, 1)).permute(1, 2, 0)
+    assert torch.equal(Crops(16).view(line, PLAIN), expected)
+    assert torch.equal(Crops(16).view(line.transpose(1, 0, 2), PLAIN), expected.transpose(0, 1))
+
+
 def test_a_size_that_is_none():
     with pytest.raises(BadInput, match="--image-size is 0"):
         Crops(0)

@@ -1,6 +1,7 @@
 """A folder of images, in each of its layouts; on real photographs where they are, and on drawn ones."""
 
 import json
+import os
 import shutil
 
 import pyarrow
@@ -36,6 +37,13 @@ def test_other_names_of_the_splits(picture_folder):
     assert (len(files.train), len(files.test)) == (12, 3)
 
 
+def test_the_splits_in_capitals(picture_folder):
+    (picture_folder / "train").rename(picture_folder / "Training")
+    (picture_folder / "val").rename(picture_folder / "Testing")
+    assert read_images(picture_folder).classes == ("blue", "green", "red")
+    assert ps.data.outline(str(picture_folder))[0] == ("blue", "green", "red")
+
+
 def test_classes_alone_keep_a_fifth_for_testing(picture_folder, capsys):
     files = read_images(picture_folder / "train")
     rows = torch.cat([files.train_rows, files.test_rows])
@@ -63,6 +71,26 @@ def test_files_deeper_in_a_class_and_hidden_ones(picture_folder):
     assert [files.name(row).rpartition("red/")[2] for row in range(8, 12)] == ["0.png", "1.png", "2.png", "more/3.png"]
 
 
+def test_names_that_are_no_utf8(picture_folder, capsys):
+    red = picture_folder / "train" / "red"
+    try:
+        (red / "3.png").rename(os.fsdecode(os.fsencode(red) + b"/caf\xe9.png"))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    files = read_images(picture_folder / "train")
+    assert os.fsencode(files.train.name(11)).endswith(b"red/caf\xe9.png")
+    assert decode(files.train.read(11)).shape[2] == 3
+    assert len(files.train.stamp()) == 64
+
+
+def test_a_link_to_nothing_is_an_image_that_cannot_be_read(picture_folder):
+    (picture_folder / "train" / "red" / "4.png").symlink_to(picture_folder / "nothing.png")
+    files = Folder(picture_folder / "train")
+    before = files.stamp()
+    shutil.copy(files.name(0), picture_folder / "nothing.png")
+    assert files.stamp() != before
+
+
 def test_files_that_are_no_images_are_counted(picture_folder, capsys):
     (picture_folder / "train" / "red" / "notes.txt").write_text("x")
     assert len(Folder(picture_folder / "train")) == 12
@@ -78,6 +106,17 @@ def test_the_stamp_changes_with_a_file(picture_folder):
     assert Folder(picture_folder / "train").stamp() != before
 
 
+def too_deep(folder):
+    """Folders in folders, to where no path leads any more: as one that may not be read, but for root too."""
+    at = os.open(folder, os.O_DIRECTORY)
+    for _ in range(20):
+        os.mkdir("f" * 250, dir_fd=at)
+        inner = os.open("f" * 250, os.O_DIRECTORY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(at)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -85,6 +124,12 @@ def test_the_stamp_changes_with_a_file(picture_folder):
         (lambda root: (root / "train" / "yellow").mkdir(), "train/yellow holds no image"),
         (lambda root: shutil.rmtree(root / "train"), "has val/ but no train/"),
         (lambda root: shutil.rmtree(root), "does not exist"),
+        (lambda root: (root / "train" / "red" / "up").symlink_to(".."), "red/up is a link to a folder that it lies in"),
+        (lambda root: too_deep(root / "train" / "red"), "cannot be read: File name too long"),
+        (
+            lambda root: [shutil.rmtree(root / "train" / name) for name in ("red", "blue")],
+            "one class alone; is .*green",
+        ),
     ],
 )
 def test_folders_that_do_not_fit(picture_folder, change, message):
@@ -158,6 +203,38 @@ def test_parquet_that_does_not_fit(picture_folder, tmp_path, user_cache):
         read_images(tmp_path)
 
 
+def test_the_test_images_have_the_training_images_classes(picture_folder, tmp_path, user_cache):
+    train, test = Folder(picture_folder / "train"), Folder(picture_folder / "val")
+    write_parquet(tmp_path, "train.parquet", train, range(12), names=["blue", "green", "red"])
+    write_parquet(tmp_path, "test.parquet", test, range(3), names=["red", "green", "blue"])
+    with pytest.raises(BadInput, match=r"test\.parquet names other classes than the training images, or in another"):
+        read_images(tmp_path)
+    write_parquet(tmp_path, "train.parquet", train, range(12))
+    assert read_images(tmp_path).classes == ("0", "1", "2")
+
+
+def test_parquet_without_labels(picture_folder, tmp_path, user_cache):
+    train = Folder(picture_folder / "train")
+    train.labels[:] = -1  # as the Hub has ImageNet's test images
+    write_parquet(tmp_path, "test.parquet", train, range(12))
+    with pytest.raises(BadInput, match=r"row 0: label is -1, but must not be negative; files .* have to lie elsewhere"):
+        Hub([tmp_path / "test.parquet"])
+
+
+def test_a_damaged_shard_or_copy_is_named(picture_folder, tmp_path, user_cache):
+    shard = tmp_path / "train.parquet"
+    write_parquet(tmp_path, shard.name, Folder(picture_folder / "train"), range(12))
+    copy = Hub([shard]).file
+    copy.write_bytes(copy.read_bytes()[:1000])
+    with pytest.raises(BadInput, match=r"\.arrow is damaged .*; delete it, and it is made again"):
+        Hub([shard])
+    content = bytearray(shard.read_bytes())
+    content[4:3000] = bytes(2996)
+    shard.write_bytes(content)
+    with pytest.raises(BadInput, match=r"train\.parquet is not a readable Parquet file of images"):
+        Hub([shard])
+
+
 def test_the_sample_of_imagenet(shared_data, user_cache, capsys):
     files = read_images(shared_data / "imagenet_sample")
     assert len(files.classes) == 1000
@@ -175,6 +252,10 @@ def test_data_by_name(picture_folder, tmp_path, monkeypatch):
         ps.data.load("imagenett")
     with pytest.raises(BadInput, match="the data folder './nowhere' does not exist"):
         ps.data.load("./nowhere")
+    with pytest.raises(BadInput, match=r"0\.png is a file, not a folder of images"):
+        ps.data.load(str(picture_folder / "train" / "red" / "0.png"))
+    with pytest.raises(BadInput, match="--image-size is 0"):
+        ps.data.load(str(picture_folder), image_size=0, workers=0)
     with pytest.raises(BadInput, match="those of digits have 8 pixels"):
         ps.data.load("digits", image_size=32)
     with pytest.raises(BadInput, match="--border reflect is for cifar10"):

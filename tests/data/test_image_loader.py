@@ -1,6 +1,7 @@
 """Batches of image files: the same ones whoever decodes them."""
 
 import os
+import pickle
 import time
 
 import pytest
@@ -82,6 +83,30 @@ def test_an_epoch_that_is_left_early_disturbs_no_later_one(picture_folder):
     alone, helped = make(picture_folder), make(picture_folder, workers=2)
     next(iter(helped.batches(0)))
     assert equal(contents(alone, 1), contents(helped, 1))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_two_epochs_at_once_are_an_error(picture_folder, workers):
+    loader = make(picture_folder, workers=workers)
+    with pytest.raises(RuntimeError, match="one epoch at a time"):
+        list(zip(loader.batches(0), loader.batches(1), strict=True))
+
+
+def test_without_enough_shared_memory(picture_folder):
+    files = Folder(picture_folder / "train")
+    settings = {**SETTINGS, "size": 10_000, "shuffle": True, "augment": True}
+    loader = ImageLoader(files, 10_000, workers=100, **settings)  # which takes none before the first epoch
+    with pytest.raises(BadInput, match=r"--workers 100 need 1500000\.0 GB of shared memory for batches of 10000"):
+        next(iter(loader))
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_what_workers_need_can_be_sent_to_a_new_process(picture_folder, user_cache, cache):
+    # Python 3.14 no longer forks: what a worker is given is pickled.
+    loader = make(picture_folder, cache=cache)
+    copied = pickle.loads(pickle.dumps(loader._views))
+    (items, *_) = loader._order
+    assert torch.equal(copied.make(items)[0], loader._views.make(items)[0])
 
 
 def test_the_callers_random_numbers_are_left_alone(picture_folder):

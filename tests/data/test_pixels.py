@@ -72,6 +72,32 @@ def test_a_damaged_file_is_noticed_before_its_image_is_used(images, user_cache):
     assert PixelCache(images, CROPS, workers=0).pixels(5).shape[2] == 3
 
 
+def test_a_damaged_file_is_one_line_from_a_worker_too(picture_folder, user_cache):
+    data = ps.data.load(str(picture_folder), image_size=16, workers=1, cache=True)
+    for file in (user_cache / "potstill" / "pixels").glob("*.uint8"):
+        file.write_bytes(bytes(file.stat().st_size))
+    with pytest.raises(BadInput, match=r"^\S+ is damaged at \S+; delete it, and it is made again$"):
+        next(iter(data.train))
+
+
+def test_a_file_that_another_process_reads_is_not_written_to(images, user_cache):
+    cache = PixelCache(images, CROPS, workers=0)
+    before = cache.file.stat().st_ino
+    cache.pixels(0)
+    cache.index.unlink()
+    again = PixelCache(images, CROPS, workers=0)
+    assert again.file.stat().st_ino != before
+    assert (again.pixels(11) == cache.pixels(11)).all()
+
+
+def test_the_callers_random_numbers_are_left_alone(images, user_cache):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    PixelCache(images, CROPS, workers=0)
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_a_damaged_index_is_noticed(images, user_cache):
     cache = PixelCache(images, CROPS, workers=0)
     content = bytearray(cache.index.read_bytes())
@@ -88,7 +114,7 @@ def test_what_cannot_be_decoded_is_remembered(images, user_cache):
     (images.root / "green" / "1.png").write_bytes(b"no image")
     for _ in range(2):
         cache = PixelCache(Folder(images.root), CROPS, workers=0)
-        with pytest.raises(BadImage, match="cannot identify"):
+        with pytest.raises(BadImage, match=r"cannot identify .*; to try again, delete .*\.safetensors"):
             cache.pixels(5)
         assert cache.pixels(6).shape[2] == 3
 

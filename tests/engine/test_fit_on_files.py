@@ -76,6 +76,23 @@ def test_a_stopped_run_ends_bit_identical(picture_folder, tmp_path):
     assert results(tmp_path / "stopped") == results(tmp_path / "whole")
 
 
+def test_a_run_does_not_go_on_with_other_classes(picture_folder, tmp_path, capsys):
+    words = flags(picture_folder, tmp_path / "run", "--workers", "0")
+    assert main(["supervised", "--network", "resnet8", *words]) == 0
+    for split in ("train", "val"):  # as many, in another order
+        (picture_folder / split / "red").rename(picture_folder / split / "amber")
+    assert main(["supervised", "--network", "resnet8", *words]) == 2
+    assert "3 classes there and 3 now; different: amber, red; choose another --out" in capsys.readouterr().err
+
+
+def test_a_run_does_not_go_on_with_other_images(picture_folder, tmp_path, capsys):
+    words = flags(picture_folder, tmp_path / "run", "--workers", "0")
+    assert main(["supervised", "--network", "resnet8", *words]) == 0
+    (picture_folder / "train" / "red" / "0.png").unlink()
+    assert main(["supervised", "--network", "resnet8", *words]) == 2
+    assert "had 12 train images then and has 11 now; choose another --out" in capsys.readouterr().err
+
+
 def test_a_run_from_the_cache(picture_folder, tmp_path, capsys):
     words = flags(picture_folder, tmp_path / "run", "--workers", "1", "--cache")
     assert main(["supervised", "--network", "resnet8", *words]) == 0

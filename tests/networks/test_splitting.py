@@ -47,7 +47,7 @@ def test_other_aliases_stay():
         ("wrn-40-1", 0, r"^stage1 has 6 blocks, which 0 does not divide; the nearest number is 1$"),
         ("resnet34", 3, r"^stage2 has 4 blocks, which 3 does not divide; the nearest number is 2$"),
         ("torchvision:squeezenet1_1", 2, r"^this SqueezeNet has no stages to split$"),
-        ("timm:hrnet_w18_small", 2, r"^stage1 of this \w+ is not a sequence of blocks, and cannot be split$"),
+        ("timm:vit_tiny_patch16_224", 2, r"^stage1 of this \w+ is not a sequence of blocks, and cannot be split$"),
     ],
 )
 def test_what_cannot_be_split(network, parts, message):

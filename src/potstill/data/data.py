@@ -35,9 +35,14 @@ class Data:
         return self.train.example()
 
     def described(self) -> dict[str, Any]:
-        """What a network that was trained on it has to be told later: classes, normalisation, shape of an image."""
+        """What a network that was trained on it has to be told later: classes, normalisation, shape of an image.
+
+        ``images`` counts those that are trained on and measured: a stopped run does not go on with others.
+        """
+        images = {"train": len(self.train.rows), "test": len(self.test.rows)}
         normalisation = {"mean": list(self.mean), "std": list(self.std)}
-        return {"name": self.name, "classes": list(self.classes), **normalisation, "shape": list(self.shape)}
+        seen = {**normalisation, "shape": list(self.shape), "images": images}
+        return {"name": self.name, "classes": list(self.classes), **seen}
 
 
 def split_rows(total: int, holdout: int, images: int | None, seed: int) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,8 @@ PLAIN = 0
 """The view that is not augmented."""
 EVALUATED = 0.875
 """The side of the evaluated crop, as a part of the image's shorter side; the usual 224 of 256."""
+LONGEST = 64
+"""Times its shorter side that an image keeps of its longer one before it is scaled: 1 x 5000 would fill a gigabyte."""
 
 
 class BadImage(ValueError):
@@ -26,14 +28,14 @@ class BadImage(ValueError):
 def decode(content: bytes) -> Pixels:
     """The pixels (H, W, 3) of an image file, as they lie in it: a camera's note on orientation is not followed.
 
-    So do torchvision and timm, with which most teachers were trained.
+    So do torchvision and timm, with which most teachers were trained. Of 16 bits the upper 8 are taken.
 
     Raises:
-        BadImage: the file is no image, damaged or far too large.
+        BadImage: the file is no image, damaged or far too large, or its pixels are 32-bit numbers.
     """
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+            return np.array(picture) if picture.mode == "RGB" else _rgb(picture)
     except Exception as error:  # the decoders raise whatever a damaged file makes them stumble over
         reason = str(error).partition("\n")[0].replace(" <_io.BytesIO object", "").split(" at 0x")[0]
         raise BadImage(reason or type(error).__name__) from error
@@ -75,9 +77,29 @@ class Crops:
 
     def shrunk(self, pixels: Pixels) -> Pixels:
         """Pixels (H, W, 3) scaled to the shorter side that evaluation wants: what a cache keeps."""
+        pixels = _not_too_long(pixels)
         if min(pixels.shape[:2]) == self.shorter_side:
             return pixels
         return _resized(pixels, (self.shorter_side,)).contiguous().numpy()
+
+
+def _rgb(picture: Image.Image) -> Pixels:
+    """The pixels (H, W, 3) of an image of any mode."""
+    # Pillow makes white of all above 255, which is nearly all of an image of 16 bits. A PGM's are those of mode I.
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM"):
+        grey = (np.array(picture) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode in ("I", "F"):
+        raise BadImage(f"its pixels are 32-bit numbers (mode {picture.mode}), and nothing says which of them is white")
+    if "transparency" in picture.info:
+        picture = picture.convert("RGBA")  # the same colours; without it Pillow warns, in every worker
+    return np.array(picture.convert("RGB"))
+
+
+def _not_too_long(pixels: Pixels) -> Pixels:
+    """Without the ends of an image (H, W, 3) that is far longer than wide; its middle stays its middle."""
+    cut = [max(0, side - LONGEST * min(pixels.shape[:2])) // 2 for side in pixels.shape[:2]]
+    return pixels[cut[0] : pixels.shape[0] - cut[0], cut[1] : pixels.shape[1] - cut[1]]
 
 
 def _resized(pixels: Pixels, size: tuple[int, ...]) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 from potstill.data.encoded import EXTENSIONS
 from potstill.errors import BadInput, nearest
 
-TRAIN, TEST = ("train", "training"), ("val", "valid", "validation", "test")
-"""What the two splits' folders and files may be called; the first that is there counts."""
+TRAIN, TEST = ("train", "training"), ("val", "valid", "validation", "test", "testing")
+"""What the two splits' folders (in any case) and files may be called; the first that is there counts."""
 
 
 class Folder:
@@ -25,12 +25,15 @@ class Folder:
         classes: all names that a class may have; by default those of its folders, in alphabetical order.
 
     Raises:
-        BadInput: no class, a class that is not among ``classes``, or one without images.
+        BadInput: no class, one class alone, a class that is not among ``classes``, one without images, a folder that
+            cannot be read.
     """
 
     def __init__(self, root: Path, classes: Sequence[str] | None = None) -> None:
         self.root = root
         found = class_folders(root)
+        if classes is None and len(found) == 1:
+            raise BadInput(f"{root} holds one class alone; is {root / found[0]} meant, or is one missing?")
         self.classes = tuple(found if classes is None else classes)
         numbers = {name: number for number, name in enumerate(self.classes)}
         paths: list[str] = []
@@ -51,7 +54,8 @@ class Folder:
         if others:
             print(f"potstill: {root}: {_left_out(others)}", file=sys.stderr)
         # One block of memory: Python's strings would be copied into every worker process, a page at a time.
-        self.paths = pyarrow.array(paths)
+        # Bytes: a name need not be valid UTF-8.
+        self.paths = pyarrow.array(map(os.fsencode, paths), pyarrow.large_binary())
         self.labels = torch.tensor(labels, dtype=torch.int64)
 
     def __len__(self) -> int:
@@ -63,20 +67,19 @@ class Folder:
 
     def name(self, row: int) -> str:
         """The file's path."""
-        return str(self.root / self.paths[row].as_py())
+        return os.fsdecode(os.fsencode(self.root) + b"/" + self.paths[row].as_py())
 
     def stamp(self) -> str:
-        """Paths, sizes and modification times of all files."""
-        digest = sha256(str(self.root.resolve()).encode())
-        for path in self.paths.to_pylist():
-            status = (self.root / path).stat()
-            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        """Paths, sizes and modification times of all files; of a link to nothing, that it is one."""
+        digest = sha256(os.fsencode(self.root.resolve()))
+        for row, path in enumerate(self.paths.to_pylist()):
+            digest.update(path + f"\0{_state(self.name(row))}\n".encode())
         return digest.hexdigest()
 
 
 def class_folders(root: Path) -> list[str]:
     """The names of the folders in ``root`` in alphabetical order; BadInput if there is none."""
-    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    names = [folder.name for folder in _folders(root) if not folder.name.startswith(".")]
     if not names:
         flat = next((f"; {file.name} has to lie in it" for file in sorted(root.iterdir())), "")
         raise BadInput(f"{root} holds no folder for each class{flat}")
@@ -85,7 +88,8 @@ def class_folders(root: Path) -> list[str]:
 
 def split_folders(root: Path) -> tuple[Path, Path | None]:
     """The folders of the training and of the test images; None if there is no split: ``root`` has both."""
-    train, test = (next((root / name for name in names if (root / name).is_dir()), None) for names in (TRAIN, TEST))
+    folders = {folder.name.lower(): folder for folder in _folders(root)}  # of train and Train, the last in order: train
+    train, test = (next((folders[name] for name in names if name in folders), None) for names in (TRAIN, TEST))
     if train is None and test is not None:
         raise BadInput(f"{root} has {test.name}/ but no train/")
     return (root, None) if train is None else (train, test)
@@ -93,11 +97,38 @@ def split_folders(root: Path) -> tuple[Path, Path | None]:
 
 def _files(root: Path, name: str) -> Iterator[str]:
     """Paths below ``root`` of all that lies in the folder ``name``, sorted."""
-    for folder, folders, files in os.walk(root / name, followlinks=True):
+    for folder, folders, files in os.walk(root / name, onerror=_refuse, followlinks=True):
         folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
+        here = Path(folder)
+        if here.is_symlink() and here.parent.resolve().is_relative_to(here.resolve()):
+            raise BadInput(f"{here} is a link to a folder that it lies in itself")
         for file in sorted(files):
             if not file.startswith("."):
-                yield str((Path(folder) / file).relative_to(root))
+                yield str((here / file).relative_to(root))
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders in ``root``, sorted by name."""
+    try:
+        return sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: path.name)
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _refuse(error: OSError) -> None:
+    raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> BadInput:
+    return BadInput(f"the folder {error.filename} cannot be read: {error.strerror}")
+
+
+def _state(path: str) -> str:
+    try:
+        status = Path(path).stat()
+    except OSError as error:  # whoever reads the image will say so
+        return str(error.errno)
+    return f"{status.st_size}\0{status.st_mtime_ns}"
 
 
 def _left_out(others: Sequence[str]) -> str:

@@ -31,12 +31,16 @@ class Hub:
         classes: the names of the classes; by default what the files say, or numbers, as many as the labels need.
 
     Raises:
-        BadInput: a damaged file, no column of images or of labels, a label that is no class, no room for the copy.
+        BadInput: a damaged file, no column of images or of labels, a label that is no class, other names of the
+            classes than ``classes``, no room for the copy.
     """
 
     def __init__(self, shards: Sequence[Path], classes: Sequence[str] | None = None) -> None:
         self.shards = list(shards)
         self.image, self.label, names = columns(self.shards[0])
+        numbered = classes is None or list(classes) == list(map(str, range(len(classes))))
+        if names and not numbered and tuple(classes or ()) != names:
+            raise BadInput(f"{self.shards[0]} names other classes than the training images, or in another order")
         self.file = cache_folder() / "encoded" / f"{key(self.shards, f'{self.image} {self.label}')}.arrow"
         self.rows = [pyarrow.parquet.read_metadata(shard).num_rows for shard in self.shards]
         self._copy()
@@ -48,15 +52,20 @@ class Hub:
         needed = int(labels.max()) + 1
         self.classes = tuple(classes or names or map(str, range(needed)))
         if wrong := [row for row in (labels.argmin(), labels.argmax()) if not 0 <= labels[row] < len(self.classes)]:
-            most = len(self.classes) - 1
-            raise BadInput(f"{self.name(int(wrong[0]))}: {self.label} is {labels[wrong[0]]}, but must be 0..{most}")
+            must = f"must be 0..{len(self.classes) - 1}" if self.classes else "must not be negative"
+            hint = "; files of images without labels have to lie elsewhere" if labels[wrong[0]] < 0 else ""
+            raise BadInput(f"{self.name(int(wrong[0]))}: {self.label} is {labels[wrong[0]]}, but {must}{hint}")
 
     @property
     def table(self) -> pyarrow.Table:
         """The rows, mapped into memory: each process does that for itself."""
         if self._table is None:
-            with pyarrow.memory_map(str(self.file)) as content:
-                self._table = pyarrow.ipc.open_file(content).read_all()
+            try:
+                with pyarrow.memory_map(str(self.file)) as content:
+                    self._table = pyarrow.ipc.open_file(content).read_all()
+            except (pyarrow.ArrowException, OSError) as error:
+                why = _first_line(error)
+                raise BadInput(f"{self.file} is damaged ({why}); delete it, and it is made again") from error
         return self._table
 
     def __getstate__(self) -> dict[str, Any]:
@@ -107,7 +116,7 @@ class Hub:
                         content = images.field("bytes") if pyarrow.types.is_struct(images.type) else images
                         cast = [content.cast(pyarrow.large_binary()), labels.cast(pyarrow.int64())]
                         yield pyarrow.RecordBatch.from_arrays(cast, schema=schema)
-            except pyarrow.ArrowException as error:
+            except (pyarrow.ArrowException, OSError) as error:
                 raise BadInput(f"{shard} is not a readable Parquet file of images: {_first_line(error)}") from error
 
 

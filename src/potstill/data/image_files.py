@@ -83,7 +83,8 @@ def class_names(root: Path) -> tuple[str, ...]:
 
 def _kept_back(images: Encoded) -> Tensor:
     """A fifth of the rows, in order: those with the lowest checksums, whatever else there is in the folder."""
-    sums = torch.tensor([zlib.crc32(Path(images.name(row)).name.encode()) for row in range(len(images))])
+    names = (os.fsencode(Path(images.name(row)).name) for row in range(len(images)))
+    sums = torch.tensor([zlib.crc32(name) for name in names])
     count = len(images) // KEPT_BACK
     if count == 0:
         raise BadInput(f"{len(images)} images are too few to keep some back for testing: give val/CLASS/*")

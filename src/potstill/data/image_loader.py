@@ -81,8 +81,8 @@ class ImageLoader:
         self.device = torch.device(device)
         self.labels = images.labels.to(device)
         self._rows_in_all = torch.tensor(len(images), device=device)
-        self._standardize = Standardize((size, size, 3), mean, std, device)
         self._crops = Crops(size)
+        self._standardize = Standardize((size, size, 3), mean, std, device)
         self._source = PixelCache(images, self._crops, workers) if cache else Reader(images, patience)
         self._reported: set[int] = set()
         self._start(shuffle, augment)
@@ -98,11 +98,23 @@ class ImageLoader:
         return self.batches(self.epoch)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch."""
+        """The batches of one epoch. The workers are one epoch's at a time: with the next one this one is over.
+
+        Raises:
+            BadInput: an image, or the cache, cannot be read.
+            RuntimeError: it is gone on with after another epoch has begun.
+        """
         self._order.epoch = epoch
-        for place, items, bad in self._loader:
+        self._begun += 1
+        begun = self._begun
+        for made in self._started():
+            if isinstance(made, BadInput):
+                raise made
+            place, items, bad = made
             pixels = self._views.slots[place] if self._views.slots else place
             yield self._finished(pixels, items, bad)
+            if self._begun != begun:
+                raise RuntimeError("an ImageLoader yields one epoch at a time, and another one has begun")
 
     def example(self) -> Batch:
         """The first images of epoch 0, at most 16: enough to see their shape, read by this process."""
@@ -118,11 +130,19 @@ class ImageLoader:
         return loader
 
     def _start(self, shuffle: bool, augment: bool) -> None:
-        """Set the workers up, which live as long as the loader."""
-        slots = Slots(self.workers, self.batch_size, self._crops.size) if self.workers else None
-        self._views = _Views(self._source, self._crops, slots)
+        self._views = _Views(self._source, self._crops)
         self._order = _Order(self.rows, self.batch_size, self.seed, shuffle, augment)
-        ahead: dict[str, Any] = {"prefetch_factor": AHEAD, "persistent_workers": True} if self.workers else {}
+        self._loader: DataLoader[Any] | None = None
+        self._begun = 0
+
+    def _started(self) -> "DataLoader[Any]":
+        """The workers, and their memory, from the first epoch on as long as the loader lives."""
+        if self._loader is not None:
+            return self._loader
+        ahead: dict[str, Any] = {}
+        if self.workers:
+            self._views.slots = Slots(self.workers, self.batch_size, self._crops.size)
+            ahead = {"prefetch_factor": AHEAD, "persistent_workers": True}
         self._loader = DataLoader(
             self._views,
             batch_sampler=self._order,
@@ -131,6 +151,7 @@ class ImageLoader:
             generator=torch.Generator(),  # of the workers' own seeds, which nothing uses; else it takes the caller's
             **ahead,
         )
+        return self._loader
 
     def _finished(self, pixels: Tensor, items: Sequence[Item], bad: Sequence[Bad]) -> Batch:
         """The batch of the first of ``pixels``, one an item. They are read before this returns."""
@@ -176,15 +197,22 @@ class _Order(Sampler[list[Item]]):
 class _Views(Dataset[Any]):
     """Makes the views of a whole batch at once, in one block of memory."""
 
-    def __init__(self, source: Reader | PixelCache, crops: Crops, slots: Slots | None) -> None:
-        self.source, self.crops, self.slots = source, crops, slots
+    def __init__(self, source: Reader | PixelCache, crops: Crops) -> None:
+        self.source, self.crops = source, crops
+        self.slots: Slots | None = None  # where workers leave their batches
 
-    def __getitems__(self, items: Sequence[Item]) -> tuple[Place | Tensor, list[Item], list[Bad]]:
-        """What the loader asks for: in a worker the slot that it has filled, else the pixels themselves; see `make`."""
-        if self.slots is None:
-            return self.make(items)
-        place = self.slots.next()
-        return place, *self._fill(self.slots[place], items)
+    def __getitems__(self, items: Sequence[Item]) -> tuple[Place | Tensor, list[Item], list[Bad]] | BadInput:
+        """What the loader asks for: in a worker the slot that it has filled, else the pixels themselves; see `make`.
+
+        An error for the user is returned: torch would send it on with the worker's traceback in its message.
+        """
+        try:
+            if self.slots is None:
+                return self.make(items)
+            place = self.slots.next()
+            return place, *self._fill(self.slots[place], items)
+        except BadInput as error:
+            return error
 
     def make(self, items: Sequence[Item]) -> tuple[Tensor, list[Item], list[Bad]]:
         """Pixels (B, size, size, 3) as uint8, their rows and views, and the rows that cannot be read."""

@@ -89,7 +89,10 @@ def load(
     if border != "zero":
         raise BadInput(f"--border {border} is for {', '.join(DATASETS)}; crops of images in files see no border")
     files = IN_FILES[name](_path(data_dir)) if name in IN_FILES else read_images(_own_folder(name))
-    shared |= {"size": image_size or IMAGE_SIZE, "workers": cores() if workers is None else workers}
+    shared |= {
+        "size": IMAGE_SIZE if image_size is None else image_size,
+        "workers": cores() if workers is None else workers,
+    }
     shared |= {"cache": cache, "on_bad_image": on_bad_image}
     return _in_files(name, files, fewer, statistics(normalize or "imagenet"), augment, shared)
 
@@ -106,7 +109,7 @@ def outline(
     if name in DATASETS:
         return DATASETS[name].classes, DATASETS[name].shape
     root = imagenet_folder(data_dir) if name in IN_FILES else _own_folder(name)
-    size = image_size or IMAGE_SIZE
+    size = IMAGE_SIZE if image_size is None else image_size
     return class_names(root), (3, size, size)
 
 
@@ -163,6 +166,8 @@ def _path(folder: Path | str | None) -> Path | None:
 def _own_folder(name: str) -> Path:
     folder = Path(name).expanduser()
     if not folder.is_dir():
+        if folder.exists():
+            raise BadInput(f"--data {name} is a file, not a folder of images")
         if "/" in name:
             raise BadInput(f"the data folder {name!r} does not exist")
         raise unknown("data set", name, [*DATASETS, *IN_FILES, "a folder of images"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -24,7 +25,7 @@ from potstill.errors import BadInput
 Sizes = NDArray[np.int64]  # (N, 2): height and width; 0 for an image that cannot be decoded
 Sums = NDArray[np.uint32]  # (N,)
 
-LAYOUT = 1  # part of every file's name: raise it when what is kept, or how, changes
+LAYOUT = 2  # part of every file's name: raise it when what is kept, or how, changes
 TALK = 10.0  # seconds between two lines about the progress
 ENOUGH = 200  # images from which the size of all is estimated
 
@@ -70,7 +71,7 @@ class PixelCache:
         """
         height, width = self.sizes[row]
         if height == 0:
-            raise BadImage(self.reasons[row])
+            raise BadImage(f"{self.reasons[row]} (when it was cached; to try again, delete {self.index})")
         if self._bytes is None:
             self._bytes = np.memmap(self.file, dtype=np.uint8, mode="c")  # torch wants memory that may be written
         pixels: Pixels = self._bytes[self.starts[row] : self.starts[row] + height * width * 3]
@@ -82,19 +83,20 @@ class PixelCache:
 
     def _make(self, draft: Path, crops: Crops, workers: int) -> None:
         print(f"potstill: decoding {len(self.images)} images to {self.file}, once", file=sys.stderr)
+        pixels = self.file.with_name(f".{self.file.name}.draft")  # another process may still read an older file
         try:
-            sizes, sums, reasons = self._write(crops, workers)
-        except BaseException:
-            self.file.unlink(missing_ok=True)  # it may be large
-            raise
+            sizes, sums, reasons = self._write(pixels, crops, workers)
+            pixels.replace(self.file)
+        finally:
+            pixels.unlink(missing_ok=True)  # it may be large
         save_file({"sizes": sizes, "sums": sums}, draft, {"crc32": _checksum(sizes, sums), **reasons})
 
-    def _write(self, crops: Crops, workers: int) -> tuple[Sizes, Sums, dict[str, str]]:
+    def _write(self, pixels: Path, crops: Crops, workers: int) -> tuple[Sizes, Sums, dict[str, str]]:
         count = len(self.images)
         sizes, sums = np.zeros((count, 2), np.int64), np.zeros(count, np.uint32)
         reasons: dict[str, str] = {}
         spoken = time.monotonic()
-        with self.file.open("wb") as file:
+        with pixels.open("wb") as file:
             for row, result in enumerate(_decoded(self.images, crops, workers)):
                 if isinstance(result, str):
                     reasons[str(row)] = result
@@ -150,7 +152,10 @@ class _Shrunk(Dataset[Pixels | str]):
 
 
 def _decoded(images: Encoded, crops: Crops, workers: int) -> Iterator[Pixels | str]:
-    yield from DataLoader(_Shrunk(images, crops), batch_size=None, num_workers=workers, collate_fn=_as_it_is)
+    seeds = torch.Generator()  # of the workers, which use none; else they are taken from the caller's random numbers
+    yield from DataLoader(
+        _Shrunk(images, crops), batch_size=None, num_workers=workers, collate_fn=_as_it_is, generator=seeds
+    )
 
 
 def _as_it_is(item: Any) -> Any:

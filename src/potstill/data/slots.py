@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
+from potstill.errors import BadInput
+
 AHEAD = 4
 """Batches that each worker prepares ahead, so that a slow image is done by the time it is wanted."""
 
@@ -16,11 +18,21 @@ class Slots:
     It is there from the start. To make shared memory for every batch, and to hand it over, takes about as long as to
     cut the images. A worker has at most ``AHEAD`` batches waiting, and one more is being read: after ``AHEAD + 1``
     batches a slot is free again. So a batch has to be read before the next one is asked for.
+
+    Raises:
+        BadInput: there is not so much shared memory.
     """
 
     def __init__(self, workers: int, batch_size: int, size: int) -> None:
-        memory = torch.empty(workers, AHEAD + 1, batch_size, size, size, 3, dtype=torch.uint8)
-        self.memory: Tensor = memory.share_memory_()  # type: ignore[no-untyped-call]
+        try:
+            memory = torch.empty(workers, AHEAD + 1, batch_size, size, size, 3, dtype=torch.uint8)
+            self.memory: Tensor = memory.share_memory_()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            needed = workers * (AHEAD + 1) * batch_size * size * size * 3 / 1e9
+            raise BadInput(
+                f"--workers {workers} need {needed:.1f} GB of shared memory for batches of {batch_size}, more than "
+                "there is; give fewer workers, or the machine more of it (Docker: --shm-size)"
+            ) from error
         self.turn = 0
 
     def next(self) -> Place:

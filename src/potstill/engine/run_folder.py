@@ -155,6 +155,22 @@ def _must_agree(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
                 f"{path} holds another run: {flag} was {before.get(key)!r} there and is {now.get(key)!r} now; "
                 "choose another --out"
             )
+    _must_be_the_same_data(path, old.get("data", {}), new.get("data", {}))
+
+
+def _must_be_the_same_data(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Refuse what a folder of images shows when it was changed since; runs of earlier versions tell less."""
+    before, now = (data.get("classes", []) for data in (old, new))
+    if before and now and before != now:
+        changed = ", ".join(sorted({*before} ^ {*now})[:3]) or "their order"
+        counts = f"{len(before)} classes there and {len(now)} now"
+        raise BadInput(f"{path} holds another run: of {counts}; different: {changed}; choose another --out")
+    for split, count in old.get("images", {}).items():
+        if count != (found := new.get("images", {}).get(split)):
+            raise BadInput(
+                f"{path} holds another run: {old['name']} had {count} {split} images then and has {found} now; "
+                "choose another --out"
+            )
 
 
 def _plain(value: Any) -> Any:
