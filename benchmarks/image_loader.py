@@ -21,8 +21,8 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from potstill.data import ImageLoader
-from potstill.data.folder import Folder
-from potstill.data.image_files import read_images
+from potstill.data.files.folder import Folder
+from potstill.data.files.image_files import read_images
 from potstill.data.normalize import STATISTICS
 
 SIZE = 224

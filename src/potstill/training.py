@@ -67,6 +67,8 @@ class Training:
     """Compile the networks with torch.compile."""
 
     def __post_init__(self) -> None:
+        if "/" in self.data:  # one folder, one name: DIR/ is DIR
+            object.__setattr__(self, "data", str(Path(self.data)))
         for name in ("epochs", "batch_size", "lr"):
             if getattr(self, name) <= 0:
                 raise BadInput(f"--{name.replace('_', '-')} must be positive, not {getattr(self, name)}")

@@ -46,6 +46,24 @@ def test_the_run_keeps_what_its_network_has_to_be_told(picture_folder, tmp_path,
     assert json.loads(capsys.readouterr().out) == summary["learners"]["student"]["last"]["test"]
 
 
+def test_other_classes_are_said(picture_folder, tmp_path, capsys):
+    assert main(["supervised", "--network", "resnet8", *flags(picture_folder, tmp_path / "run", "--workers", "0")]) == 0
+    evaluate = ["evaluate", "--network", str(tmp_path / "run"), "--data", f"{picture_folder}/", "--workers", "0"]
+    capsys.readouterr()
+    assert main(evaluate) == 0
+    assert "classes" not in capsys.readouterr().err
+    for split in ("train", "val"):
+        (picture_folder / split / "blue").rename(picture_folder / split / "azure")
+    assert main(evaluate) == 0
+    told = capsys.readouterr().err
+    assert f"1 of 3, such as 'blue' where {picture_folder}/ has 'azure'" in told
+
+
+def test_a_slash_at_the_end_makes_no_other_run(picture_folder, tmp_path, capsys):
+    for data in (f"{picture_folder}/", str(picture_folder)):
+        assert main(["supervised", "--network", "resnet8", *flags(data, tmp_path / "run", "--workers", "0")]) == 0
+
+
 def test_a_stopped_run_ends_bit_identical(picture_folder, tmp_path):
     class Stop(Exception):
         pass

@@ -2,7 +2,7 @@
 
 from potstill.data.augment import Augment
 from potstill.data.data import Data
-from potstill.data.image_loader import ImageLoader
+from potstill.data.files.image_loader import ImageLoader
 from potstill.data.images import ImageSet
 from potstill.data.load import in_files, listing, load, outline
 from potstill.data.loader import Loader

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from potstill.batch import Batch
-from potstill.data.image_loader import ImageLoader
+from potstill.data.files.image_loader import ImageLoader
 from potstill.data.loader import FEWER, HOLDOUT, Loader, seeded
 from potstill.data.normalize import Triple
 from potstill.errors import BadInput

@@ -14,8 +14,8 @@ from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from potstill.data.data import Data, drawn, split_rows
 from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
-from potstill.data.image_files import ImageFiles, class_names, imagenet, imagenet_folder, read_images
-from potstill.data.image_loader import ImageLoader, OnBadImage
+from potstill.data.files.image_files import ImageFiles, class_names, imagenet, imagenet_folder, read_images
+from potstill.data.files.image_loader import ImageLoader, OnBadImage
 from potstill.data.images import ImageSet
 from potstill.data.loader import Loader
 from potstill.data.normalize import Statistics, statistics
@@ -88,6 +88,8 @@ def load(
         return _on_the_device(name, data_dir, fewer, statistics(normalize or name), views, shared)
     if border != "zero":
         raise BadInput(f"--border {border} is for {', '.join(DATASETS)}; crops of images in files see no border")
+    if data_dir is not None and name not in IN_FILES:
+        raise BadInput(f"--data-dir {data_dir} is for data sets with a name; --data {name} is a folder itself")
     files = IN_FILES[name](_path(data_dir)) if name in IN_FILES else read_images(_own_folder(name))
     shared |= {
         "size": IMAGE_SIZE if image_size is None else image_size,

@@ -20,6 +20,8 @@ class StoredNetwork:
     classes: int
     weights: Path
     input: Input
+    class_names: tuple[str, ...]
+    """Empty if the run is too old to say."""
 
 
 def find(spec: str) -> StoredNetwork | None:
@@ -49,7 +51,8 @@ def find(spec: str) -> StoredNetwork | None:
         spec, classes = str(networks[name]["spec"]), int(networks[name]["classes"])
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder / CONFIG} does not say spec and classes of {name}") from error
-    return StoredNetwork(spec, classes, weights, _images(config, folder))
+    class_names = tuple(map(str, config.get("data", {}).get("classes", ())))
+    return StoredNetwork(spec, classes, weights, _images(config, folder), class_names)
 
 
 def _images(config: Mapping[str, Any], folder: Path) -> Input:

@@ -60,6 +60,7 @@ def create_teacher(
         only_size(network) or known.size if size is None else (size, size),
     )
     _adapt(network, data, wanted, kind)
+    _compare_classes(spec, weights, data, kind)
     return ps.freeze(network)
 
 
@@ -147,6 +148,16 @@ def _adapt(network: "nn.Module", data: "Data", wanted: "Input", name: str) -> No
     changed = ps.networks.adapt_input(network, ps.networks.Input((data.mean, data.std), (height, width)), wanted)
     if said := describe_input(changed):
         say(f"{name} sees {said}")
+
+
+def _compare_classes(spec: str, weights: Path | None, data: "Data", name: str) -> None:
+    """Say so if a run's network was trained on classes of other names: they may mean the same."""
+    from potstill.networks import run_folder
+
+    stored = run_folder.find(spec if weights is None else str(weights))
+    pairs = zip(stored.class_names, data.classes, strict=False) if stored else ()
+    if other := [f"{there!r} where {data.name} has {here!r}" for there, here in pairs if there != here]:
+        say(f"{name} was trained on classes of other names, {len(other)} of {len(data.classes)}, such as {other[0]}")
 
 
 def describe_input(images: "Input") -> str:

@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from potstill.batch import Batch
-from potstill.data.decoding import PLAIN, BadImage, Crops
-from potstill.data.encoded import Encoded
+from potstill.data.files.decoding import PLAIN, BadImage, Crops
+from potstill.data.files.encoded import Encoded
+from potstill.data.files.pixels import PixelCache
+from potstill.data.files.reading import PATIENCE, Reader
+from potstill.data.files.slots import AHEAD, Place, Slots
 from potstill.data.loader import EPOCH, seeded
 from potstill.data.normalize import Standardize
-from potstill.data.pixels import PixelCache
-from potstill.data.reading import PATIENCE, Reader
-from potstill.data.slots import AHEAD, Place, Slots
 from potstill.errors import BadInput
 
 OnBadImage = Literal["fatal", "skip"]

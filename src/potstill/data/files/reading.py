@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from potstill.data.decoding import BadImage, Pixels, decode
-from potstill.data.encoded import Encoded
+from potstill.data.files.decoding import BadImage, Pixels, decode
+from potstill.data.files.encoded import Encoded
 
 PATIENCE = 30.0
 """Seconds after which an image counts as one that cannot be read: its disk hangs, or it was made to be slow."""

@@ -17,9 +17,9 @@ from safetensors.numpy import save_file
 from torch.utils.data import DataLoader, Dataset
 
 from potstill.data.cache import cache_folder, make_once
-from potstill.data.decoding import BadImage, Crops, Pixels
-from potstill.data.encoded import Encoded
-from potstill.data.reading import Reader
+from potstill.data.files.decoding import BadImage, Crops, Pixels
+from potstill.data.files.encoded import Encoded
+from potstill.data.files.reading import Reader
 from potstill.errors import BadInput
 
 Sizes = NDArray[np.int64]  # (N, 2): height and width; 0 for an image that cannot be decoded

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import potstill as ps
-from potstill.data.decoding import decode
-from potstill.data.folder import Folder
-from potstill.data.hub import Hub
-from potstill.data.image_files import read_images
+from potstill.data.files.decoding import decode
+from potstill.data.files.folder import Folder
+from potstill.data.files.hub import Hub
+from potstill.data.files.image_files import read_images
 from potstill.errors import BadInput
 
 
@@ -256,6 +256,8 @@ def test_data_by_name(picture_folder, tmp_path, monkeypatch):
         ps.data.load(str(picture_folder / "train" / "red" / "0.png"))
     with pytest.raises(BadInput, match="--image-size is 0"):
         ps.data.load(str(picture_folder), image_size=0, workers=0)
+    with pytest.raises(BadInput, match="is for data sets with a name"):
+        ps.data.load(str(picture_folder), data_dir=tmp_path)
     with pytest.raises(BadInput, match="those of digits have 8 pixels"):
         ps.data.load("digits", image_size=32)
     with pytest.raises(BadInput, match="--border reflect is for cifar10"):

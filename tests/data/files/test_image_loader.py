@@ -9,8 +9,8 @@ import torch
 
 import potstill as ps
 from potstill.data import ImageLoader
-from potstill.data.decoding import Crops, decode
-from potstill.data.folder import Folder
+from potstill.data.files.decoding import Crops, decode
+from potstill.data.files.folder import Folder
 from potstill.errors import BadInput
 
 SETTINGS = {"size": 16, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import torch
 
 from potstill.data.cache import cache_folder, key, make_once
-from potstill.data.folder import TEST, TRAIN
+from potstill.data.files.folder import TEST, TRAIN
 from potstill.data.parquet import find_shards
 from potstill.errors import BadInput
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import potstill as ps
-from potstill.data.decoding import BadImage, Crops, decode
-from potstill.data.folder import Folder
-from potstill.data.pixels import PixelCache
+from potstill.data.files.decoding import BadImage, Crops, decode
+from potstill.data.files.folder import Folder
+from potstill.data.files.pixels import PixelCache
 from potstill.errors import BadInput
 
 CROPS = Crops(16)

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from potstill.data.decoding import BadImage
-from potstill.data.folder import Folder
-from potstill.data.reading import Reader
+from potstill.data.files.decoding import BadImage
+from potstill.data.files.folder import Folder
+from potstill.data.files.reading import Reader
 
 
 def test_a_readable_image(picture_folder):

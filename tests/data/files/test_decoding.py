@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from potstill.data.decoding import PLAIN, BadImage, Crops, decode
+from potstill.data.files.decoding import PLAIN, BadImage, Crops, decode
 from potstill.errors import BadInput
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from potstill.data.encoded import Encoded
-from potstill.data.folder import TEST, Folder, class_folders, split_folders
-from potstill.data.hub import Hub, split_shards
+from potstill.data.files.encoded import Encoded
+from potstill.data.files.folder import TEST, Folder, class_folders, split_folders
+from potstill.data.files.hub import Hub, split_shards
 from potstill.errors import BadInput
 
 KEPT_BACK = 5  # where there are no test images, every fifth image is one

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow
 import torch
 
-from potstill.data.encoded import EXTENSIONS
+from potstill.data.files.encoded import EXTENSIONS
 from potstill.errors import BadInput, nearest
 
 TRAIN, TEST = ("train", "training"), ("val", "valid", "validation", "test", "testing")
