@@ -206,6 +206,7 @@ def _one_line(box: str) -> str:
     """The parser's complaint without the box drawn around it."""
     words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
     words = re.split("For full helptext|Argument helptext", words)[0]
+    words = re.sub(r"^Invalid choice (?=invalid choice)", "", words)  # the box's title, and its text
     return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()
 
 
