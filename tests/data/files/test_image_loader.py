@@ -1,7 +1,9 @@
 """Batches of image files: the same ones whoever decodes them."""
 
+import multiprocessing
 import os
 import pickle
+import signal
 import time
 
 import pytest
@@ -11,7 +13,7 @@ import potstill as ps
 from potstill.data import ImageLoader
 from potstill.data.files.decoding import Crops, decode
 from potstill.data.files.folder import Folder
-from potstill.errors import BadInput
+from potstill.errors import BadInput, TrainingFailed
 
 SETTINGS = {"size": 16, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
 
@@ -217,3 +219,15 @@ def test_load_gives_all_splits(picture_folder):
     rows = [set(torch.cat([b["index"] for b in loader.batches(0)]).tolist()) for loader in (alone.train, alone.test)]
     assert [len(found) for found in rows] == [5, 2]
     assert not rows[0] & rows[1]
+
+
+def test_a_worker_that_is_killed(picture_folder):
+    whole = make(picture_folder)
+    rows = torch.arange(12).repeat(50)
+    loader = ImageLoader(whole.images, 1, **SETTINGS, shuffle=False, augment=False, rows=rows, workers=1)
+    batches = loader.batches(0)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(TrainingFailed, match="a process that decodes images was killed; .* fewer --workers"):
+        list(batches)

@@ -1,6 +1,7 @@
 """Batches of image files, decoded or read from a cache by worker processes, normalised on the device."""
 
 import copy
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from potstill.data.files.reading import PATIENCE, Reader
 from potstill.data.files.slots import AHEAD, Place, Slots
 from potstill.data.loader import EPOCH, seeded
 from potstill.data.normalize import Standardize
-from potstill.errors import BadInput
+from potstill.errors import BadInput, TrainingFailed
 
 OnBadImage = Literal["fatal", "skip"]
 EXAMPLES = 16  # images of an example batch: enough for shapes
@@ -102,12 +103,13 @@ class ImageLoader:
 
         Raises:
             BadInput: an image, or the cache, cannot be read.
+            TrainingFailed: a worker was killed.
             RuntimeError: it is gone on with after another epoch has begun.
         """
         self._order.epoch = epoch
         self._begun += 1
         begun = self._begun
-        for made in self._started():
+        for made in _alive(self._started()):
             if isinstance(made, BadInput):
                 raise made
             place, items, bad = made
@@ -230,6 +232,21 @@ class _Views(Dataset[Any]):
             except BadImage as error:
                 bad.append((row, str(error)))
         return good, bad
+
+
+def _alive(loader: DataLoader[Any]) -> Iterator[Any]:
+    """What the loader gives, with one clear line if a worker is killed: by the system, mostly, for want of memory."""
+    made = iter(loader)
+    while True:
+        try:
+            yield next(made)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if not re.search(r"worker \(pid.*\) (exited|is killed)", str(error)):
+                raise
+            reason = "the machine may have run out of memory: give fewer --workers, or a smaller --batch-size"
+            raise TrainingFailed(f"a process that decodes images was killed; {reason}") from error
 
 
 def _as_it_is(batch: Any) -> Any:
