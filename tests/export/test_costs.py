@@ -19,7 +19,10 @@ def twice(network):
 
 def costs(spec):
     network = networks.create(spec)
-    return networks.parameters(network), networks.macs(network, (3, 8, 8))
+    numbers = [value for value in network.state_dict().values() if value.dim()]
+    counters = [value for value in network.state_dict().values() if not value.dim()]
+    size = 4 * sum(value.numel() for value in numbers) + 8 * len(counters)  # float32, and int64 of batch norms
+    return networks.parameters(network), networks.macs(network, (3, 8, 8)), size
 
 
 @pytest.mark.parametrize(
@@ -29,7 +32,7 @@ def costs(spec):
 def test_student_and_teacher_side_by_side(runs, run, small, large):
     found = compared(runs / run)
     name, spec = large or ("booster", "wrn-16-1")
-    assert (found["parameters"], found["macs"]) == costs(small[1])
+    assert (found["parameters"], found["macs"]) == costs(small[1])[:2]
     assert found["beside"] == {name: spec}
     for row, ours, theirs in zip(found["table"], costs(small[1]), costs(spec), strict=True):
         assert (row[small[0]], row[name], row["ratio"]) == (ours, theirs, ours / theirs)
@@ -38,7 +41,7 @@ def test_student_and_teacher_side_by_side(runs, run, small, large):
 
 def test_a_lone_network(runs):
     found = compared(runs / "lone")
-    assert [set(row) for row in found["table"]] == [{"cost", "net"}] * 2
+    assert [set(row) for row in found["table"]] == [{"cost", "net"}] * 3
     assert "beside" not in found
 
 
@@ -52,7 +55,7 @@ def test_a_lone_network(runs):
 def test_a_teacher_that_cannot_be_made_again_is_left_out_with_the_reason(made_run, tmp_path, teacher, why):
     found = compared(made_run(tmp_path / "run", {"student": "resnet8"}, teacher=teacher))
     assert found["note"].startswith(why)
-    assert [set(row) for row in found["table"]] == [{"cost", "student"}] * 2
+    assert [set(row) for row in found["table"]] == [{"cost", "student"}] * 3
 
 
 def test_several_teachers_as_one(made_run, tmp_path):
@@ -68,7 +71,7 @@ def test_accuracies_are_those_of_the_summary(made_run, tmp_path):
     student = {which: {"epoch": 0, "test": {"top1": top1}} for which, top1 in (("last", 80.0), ("best", 81.256))}
     summary = {"learners": {"student": student}, "teachers": {"teacher": {"top1": 90.5}}}
     (run / "summary.json").write_text(json.dumps(summary))
-    row = compared(run)["table"][2]
+    row = compared(run)["table"][3]
     assert row == {"cost": "top-1, %, last epoch", "student": "80.00", "teacher": "90.50", "ratio": ""}
 
 
@@ -79,6 +82,6 @@ def test_latencies_of_both_networks_and_of_the_file(runs):
     for row in found["latency_ms"]:
         assert row["ratio"]["median"] < 1
         assert row["file"]["median"] > row["light"]["median"]
-    assert [row["cost"] for row in found["table"]][:2] == ["parameters", "multiply-adds"]
+    assert [row["cost"] for row in found["table"]][:3] == ["parameters", "multiply-adds", "bytes of weights"]
     assert found["table"][0]["file"] == ""
     assert found["table"][-1]["file"].startswith(f"{found['latency_ms'][1]['file']['median']:.3g} (")

@@ -49,6 +49,7 @@ def compare(chosen: Chosen, network: nn.Module, data: RunImages, run: Function |
     costs = {
         "parameters": [networks.parameters(one) for one in both.values()],
         "multiply-adds": [networks.macs(one, data.shape) for one in both.values()],
+        "bytes of weights": [_bytes(one) for one in both.values()],
     }
     result |= {"parameters": costs["parameters"][0], "macs": costs["multiply-adds"][0]}
     rows = [_row(name, dict(zip(both, values, strict=True))) for name, values in costs.items()]
@@ -68,6 +69,11 @@ def _spec(identity: dict[str, Any]) -> str:
 def _row(cost: str, values: dict[str, int]) -> Row:
     ours, *theirs = values.values()
     return {"cost": cost, **values} | ({"ratio": ours / theirs[0]} if theirs else {})
+
+
+def _bytes(network: nn.Module) -> int:
+    """What a file of all weights and statistics holds, as they are in memory."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
 def _accuracy(chosen: Chosen, names: list[str]) -> list[Row]:
