@@ -59,9 +59,9 @@ def test_other_classes_are_said(picture_folder, tmp_path, capsys):
     assert f"1 of 3, such as 'blue' where {picture_folder}/ has 'azure'" in told
 
 
-def test_a_slash_at_the_end_makes_no_other_run(picture_folder, tmp_path, capsys):
-    for data in (f"{picture_folder}/", str(picture_folder)):
-        assert main(["supervised", "--network", "resnet8", *flags(data, tmp_path / "run", "--workers", "0")]) == 0
+def test_a_slash_at_the_end_and_other_workers_make_no_other_run(picture_folder, tmp_path):
+    for data, workers in ((f"{picture_folder}/", "0"), (str(picture_folder), "1")):
+        assert main(["supervised", "--network", "resnet8", *flags(data, tmp_path / "run", "--workers", workers)]) == 0
 
 
 def test_a_stopped_run_ends_bit_identical(picture_folder, tmp_path):

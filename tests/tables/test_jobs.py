@@ -95,8 +95,9 @@ def test_no_jobs_at_once():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_children_end_with_their_parent(number, tmp_path):
     parent = f"""
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite that runs in the background ignores
 from potstill.tables.jobs import Job, run_jobs
 class Mute:
     def started(self, job): pass
