@@ -31,3 +31,8 @@ def unknown(kind: str, value: str, valid: Iterable[str]) -> BadInput:
     near = nearest(value, names)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return BadInput(f"unknown {kind} {value!r}; {hint}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message: the rest of a library's is mostly for its developers."""
+    return str(error).partition("\n")[0]

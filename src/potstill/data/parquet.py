@@ -15,7 +15,7 @@ from PIL import Image
 
 from potstill.data.cache import decoded
 from potstill.data.images import ImageSet
-from potstill.errors import BadInput, nearest
+from potstill.errors import BadInput, first_line, nearest
 
 FORMATS = ("WEBP", "PNG", "JPEG")  # naming them spares Pillow from asking every plugin: a third of the time
 
@@ -58,7 +58,7 @@ def _read_shard(
         encoded = [None if row is None else row.get("bytes") for row in table[image].to_pylist()]
         labels = table[label].to_pylist()
     except (pyarrow.ArrowException, OSError, AttributeError) as error:
-        raise BadInput(f"{path} is not a readable Parquet file of images: {_first_line(error)}") from error
+        raise BadInput(f"{path} is not a readable Parquet file of images: {first_line(error)}") from error
     for row, value in enumerate(labels):
         if not isinstance(value, int) or not 0 <= value < classes:
             raise BadInput(f"{path}, row {row}: {label} is {value}, but must be 0..{classes - 1}")
@@ -84,12 +84,8 @@ def _decoded(path: Path, row: int, encoded: bytes | None, size: tuple[int, int])
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
             pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
-        raise BadInput(f"{path}, row {row}: the image cannot be decoded: {_first_line(error)}") from error
+        raise BadInput(f"{path}, row {row}: the image cannot be decoded: {first_line(error)}") from error
     if pixels.shape[:2] != size:
         found, expected = ("x".join(map(str, shape)) for shape in (pixels.shape[:2], size))
         raise BadInput(f"{path}, row {row}: the image is {found} pixels, not {expected}")
     return pixels
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -15,6 +15,7 @@ from torch.export import Dim, ExportedProgram
 
 from potstill.errors import BadInput
 from potstill.export.check import Function
+from potstill.networks.cost import off_the_fast_path
 
 ABOUT = "about.json"
 """Where a .pt2 file holds what it says of itself."""
@@ -27,7 +28,7 @@ def trace(network: nn.Module, images: Tensor) -> ExportedProgram:
     Raises:
         BadInput: its forward depends on the values of its input, or does what has no graph.
     """
-    with quiet(), _plain_attention():
+    with quiet(), off_the_fast_path():  # other runtimes do not have its kernel
         try:
             program = torch.export.export(network, (images[:EXAMPLES],), dynamic_shapes=({0: Dim("batch")},))
         except Exception as error:  # of many types, none of them public
@@ -67,17 +68,6 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-@contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Keep transformers off the fused kernels of eval mode, which other runtimes do not have."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _no_graph(network: nn.Module, error: Exception) -> BadInput:

@@ -147,12 +147,18 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Keep attention off its fused kernels: the counter sees into not all of them, older torch's into fewer."""
+def off_the_fast_path() -> Iterator[None]:
+    """Run torch's own transformer layers module by module, not by the one fused kernel that eval mode has for them."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
+        yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Keep attention off its fused kernels: the counter sees into not all of them, older torch's into fewer."""
+    with off_the_fast_path(), sdpa_kernel(SDPBackend.MATH):
+        yield

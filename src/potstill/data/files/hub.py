@@ -14,7 +14,7 @@ import torch
 from potstill.data.cache import cache_folder, key, make_once
 from potstill.data.files.folder import TEST, TRAIN
 from potstill.data.parquet import find_shards
-from potstill.errors import BadInput
+from potstill.errors import BadInput, first_line
 
 LABELS = ("label", "labels", "fine_label", "target", "class")
 """Names of the label's column, the likeliest first."""
@@ -64,7 +64,7 @@ class Hub:
                 with pyarrow.memory_map(str(self.file)) as content:
                     self._table = pyarrow.ipc.open_file(content).read_all()
             except (pyarrow.ArrowException, OSError) as error:
-                why = _first_line(error)
+                why = first_line(error)
                 raise BadInput(f"{self.file} is damaged ({why}); delete it, and it is made again") from error
         return self._table
 
@@ -117,7 +117,7 @@ class Hub:
                         cast = [content.cast(pyarrow.large_binary()), labels.cast(pyarrow.int64())]
                         yield pyarrow.RecordBatch.from_arrays(cast, schema=schema)
             except (pyarrow.ArrowException, OSError) as error:
-                raise BadInput(f"{shard} is not a readable Parquet file of images: {_first_line(error)}") from error
+                raise BadInput(f"{shard} is not a readable Parquet file of images: {first_line(error)}") from error
 
 
 def columns(shard: Path) -> tuple[str, str, tuple[str, ...]]:
@@ -129,7 +129,7 @@ def columns(shard: Path) -> tuple[str, str, tuple[str, ...]]:
     try:
         schema = pyarrow.parquet.read_schema(shard)
     except (pyarrow.ArrowException, OSError) as error:
-        raise BadInput(f"{shard} is not a readable Parquet file: {_first_line(error)}") from error
+        raise BadInput(f"{shard} is not a readable Parquet file: {first_line(error)}") from error
     images = [field.name for field in schema if _holds_images(field.type)]
     integers = [field.name for field in schema if pyarrow.types.is_integer(field.type)]
     labels = [name for name in LABELS if name in integers] or integers
@@ -163,7 +163,3 @@ def _holds_images(kind: pyarrow.DataType) -> bool:
     if pyarrow.types.is_struct(kind):
         return any(field.name == "bytes" for field in kind)
     return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
