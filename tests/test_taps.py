@@ -1,3 +1,5 @@
+import weakref
+
 import pytest
 import torch
 import torchvision
@@ -70,11 +72,15 @@ def test_nothing_is_kept_outside_a_run(images):
     assert taps.recorded == {}
 
 
-def test_a_module_that_returns_no_tensor_cannot_be_tapped(images):
+def test_a_module_that_returns_a_tuple_gives_its_first_tensor_or_a_part(images):
     toy = Toy()
     toy.skip = False
-    with pytest.raises(BadInput, match="'toy.pair' is a tuple"):
-        Taps(toy, "toy", ["toy.pair"])(images)
+    values = Taps(toy, "toy", ["toy.pair", "toy#0.pair", "toy#1#0.pair"])(images)
+    torch.testing.assert_close(values["toy.pair"], toy.pair(toy.first(images).relu())[0])
+    assert torch.equal(values["toy.pair"], values["toy#0.pair"])
+    torch.testing.assert_close(values["toy#1#0.pair"], toy.pair(toy.first(images).relu())[1][0])
+    with pytest.raises(BadInput, match=r"no part 'toy#2' in a tuple; parts: toy#0, toy#1"):
+        Taps(toy, "toy", ["toy#2.pair"])(images)
 
 
 def test_a_tap_that_is_overwritten_in_place_is_refused_and_a_safe_one_named(images):
@@ -168,7 +174,7 @@ def test_tokens_are_tapped_as_maps(compiled):
 @pytest.mark.parametrize("tap", ["net.block:map", "net.last:in:map", "net.last:map", "net.embed:map"])
 def test_logits_are_differentiated_by_a_map_if_images_require_a_gradient(tap, compiled):
     net = Tokens()
-    taps = Taps(net, "net", [tap])
+    taps = Taps(net, "net", ["net", tap])
     plain = taps(PICTURES)
     if compiled:
         net.compile(backend="eager")
@@ -201,10 +207,76 @@ def test_what_is_no_map_says_where():
         find(Tokens(), "net", "blok:map")
 
 
-def test_a_network_that_returns_no_logits():
-    class Pair(nn.Module):
-        def forward(self, x):
-            return x, x
+def test_a_parameter_is_an_address(images):
+    toy = Toy()
+    taps = Taps(toy, "toy", ["toy.last.weight", "toy"])
+    assert taps.parameters()["toy.last.weight"] is toy.last.weight
+    assert list(taps(images)) == ["toy"]
+    with pytest.raises(BadInput, match=r"no tap 'toy\.last\.wieght'.*nearest: toy\.last\.weight"):
+        find(Toy(), "toy", "last.wieght")
 
-    with pytest.raises(BadInput, match=r"^net returns a tuple, not logits \(N, K\)"):
-        Taps(Pair(), "net", [])(PICTURES)
+
+class Takes(nn.Module):
+    """Calls a submodule by keyword, as networks of `transformers` do."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = nn.Linear(4, 3)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.act(input=self.inside(input=x))
+
+
+def test_inputs_given_by_keyword_are_tapped(images):
+    net = Takes()
+    values = Taps(net, "net", ["net.inside:in", "net.act:in"])(images)
+    assert torch.equal(values["net.inside:in"], images)
+    assert values["net.act:in"].min() < 0
+
+
+WRAPPERS = {
+    "data parallel": nn.DataParallel,
+    "compiled": lambda net: torch.compile(net, backend="eager"),
+    "compiled in place": lambda net: net.compile(backend="eager") or net,
+    "both": lambda net: torch.compile(nn.DataParallel(net), backend="eager"),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.parametrize("ran", [False, True], ids=["fresh", "ran before"])
+def test_wrapped_networks_are_looked_through(wrap, ran, images):
+    toy = Toy()
+    expected = Taps(Toy_like(toy), "net", ["net", "net.stage1", "net.last:in"])(images)
+    wrapped = wrap(toy)
+    if ran:
+        wrapped(images)
+    taps = Taps(wrapped, "net", ["net", "net.stage1", "net.last:in", "net.last.weight"])
+    torch.testing.assert_close(taps(images), expected)
+    assert taps.parameters()["net.last.weight"] is toy.last.weight
+
+
+def test_closed_taps_leave_no_hook():
+    net = Tokens()
+    taps = Taps(net, "net", ["net.stage1:map", "net.fc:in"])
+    taps.check(PICTURES)
+    assert any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+    taps.close()
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+
+
+def test_the_check_keeps_no_tensor_that_is_not_tapped():
+    """Otherwise every activation of a large network would be in memory at once."""
+    net = nn.Sequential(*(nn.Linear(4, 4) for _ in range(50)))
+    alive, most = [], 0
+
+    def count(_, args, output):
+        nonlocal most
+        alive.append(weakref.ref(output))
+        most = max(most, sum(ref() is not None for ref in alive))
+
+    for layer in net:
+        layer.register_forward_hook(count)
+    with torch.no_grad():
+        Taps(net, "net", ["net.3"]).check(torch.randn(2, 4))
+    assert most <= 4

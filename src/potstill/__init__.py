@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from potstill import data, losses, networks, recipes, schedules
-    from potstill.distiller import Distiller, Term, freeze
+    from potstill.distiller import Distiller, freeze
     from potstill.engine.evaluate import evaluate
     from potstill.engine.fit import fit
+    from potstill.term import Term
     from potstill.training import Training
 
 __version__ = "0.1.0"
@@ -31,7 +32,7 @@ __all__ = [
 
 _HOMES = {
     "Distiller": "potstill.distiller",
-    "Term": "potstill.distiller",
+    "Term": "potstill.term",
     "freeze": "potstill.distiller",
     "evaluate": "potstill.engine",
     "fit": "potstill.engine",

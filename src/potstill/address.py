@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from potstill.errors import BadInput
 
 GRAMMAR = "NETWORK[@INPUT][#PART][.PATH[:in][:map]]"
-PATTERN = re.compile(
-    r"(?P<network>[^@#.]+)(@(?P<input>[^@#.]+))?(#(?P<part>[^@#.]+(#[^@#.]+)*))?(\.(?P<path>[^@#]+))?"
-)
+PATTERN = re.compile(r"(?P<network>[^@#.]+)(@(?P<input>[^@#.]+))?(#(?P<part>[^@#.]+(#[^@#.]+)*))?(\.(?P<path>[^@#]+))?")
 
 
 @dataclass(frozen=True)

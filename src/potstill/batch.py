@@ -10,16 +10,42 @@ from potstill.errors import BadInput
 # images (N, C, H, W), labels (N,), index (N,): the row in the training set, view (N,): which augmentation of it,
 # size (): how many rows the training set has.
 Batch = Mapping[str, Tensor]
+OTHER_NAMES = {"pixel_values": "images", "image": "images", "label": "labels"}
+"""What Hugging Face's collators call them."""
 
 
 def as_batch(batch: Any) -> Batch:
-    """A batch as a dictionary; a pair becomes ``images`` and ``labels``.
+    """A batch as a dictionary of its tensors: of a pair, ``images`` and ``labels``; of a single tensor, ``images``.
+
+    Entries that are no tensors, file names for example, are left out.
 
     Raises:
-        BadInput: neither a dictionary with ``images`` nor a pair.
+        BadInput: neither a dictionary with images, nor a pair, nor a tensor.
+
+    >>> import torch
+    >>> sorted(as_batch({"pixel_values": torch.zeros(2, 3, 8, 8), "labels": torch.tensor([0, 1]), "path": ["a", "b"]}))
+    ['images', 'labels']
     """
-    if isinstance(batch, Mapping) and "images" in batch:
-        return batch
-    if isinstance(batch, Sequence) and len(batch) == 2:
-        return {"images": batch[0], "labels": batch[1]}
-    raise BadInput(f"a batch is a dictionary with 'images', or a pair (images, labels), not {type(batch).__name__}")
+    if isinstance(batch, Mapping):
+        tensors = {str(key): value for key, value in batch.items() if isinstance(value, Tensor)}
+        for other, name in OTHER_NAMES.items():
+            if name not in tensors and other in tensors:
+                tensors[name] = tensors.pop(other)
+        if tensors:
+            return tensors
+        raise BadInput(f"a batch has tensors, but this one has only {', '.join(map(repr, batch)) or 'nothing at all'}")
+    if isinstance(batch, Tensor):
+        return {"images": batch}
+    if isinstance(batch, Sequence) and len(batch) in (1, 2) and all(isinstance(part, Tensor) for part in batch):
+        return dict(zip(("images", "labels"), batch, strict=False))
+    kind = type(batch).__name__
+    if isinstance(batch, Sequence) and not isinstance(batch, str):
+        kind += f" of {len(batch)} ({', '.join(type(part).__name__ for part in batch[:4])})"
+    raise BadInput(f"a batch is a dictionary with 'images', a pair (images, labels), or images alone, not a {kind}")
+
+
+def rows_of(batch: Batch) -> int:
+    """How many samples a batch has: as many as its images; of other dictionaries, as its first entry."""
+    if "images" in batch:
+        return len(batch["images"])
+    return next((len(value) for value in batch.values() if value.dim()), 0)

@@ -12,8 +12,8 @@ from potstill.errors import BadInput, nearest
 def logits_of(output: Any, name: str = "the network") -> Tensor:
     """The one tensor that a network's bare name stands for, called ``name`` in messages.
 
-    It is the output itself, if that is a tensor; else its part called ``logits``; else its only tensor; else, of a tuple
-    or list, the first of them, as classifiers with auxiliary heads return it.
+    It is the output itself, if that is a tensor; else its part called ``logits``; else its only tensor; else, of a
+    tuple or list, the first of them, as classifiers with auxiliary heads return it.
 
     Raises:
         BadInput: none of these; the message names the parts there are.

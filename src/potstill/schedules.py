@@ -1,7 +1,8 @@
-"""Schedules: functions of the epoch, counted from 0, for learning rates and the weights of terms."""
+"""Schedules: functions of the epoch, counted from 0, for learning rates and weights of terms; all can be pickled."""
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 Schedule = Callable[[int], float]
 
@@ -13,7 +14,7 @@ def milestones(value: float, at: Sequence[int], factor: float) -> Schedule:
     >>> rate(59), rate(60), rate(120)
     (0.1, 0.05, 0.025)
     """
-    return lambda epoch: value * factor ** sum(epoch >= milestone for milestone in at)
+    return partial(_milestones, value, tuple(at), factor)
 
 
 def cosine(value: float, epochs: int) -> Schedule:
@@ -21,12 +22,12 @@ def cosine(value: float, epochs: int) -> Schedule:
 
     Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5, without restarts: https://arxiv.org/abs/1608.03983
     """
-    return lambda epoch: value * (1 + math.cos(math.pi * epoch / epochs)) / 2
+    return partial(_cosine, value, epochs)
 
 
 def warmup(value: float, epochs: int) -> Schedule:
     """Rises in equal steps to ``value``, reached in the last of the first ``epochs`` epochs, and stays there."""
-    return lambda epoch: value * min((epoch + 1) / epochs, 1.0)
+    return partial(_warmup, value, epochs)
 
 
 def linear(value: float, epochs: int) -> Schedule:
@@ -36,7 +37,7 @@ def linear(value: float, epochs: int) -> Schedule:
     >>> weight(0), weight(80), weight(200)
     (2.0, 1.0, 0.0)
     """
-    return lambda epoch: value * max(1 - epoch / epochs, 0.0)
+    return partial(_linear, value, epochs)
 
 
 def from_epoch(value: float | Schedule, start: int) -> Schedule:
@@ -57,5 +58,26 @@ def from_epoch(value: float | Schedule, start: int) -> Schedule:
     >>> boundary(9), boundary(10), boundary(160)
     (0.0, 1.875, 0.0)
     """
-    late = value if callable(value) else (lambda _: value)
-    return lambda epoch: late(epoch) if epoch >= start else 0.0
+    return partial(_from_epoch, value, start)
+
+
+def _milestones(value: float, at: Sequence[int], factor: float, epoch: int) -> float:
+    return value * factor ** sum(epoch >= milestone for milestone in at)
+
+
+def _cosine(value: float, epochs: int, epoch: int) -> float:
+    return value * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def _warmup(value: float, epochs: int, epoch: int) -> float:
+    return value * min((epoch + 1) / epochs, 1.0)
+
+
+def _linear(value: float, epochs: int, epoch: int) -> float:
+    return value * max(1 - epoch / epochs, 0.0)
+
+
+def _from_epoch(value: float | Schedule, start: int, epoch: int) -> float:
+    if epoch < start:
+        return 0.0
+    return value(epoch) if callable(value) else value

@@ -1,37 +1,56 @@
-"""Taps: addresses of tensors inside a network, and the hooks that record them.
+"""Taps: the tensors at some addresses inside a network, and the hooks that record them.
 
-``student`` is what the network of that name returns, its logits; ``student.layer3`` what its submodule returns;
-``student.fc:in`` what flows into it; ``student.blocks.8:map`` is either as a map (N, C, h, w), see `potstill.maps`. A
-network may offer short names in a dictionary ``aliases``, from ``stage1`` to the path behind it. A module that runs
-several times in one forward pass gives its last call.
+``student.layer3`` is what that submodule returns; ``student.fc:in`` what flows into it; ``student.blocks.8:map`` is
+either as a map (N, C, h, w), see `potstill.maps`; ``student.fc.weight`` is a parameter. A network may offer short names
+in a dictionary ``aliases``, from ``stage1`` to the path behind it. A module that runs several times in one forward pass
+gives its last call. Names lead through wrappers (DistributedDataParallel, DataParallel, ``torch.compile``).
 """
 
+import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
+from potstill.address import Address
 from potstill.errors import BadInput, nearest
 from potstill.maps import as_map, from_map
+from potstill.outputs import logits_of, part_of
 
 AS_MAP = ":map"
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module")
+"""What wrappers call the network inside them."""
 
 
 class Place(NamedTuple):
-    """What an address means inside a network: a submodule's output or its input, perhaps as a map."""
+    """What an address means inside a network: a submodule's output or its input, perhaps as a map; or a parameter."""
 
     path: str
     at_input: bool
     as_map: bool
+    is_parameter: bool = False
+
+
+class NoPart(BadInput):
+    """A network does not return what is asked for, at least not in this mode."""
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The network inside DistributedDataParallel, DataParallel, ``torch.compile`` or all of them; or itself."""
+    children = dict(network.named_children())
+    if len(children) == 1 and (inside := next((children[name] for name in WRAPPERS if name in children), None)):
+        return unwrapped(inside)
+    return network
 
 
 def find(network: nn.Module, name: str, path: str) -> Place:
-    """The place that ``path`` names in ``network``.
+    """The place that ``path`` names in ``network``, unwrapped.
 
     Raises:
         BadInput: no such place; the message names the nearest ones of the network, which it calls ``name``.
     """
+    network = unwrapped(network)
     aliases: dict[str, str] = getattr(network, "aliases", {})
     plain = path.removesuffix(AS_MAP)
     whole = aliases.get(plain, plain)
@@ -39,8 +58,11 @@ def find(network: nn.Module, name: str, path: str) -> Place:
     modules = [submodule for submodule, _ in network.named_modules() if submodule]
     if module in modules and end == ("in" if colon else ""):
         return Place(module, bool(colon), AS_MAP in path or AS_MAP in whole)
+    tensors = [key for key, _ in (*network.named_parameters(), *network.named_buffers())]
+    if whole in tensors:
+        return Place(whole, at_input=False, as_map=False, is_parameter=True)
     inputs = [f"{submodule}:in" for submodule in modules] if colon else []
-    near = nearest(plain, [*aliases, *modules, *inputs])
+    near = nearest(plain, [*aliases, *modules, *inputs, *(tensors if module.rpartition(".")[0] in modules else [])])
     hint = f"nearest: {', '.join(f'{name}.{place}' for place in near or modules[:3])}"
     raise BadInput(f"no tap '{name}.{path}' in this {type(network).__name__}; {hint}")
 
@@ -49,115 +71,208 @@ class Taps:
     """Runs a network and records what flows at some of its addresses.
 
     Args:
-        network: the network, left as it is but for hooks.
-        name: its name, the first part of every address.
-        addresses: full addresses (``student.layer3``); ``name`` alone needs no hook.
+        network: the network, left as it is but for hooks, which `close` removes. Copies and pickles of the network have
+            hooks of their own.
+        name: its name, and its input, as addresses begin: ``student`` or ``student@strong``.
+        addresses: full addresses, which begin with that name.
     """
 
     def __init__(self, network: nn.Module, name: str, addresses: Iterable[str]) -> None:
-        # Otherwise dynamo may reuse code compiled before the hooks were there, and taps would never fire.
-        torch._dynamo.config.skip_nnmodule_hook_guards = False
         self.network, self.name = network, name
         self.recording = self.through = False
         self.size: tuple[int, ...] = ()
         self.recorded: dict[str, Tensor] = {}
         self.versions: dict[str, int] | None = None
-        self.places = {a: find(network, name, a.removeprefix(f"{name}.")) for a in addresses if a != name}
-        if any(place.as_map for place in self.places.values()):
+        self.asked = {text: Address.parse(text) for text in addresses}
+        self.places = {
+            text: find(network, name, address.path) for text, address in self.asked.items() if address.path is not None
+        }
+        self.hooks: list[RemovableHandle] = []
+        inside, hooked = unwrapped(network), [text for text, place in self.places.items() if not place.is_parameter]
+        if hooked:
+            _compile_again(network)
+        if any(self.places[text].as_map for text in hooked):
             # After whatever resizes the images first: its hooks run before this one.
-            network.register_forward_pre_hook(lambda _, args: self._measure(args[0]))
-        for address, place in self.places.items():
-            module = network.get_submodule(place.path)
-            if place.at_input:
-                # An in-place activation is about to overwrite its input: record a copy, which carries gradients too.
-                copy = getattr(module, "inplace", False)
-                module.register_forward_pre_hook(
-                    lambda _, args, at=address, copy=copy: _first(self._record(at, args[0], copy), args)
-                )
+            self.hooks.append(inside.register_forward_pre_hook(_Measure(self), with_kwargs=True))
+        for text in hooked:
+            module = inside.get_submodule(self.places[text].path)
+            if self.places[text].at_input:
+                self.hooks.append(module.register_forward_pre_hook(_RecordInput(self, text), with_kwargs=True))
             else:
-                module.register_forward_hook(lambda _, args, output, at=address: self._record(at, output))
+                self.hooks.append(module.register_forward_hook(_RecordOutput(self, text)))
 
-    def _measure(self, images: Tensor) -> None:
-        self.size = tuple(images.shape[2:])
+    def close(self) -> None:
+        """Remove the hooks; the network is as it was."""
+        for hook in self.hooks:
+            hook.remove()
+        self.hooks = []
 
-    def _record(self, address: str, value: Any, copy: bool = False) -> Tensor | None:
-        """Record ``value``; returns what takes its place in the network, or None."""
+    def record(self, text: str, value: Any, copy: bool = False) -> Tensor | None:
+        """Record ``value`` at an address; returns what takes its place in the network, or None."""
         if not self.recording:
             return None
-        if not isinstance(value, Tensor):
-            raise BadInput(f"tap '{address}' is a {type(value).__name__}, not a tensor; tap a module inside it")
-        if self.through and self.places[address].as_map:
+        tensor = self._tensor(value, text)
+        if self.through and self.places[text].as_map:
             # The logits are to be differentiated by the map: the network goes on with what is computed from it.
-            self.recorded[address] = self._as_map(address, value)
-            onward = from_map(self.recorded[address], value)
+            self.recorded[text] = self._as_map(text, tensor)
+            onward = from_map(self.recorded[text], tensor)
             return onward.clone() if copy else onward
-        self.recorded[address] = value.clone() if copy else value
+        self.recorded[text] = tensor.clone() if copy else tensor
         if self.versions is not None:
-            self.versions[address] = self.recorded[address]._version
+            self.versions[text] = self.recorded[text]._version
         return None
 
-    def _as_map(self, address: str, value: Tensor) -> Tensor:
+    def _tensor(self, value: Any, text: str) -> Tensor:
+        """The tensor that is meant by what a submodule, or the network, returns."""
+        part = self.asked[text].part
+        return logits_of(value, text) if part is None else part_of(value, part, text.partition("#")[0])
+
+    def _as_map(self, text: str, value: Tensor) -> Tensor:
         try:
             return as_map(value, self.size)
         except BadInput as error:
-            raise BadInput(f"tap '{address}': {error}") from error
+            raise BadInput(f"tap '{text}': {error}") from error
 
-    def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """Run the network on ``images`` (N, C, H, W): the tensor of every address, its logits under its name.
+    def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Run the network on ``inputs``, images (N, C, H, W) in the main: the tensor of every address.
 
-        Where ``images`` require a gradient, taps are what the logits are computed from, ``:map`` ones included.
+        Where images require a gradient, taps are what the logits are computed from, ``:map`` ones included.
 
         Raises:
-            BadInput: a tap cannot be made a map, or what the network returns is no tensor.
+            BadInput: a tap cannot be made a map, or the network returns no such thing.
             RuntimeError: a tapped module did not run, so that its tensor would be missing.
         """
-        self.through = images.requires_grad
-        return self._as_maps(self._run(images))
+        self.through = inputs[0].requires_grad
+        return self._as_maps(self._run(inputs))
 
-    def _run(self, images: Tensor) -> dict[str, Tensor]:
+    def parameters(self) -> dict[str, Tensor]:
+        """The parameters and buffers among the addresses, for which the network need not run."""
+        inside = unwrapped(self.network)
+        named = {text: place.path.rpartition(".") for text, place in self.places.items() if place.is_parameter}
+        return {text: getattr(inside.get_submodule(module), name) for text, (module, _, name) in named.items()}
+
+    def _run(self, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
         self.recorded, self.recording = {}, True
         try:
-            logits = self.network(images)
+            output = self.network(*inputs)
         finally:
             self.recording = False
-        if not isinstance(logits, Tensor):
-            raise BadInput(f"{self.name} returns a {type(logits).__name__}, not logits (N, K)")
-        for address in self.places:
-            if address not in self.recorded:
-                raise RuntimeError(f"tap '{address}' did not fire: its module did not run in this forward pass")
-        values, self.recorded = {self.name: logits, **self.recorded}, {}
-        return values
+        values, self.recorded = self.recorded, {}
+        for text, place in self.places.items():
+            if text not in values and not place.is_parameter:
+                raise RuntimeError(f"tap '{text}' did not fire: its module did not run in this forward pass")
+        for text in self.asked.keys() - self.places.keys():
+            try:
+                values[text] = self._tensor(output, text)
+            except BadInput as error:
+                raise NoPart(str(error)) from None
+        return {text: values[text] for text in self.asked if text in values}
 
     def _as_maps(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Their maps in the place of those that are asked for as maps; what is one already stays."""
         maps = {a: self._as_map(a, values[a]) for a, place in self.places.items() if place.as_map}
         return {**values, **maps}
 
-    def check(self, images: Tensor) -> dict[str, Tensor]:
-        """Run once on example images, refusing taps that a later in-place operation overwrites.
+    def check(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Run once on a few example images, refusing taps that a later in-place operation overwrites.
 
         Raises:
             BadInput: a tapped tensor is overwritten; the message names a safe tap.
         """
-        flow: list[tuple[str, Any]] = []  # every module's first input, in the order of the calls
+        uses = _Uses(self)
         hooks = [
-            module.register_forward_pre_hook(lambda _, args, path=path: flow.append((path, args[0] if args else None)))
-            for path, module in self.network.named_modules()
+            module.register_forward_pre_hook(_Use(uses, path))
+            for path, module in unwrapped(self.network).named_modules()
         ]
         self.versions, self.through = {}, False
-        values = self._run(images)
-        for hook in hooks:
-            hook.remove()
-        versions, self.versions = self.versions, None
-        for address, version in versions.items():
-            if values[address]._version != version:
-                calls = [path for path, _ in flow]
-                safe = [path for path, value in flow if value is values[address] and calls.count(path) == 1]
-                hint = f"tap '{self.name}.{safe[0]}:in' instead" if safe else "tap the block around it instead"
-                raise BadInput(f"tap '{address}' is overwritten by an in-place operation after it; {hint}")
+        try:
+            values = self._run(inputs)
+        finally:
+            versions, self.versions = self.versions, None
+            for hook in hooks:
+                hook.remove()
+        for text, version in versions.items():
+            if values[text]._version != version:
+                safe = uses.safe(text)
+                hint = f"tap '{self.name}.{safe}:in' instead" if safe else "tap the block around it instead"
+                raise BadInput(f"tap '{text}' is overwritten by an in-place operation after it; {hint}")
         return self._as_maps(values)
 
 
-def _first(value: Tensor | None, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """A module's inputs with the first replaced; None if nothing replaces it."""
-    return None if value is None else (value, *args[1:])
+class _Measure:
+    """A hook that notes the size of the images as the network gets them."""
+
+    def __init__(self, taps: Taps) -> None:
+        self.taps = taps
+
+    def __call__(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.taps.size = tuple(_first(args, kwargs).shape[2:])
+
+
+class _RecordOutput:
+    """A hook that records what a module returns."""
+
+    def __init__(self, taps: Taps, text: str) -> None:
+        self.taps, self.text = taps, text
+
+    def __call__(self, _: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor | None:
+        return self.taps.record(self.text, output)
+
+
+class _RecordInput:
+    """A hook that records what flows into a module."""
+
+    def __init__(self, taps: Taps, text: str) -> None:
+        self.taps, self.text = taps, text
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        # An in-place activation is about to overwrite its input: record a copy, which carries gradients too.
+        copy = bool(getattr(module, "inplace", False))
+        value = self.taps.record(self.text, _first(args, kwargs), copy)
+        if value is None:
+            return None
+        return ((value, *args[1:]), kwargs) if args else (args, {**kwargs, next(iter(kwargs)): value})
+
+
+class _Uses:
+    """Which modules take a recorded tensor, in the order of their calls; nothing else is kept, for want of memory."""
+
+    def __init__(self, taps: Taps) -> None:
+        self.taps = taps
+        self.calls: list[str] = []
+        self.takers: dict[str, list[str]] = {}
+
+    def safe(self, text: str) -> str | None:
+        """The first module that takes the tensor and runs only once."""
+        return next((path for path in self.takers.get(text, []) if self.calls.count(path) == 1), None)
+
+
+class _Use:
+    """A hook that notes in a `_Uses` that its module runs."""
+
+    def __init__(self, uses: _Uses, path: str) -> None:
+        self.uses, self.path = uses, path
+
+    def __call__(self, _: nn.Module, args: tuple[Any, ...]) -> None:
+        self.uses.calls.append(self.path)
+        for text, value in self.uses.taps.recorded.items():
+            if args and args[0] is value:
+                self.uses.takers.setdefault(text, []).append(self.path)
+
+
+def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A module's first input, however it was given."""
+    return args[0] if args else next(iter(kwargs.values()), None)
+
+
+def _compile_again(network: nn.Module) -> None:
+    """Have code that was compiled without hooks forgotten, or taps would never fire.
+
+    The compiler is not even imported unless something has imported it, and only then can something be compiled.
+    """
+    dynamo: Any = sys.modules.get("torch._dynamo")
+    if dynamo is None:
+        return
+    dynamo.config.skip_nnmodule_hook_guards = False
+    if any(module._compiled_call_impl is not None or "_orig_mod" in module._modules for module in network.modules()):
+        dynamo.reset()

@@ -2,11 +2,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from potstill.distiller import Distiller, Term, freeze
+from potstill.distiller import Distiller, freeze
 from potstill.errors import BadInput
 from potstill.losses import CE, CRD, memory_bank
 from potstill.losses.memory_bank import draw_by_class, draw_others, products, update
 from potstill.networks import create
+from potstill.term import Term
 
 INDEX = torch.tensor([3, 0, 7])
 WAYS = {"whole": (100, 2**26), "in parts": (100, 20), "gathered": (0, 2**26)}

@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from potstill.distiller import Distiller, Term, freeze
+from potstill.distiller import Distiller, freeze
 from potstill.errors import BadInput
 from potstill.losses import FT
 from potstill.losses.ft import Paraphraser, factor_loss
 from potstill.networks import create
+from potstill.term import Term
 
 
 def maps(channels, seed):

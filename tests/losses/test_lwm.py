@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from potstill.distiller import Distiller, Term, freeze
+from potstill.distiller import Distiller, freeze
 from potstill.errors import BadInput
 from potstill.losses import CE, LwM
 from potstill.networks import create
+from potstill.term import Term
 
 LABELS = torch.tensor([2, 0, 1])
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from potstill import losses
-from potstill.distiller import Term
+from potstill.term import Term
 
 
 @dataclass(frozen=True)

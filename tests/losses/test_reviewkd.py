@@ -2,11 +2,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from potstill.distiller import Distiller, Term, freeze
+from potstill.distiller import Distiller, freeze
 from potstill.errors import BadInput
 from potstill.losses import ReviewKD
 from potstill.losses.reviewkd import hierarchical_loss
 from potstill.networks import create
+from potstill.term import Term
 
 
 def maps(*shapes, seed=0):

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from potstill.batch import as_batch
 from potstill.data import Data
 from potstill.distiller import Distiller
+from potstill.eval_mode import eval_mode, uncompiled
 from potstill.maps import as_map
-from potstill.networks.cost import eval_mode, macs, parameters
+from potstill.networks.cost import macs, parameters
 from potstill.networks.dry_run import DryRun
 from potstill.networks.stages import stages_of
 from potstill.taps import AS_MAP, Place, find
@@ -106,7 +107,7 @@ def _at_rest(distiller: Distiller) -> Iterator[None]:
         eval_mode(distiller.networks),
         torch.no_grad(),
         torch.random.fork_rng([device] if device.type == "cuda" else []),
-        torch.compiler.set_stance("force_eager"),
+        uncompiled(),
     ):
         yield
 

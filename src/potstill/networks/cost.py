@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from potstill.errors import BadInput
+from potstill.errors import BadInput, first_line
+from potstill.eval_mode import eval_mode
 
 Shape = tuple[int, int, int]
 CONVOLUTIONS = (
@@ -130,20 +131,8 @@ def taking(network: nn.Module, input_shape: Shape) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise BadInput(f"{type(network).__name__} cannot take an image of shape {input_shape}: {reason}") from error
-
-
-@contextmanager
-def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Eval mode inside; afterwards each module is back in its own mode, which may differ from its parent's."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextmanager

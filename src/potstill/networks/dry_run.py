@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.eval_mode import eval_mode, uncompiled
 from potstill.maps import map_shape
-from potstill.networks.cost import eval_mode
 from potstill.taps import AS_MAP, find
 
 
@@ -72,7 +72,7 @@ class DryRun:
                 eval_mode(self.network),
                 torch.no_grad(),
                 torch.random.fork_rng(devices),
-                torch.compiler.set_stance("force_eager"),
+                uncompiled(),
             ):
                 self.network(images)
         finally:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
-from potstill.networks.cost import Shape, eval_mode, taking
+from potstill.eval_mode import eval_mode
+from potstill.networks.cost import Shape, taking
 
 WARM_UP = 3
 """Runs that are not timed: they choose kernels and fill caches."""

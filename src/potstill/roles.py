@@ -1,0 +1,97 @@
+"""Who learns, who teaches, whose outputs are logits of the labels' classes.
+
+Mistakes in these are silent, so they are looked for before anything trains.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from potstill.address import Address
+from potstill.batch import Batch
+from potstill.errors import BadInput, unknown
+from potstill.forward_pass import GIVEN, ForwardPasses
+from potstill.term import Term
+
+
+def check_names(networks: Sequence[str], terms: Sequence[str], batch: Batch) -> None:
+    """Refuse names that would hide each other, or that no address can begin with.
+
+    Raises:
+        BadInput: such a name.
+    """
+    if doubled := [name for name in terms if terms.count(name) > 1]:
+        raise BadInput(f"two terms are called {doubled[0]!r}; tell them apart with name=...")
+    for name in networks:
+        if networks.count(name) > 1:
+            raise BadInput(f"two networks are called {name!r}")
+        if not name.isidentifier():
+            raise BadInput(f"a network cannot be called {name!r}: addresses begin with its name, a word like 'student'")
+    for name in (*networks, *batch):
+        if name in GIVEN or (name in networks and name in batch):
+            what = "an entry that every batch has" if name in GIVEN else "an entry of the batch, too"
+            raise BadInput(f"{name!r} is {what}; call {'the network' if name in networks else 'the entry'} otherwise")
+
+
+def check_roles(learners: Collection[str], terms: Sequence[Term], passes: ForwardPasses) -> None:
+    """Refuse learners that no term trains, whose batch norms would drift all the same, and terms that train nothing.
+
+    Raises:
+        BadInput: such a network or term.
+    """
+    trained = passes.reached(text for term in terms for text in term.reached)
+    if idle := [name for name in learners if name not in trained]:
+        raise BadInput(
+            f"{idle[0]} has trainable parameters, but no term trains it: no term has it first. If it is a teacher, say "
+            f"potstill.freeze({idle[0]})"
+        )
+    for term in terms:
+        has_parts = any(parameter.requires_grad for parameter in term.parameters())
+        if not has_parts and not passes.reached(term.reached) & {*learners}:
+            swapped = [text for text in term.flat_addresses if passes.reached([text]) & {*learners}]
+            hint = f"; the student comes first: {swapped[0]!r}" if swapped else ""
+            raise BadInput(
+                f"term '{term.name}' trains nothing: gradients reach its first input only, and "
+                f"{term.flat_addresses[0]!r} is frozen{hint}"
+            )
+
+
+def find_classifiers(
+    networks: Mapping[str, nn.Module], terms: Sequence[Term], values: Mapping[str, Tensor], told: Sequence[str] | None
+) -> dict[str, nn.Module]:
+    """The networks whose outputs are logits of the labels' classes, so that accuracy means something.
+
+    Those ``told``, or those that a term joins with ``labels``: directly, or through another one's output of as many
+    columns, as KD joins a teacher's with a student's.
+
+    Raises:
+        BadInput: one that was told is no network.
+    """
+    if told is not None:
+        if stray := [name for name in told if name not in networks]:
+            raise unknown("classifier", stray[0], networks)
+        return {name: network for name, network in networks.items() if name in told}
+    joined = [_outputs(term, networks, values) for term in terms]
+    found = {
+        name for term, outputs in zip(terms, joined, strict=True) if "labels" in term.flat_addresses for name in outputs
+    }
+    widths = {name: width for outputs in joined for name, width in outputs.items()}
+    while more := {
+        other
+        for outputs in joined
+        for name in outputs
+        for other in outputs
+        if name in found and other not in found and widths[name] == widths[other]
+    }:
+        found |= more
+    return {name: network for name, network in networks.items() if name in found}
+
+
+def _outputs(term: Term, networks: Mapping[str, nn.Module], values: Mapping[str, Tensor]) -> dict[str, int]:
+    """The networks whose outputs a term takes, and how many columns these have."""
+    found = {}
+    for text in term.flat_addresses:
+        address = Address.parse(text)
+        if address.network in networks and address.is_output and text in values and values[text].dim() == 2:
+            found[address.network] = values[text].shape[1]
+    return found

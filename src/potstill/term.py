@@ -1,0 +1,103 @@
+"""A term: a loss, where its inputs come from, and what it weighs."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from potstill.batch import Batch
+from potstill.errors import BadInput
+from potstill.schedules import Schedule
+
+Addresses = str | tuple[str, ...]
+
+
+class Term(nn.Module):
+    """A weighted loss between tensors: ``weight(epoch) * loss(first, *rest)``.
+
+    Gradients reach the first input only: the rest is detached. That one rule is the frozen teacher of distillation,
+    the fixed peer of mutual learning and the gradient block of Rocket Launching.
+
+    Args:
+        loss: any callable of tensors that returns a scalar. If it has a method ``build(*inputs)``, that is called
+            once with a few real images, to make the layers and buffers whose sizes depend on them. With an attribute
+            ``needs_graph`` its inputs come undetached, teachers' too, with a graph back to ``images``.
+        addresses: where its inputs come from, see `potstill.address`: a tap (``student.layer3``), an entry of the batch
+            (``labels``), or a tuple of those, which arrives as a tuple of tensors.
+        weight: a number, or a schedule: a function of the epoch, counted from 0. Where it is 0 the term is left out.
+        both: let gradients reach every input.
+        name: what the term is called in logs; by default the loss and its first address: ``KD student``.
+
+    Raises:
+        BadInput: no address, or a class in the place of a loss.
+
+    >>> term = Term(nn.functional.mse_loss, "student", "teacher", weight=0.5)
+    >>> term.name, term.weight_at(epoch=0)
+    ('mse_loss student', 0.5)
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., Tensor],
+        *addresses: Addresses,
+        weight: float | Schedule = 1.0,
+        both: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(loss, type):
+            raise BadInput(f"{loss.__name__} is a class, not a loss: write Term({loss.__name__}(), ...)")
+        if not addresses:
+            raise BadInput(f"a term of {loss} needs an address, for example 'student'")
+        self.loss, self.addresses, self.weight, self.both = loss, addresses, weight, both
+        self.flat_addresses = list(_flat(addresses))
+        self.reached = list(_flat(addresses if both else addresses[:1]))  # by gradients
+        # Losses that differentiate a network by its inputs detach what they must themselves.
+        self.needs_graph = bool(getattr(loss, "needs_graph", False))
+        self.name = name or f"{getattr(loss, '__name__', type(loss).__name__)} {self.flat_addresses[0]}"
+
+    def scaled(self, factor: float, name: str | None = None) -> "Term":
+        """The same loss in a new term of ``factor`` times the weight, which stays a schedule if it is one."""
+        weight = partial(_product, self.weight, factor) if callable(self.weight) else self.weight * factor
+        return Term(self.loss, *self.addresses, weight=weight, both=self.both, name=name or self.name)
+
+    def weight_at(self, epoch: int) -> float:
+        """The weight in ``epoch``, counted from 0."""
+        return float(self.weight(epoch) if callable(self.weight) else self.weight)
+
+    def inputs(self, values: Batch) -> list[Any]:
+        """The loss's inputs out of ``values`` by address: float32 at least, and all but the first detached.
+
+        With ``needs_graph`` they come as they are: even a cast copy is not what the logits were computed from.
+        """
+        if self.needs_graph:
+            return [_take(values, address, detach=False, cast=False) for address in self.addresses]
+        return [_take(values, a, detach=i > 0 and not self.both) for i, a in enumerate(self.addresses)]
+
+    def build(self, values: Batch) -> None:
+        """Let the loss make its parts from a few real images."""
+        if hasattr(self.loss, "build"):
+            self.loss.build(*self.inputs(values))
+
+    def forward(self, values: Batch) -> Tensor:
+        """The unweighted loss, a scalar; without autocast, under which a KL divergence can come out negative."""
+        with torch.autocast(values[self.flat_addresses[0]].device.type, enabled=False):
+            return self.loss(*self.inputs(values))
+
+
+def _product(schedule: Schedule, factor: float, epoch: int) -> float:
+    return factor * schedule(epoch)
+
+
+def _take(values: Batch, address: Any, detach: bool, cast: bool = True) -> Any:
+    if isinstance(address, tuple):
+        return tuple(_take(values, part, detach, cast) for part in address)
+    value = values[address].detach() if detach else values[address]
+    return value.float() if cast and value.dtype in (torch.bfloat16, torch.float16) else value
+
+
+def _flat(addresses: Any) -> Iterator[str]:
+    for address in addresses:
+        yield from _flat(address) if isinstance(address, tuple) else [address]
