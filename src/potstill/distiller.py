@@ -89,6 +89,7 @@ class Distiller(nn.Module):
         self.networks = nn.ModuleDict(dict(named))
         self.learners = {n: net for n, net in named if any(p.requires_grad for p in net.parameters())}
         self.teachers = {n: net for n, net in named if n not in self.learners}
+        self.of_images = {name for name, _ in named if (inputs or {}).get(name, "images") == "images"}
         self.terms = list(terms)
         self.losses = nn.ModuleList(terms)  # what they train or keep is part of this module
         like = next(self.networks.parameters(), next(iter(batch.values())))
