@@ -178,7 +178,7 @@ class Distiller(nn.Module):
         for one in plan.passes:
             if _is_empty(values, one.inputs):
                 continue
-            learns = plan.graph or (one.network in self.learners and one.network in plan.reached)
+            learns = plan.graph or one.network in plan.reached
             # Fused attention cannot be differentiated twice.
             attention = sdpa_kernel(SDPBackend.MATH) if plan.graph else nullcontext()
             with attention, torch.set_grad_enabled(torch.is_grad_enabled() and learns):
