@@ -15,26 +15,29 @@ class Measure:
         self.taps = taps
 
     def __call__(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before the network runs."""
         self.taps.size = tuple(_first(args, kwargs).shape[2:])
 
 
 class RecordOutput:
     """A hook that records what a module returns."""
 
-    def __init__(self, taps: Taps, text: str) -> None:
+    def __init__(self, taps: "Taps", text: str) -> None:
         self.taps, self.text = taps, text
 
     def __call__(self, _: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor | None:
+        """After the module has run; what this returns takes the output's place."""
         return self.taps.record(self.text, output)
 
 
 class RecordInput:
     """A hook that records what flows into a module."""
 
-    def __init__(self, taps: Taps, text: str) -> None:
+    def __init__(self, taps: "Taps", text: str) -> None:
         self.taps, self.text = taps, text
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        """Before the module runs; what this returns takes the inputs' place."""
         # An in-place activation is about to overwrite its input: record a copy, which carries gradients too.
         copy = bool(getattr(module, "inplace", False))
         value = self.taps.record(self.text, _first(args, kwargs), copy)
@@ -63,6 +66,7 @@ class Use:
         self.uses, self.path = uses, path
 
     def __call__(self, _: nn.Module, args: tuple[Any, ...]) -> None:
+        """Before the module runs."""
         self.uses.calls.append(self.path)
         for text, value in self.uses.taps.recorded.items():
             if args and args[0] is value:
