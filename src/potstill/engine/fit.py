@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from potstill.batch import Batch, as_batch, on_device, rows_of
+from potstill.compiler import step_of, without_compiler
 from potstill.data.data import Batches, Data
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
@@ -94,7 +95,8 @@ def fit(
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
         try:
-            return _train(distiller, data, training, run, seams)
+            with without_compiler():
+                return _train(distiller, data, training, run, seams)
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error
         except OSError as error:
@@ -155,7 +157,7 @@ def train_epoch(
     batches.set_epoch(epoch)
     device, steps = distiller.weights.device, length(batches)
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
-    meter = Meter([term.name for term in active], device)
+    meter, take_step = Meter([term.name for term in active], device), step_of(optimizer)
     started = time.monotonic()
     for step, given in enumerate(batches):
         batch = seams.transforms(on_device(as_batch(given), device), epoch, step)
@@ -165,7 +167,7 @@ def train_epoch(
             with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
                 total, values_of_turn = distiller(batch, turn)
             total.backward()
-            optimizer.step()
+            take_step()
             optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
             values |= values_of_turn
         if seams.after_step is not None:
