@@ -53,7 +53,7 @@ def test_equals_the_written_out_form():
 @pytest.mark.parametrize(("pays", "at_once"), WAYS.values(), ids=WAYS)
 def test_products_are_the_same_however_computed(monkeypatch, pays, at_once):
     monkeypatch.setattr(memory_bank, "PRODUCT_PAYS", pays)
-    monkeypatch.setattr(memory_bank, "AT_ONCE", at_once)
+    monkeypatch.setattr(memory_bank, "MAX_ELEMENTS", at_once)
     vectors, bank, rows = features(0, 3, 4).requires_grad_(), features(1, 9, 4), torch.randint(9, (3, 5))
     found = products(vectors, bank, rows)
     torch.testing.assert_close(found, torch.einsum("nd,nkd->nk", vectors, bank[rows]))

@@ -6,8 +6,8 @@ from torch import Tensor
 from potstill.losses.unit_length import unit_length
 
 PRODUCT_PAYS = 100  # rows of the bank for each score wanted, up to which a product with all of it is no slower
-AT_ONCE = 2**26  # numbers in the largest product with the bank
-ANY = 2**62  # so far above any count that a random number below it, modulo the count, is uniform
+MAX_ELEMENTS = 2**26  # of the largest product with the bank
+HIGH = 2**62  # random integers below it, modulo a count, are uniform: it is far above any count
 
 
 def products(vectors: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def products(vectors: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
     """
     if len(bank) > PRODUCT_PAYS * rows.shape[1]:
         return torch.bmm(bank[rows], vectors.unsqueeze(2)).squeeze(2)
-    part = max(1, AT_ONCE // len(bank))
+    part = max(1, MAX_ELEMENTS // len(bank))
     parts = zip(torch.split(vectors, part), torch.split(rows, part), strict=True)
     return torch.cat([(some @ bank.T).gather(1, wanted) for some, wanted in parts])
 
@@ -46,12 +46,12 @@ def draw_by_class(labels: Tensor, known: Tensor, count: int) -> tuple[Tensor, Te
     classes, order = known.sort(stable=True)  # the rows of a class stand together
     start = torch.searchsorted(classes, labels)
     length = torch.searchsorted(classes, labels, right=True) - start
-    same = order[start + torch.randint_like(labels, ANY) % length]
+    same = order[start + torch.randint_like(labels, HIGH) % length]
     return same, order.take(_draw_outside(start, length, count, len(known)))
 
 
 def _draw_outside(start: Tensor, length: Tensor, count: int, size: int) -> Tensor:
     """Numbers (N, count) below ``size``, none from ``start`` to ``start + length``: draw fewer, step over those."""
     start, length = start.unsqueeze(1), length.unsqueeze(1)
-    drawn = torch.randint(ANY, (len(start), count), device=start.device) % (size - length).clamp(min=1)
+    drawn = torch.randint(HIGH, (len(start), count), device=start.device) % (size - length).clamp(min=1)
     return torch.where(drawn >= start, drawn + length, drawn).clamp(max=size - 1)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from potstill.errors import BadInput
 
-AT_ONCE = 2**19  # numbers in the largest tensor of angles or directions
+MAX_ELEMENTS = 2**19  # of the largest tensor of angles or directions
 
 
 class RKD(nn.Module):
@@ -67,7 +67,7 @@ class _Angles(torch.autograd.Function):
     def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
         count = len(student)
         total, gradient = student.new_zeros(()), torch.zeros_like(student)
-        step = max(1, AT_ONCE // (count * max(count, student.shape[1], teacher.shape[1])))
+        step = max(1, MAX_ELEMENTS // (count * max(count, student.shape[1], teacher.shape[1])))
         for corners in (slice(start, start + step) for start in range(0, count, step)):
             (ours, inverse), (theirs, _) = _directions(student, corners), _directions(teacher, corners)
             cosines = theirs @ theirs.transpose(1, 2)
