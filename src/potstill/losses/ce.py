@@ -10,7 +10,8 @@ class CE(nn.CrossEntropyLoss):
 
     Knowledge: labels.
 
-    Shapes: student logits (N, K), labels (N,).
+    Shapes: student logits (N, K); labels: class indices (N,), or probabilities (N, K), of which it is the mean over the
+    classes.
     """
 
     taps = ("student", "labels")

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.losses.labels import is_soft
 
 
 class KD(nn.Module):
@@ -16,6 +17,10 @@ class KD(nn.Module):
 
     Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015, section 2:
     https://arxiv.org/abs/1503.02531. T^2 keeps the gradient's size independent of T.
+
+    Guided by soft labels, a sample counts with the probability that its label gives to the teacher's first class. That
+    is its average over classes drawn from the label, as cross-entropy is; to take the label's most probable class would
+    be all or nothing between two nearly equal halves. The divisor is the sum of what counts, or 1 if that is less.
 
     Knowledge: responses.
 
@@ -30,7 +35,10 @@ class KD(nn.Module):
             scale. Sun et al., "Logit standardization", CVPR 2024, eq. 10: https://arxiv.org/abs/2403.01427. As there,
             the deviation is unbiased and 1e-7 is added to it.
 
-    Shapes: student and teacher logits (N, K); labels (N,) if guided.
+    Shapes: student and teacher logits (N, K); if guided, labels: class indices (N,), or probabilities (N, K).
+
+    Raises:
+        BadInput: guided without labels, or the labels do not fit the logits.
     """
 
     def __init__(
@@ -56,12 +64,19 @@ class KD(nn.Module):
         log_teacher = F.log_softmax(teacher / self.temperature, dim=1)
         divergences = F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(dim=1)
         if self.guided:
-            assert labels is not None, "guided KD needs the labels as its third input"
-            right = teacher.argmax(dim=1) == labels
+            right = _right(teacher, labels)
             mean = (divergences * right).sum() / right.sum().clamp(min=1)
         else:
             mean = divergences.mean()
         return mean * self.temperature**2 / (student.shape[1] if self.reduction == "elementmean" else 1)
+
+
+def _right(teacher: Tensor, labels: Tensor | None) -> Tensor:
+    """Whether the teacher's first class is the label's (N,), or its probability if labels are soft."""
+    if labels is None:
+        raise BadInput("KD(guided=True) needs the labels as its third input")
+    first = teacher.argmax(dim=1, keepdim=True)
+    return labels.gather(1, first).squeeze(1).to(teacher) if is_soft(labels, teacher) else first.squeeze(1) == labels
 
 
 def z_scores(logits: Tensor) -> Tensor:
