@@ -54,6 +54,16 @@ class CRD(nn.Module):
 
     Raises:
         BadInput: an index beyond the bank, no `build` before the first call, or labels that are not class indices.
+
+    >>> import torch
+    >>> from potstill.losses import CRD
+    >>> CRD().taps
+    ('student.pooled', 'teacher.pooled', 'index', 'labels', 'size')
+    >>> batch = torch.randn(64, 64), torch.randn(64, 256), torch.arange(64), torch.arange(64) % 10, torch.tensor(5000)
+    >>> loss = CRD(negatives=1024)
+    >>> loss.build(*batch)
+    >>> loss.memory_t.shape, loss(*batch).shape
+    (torch.Size([5000, 128]), torch.Size([]))
     """
 
     memory_s: Tensor

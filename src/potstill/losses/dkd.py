@@ -38,6 +38,14 @@ class DKD(nn.Module):
 
     Raises:
         BadInput: student and teacher have different classes, or labels are not class indices.
+
+    >>> import torch
+    >>> from potstill.losses import DKD
+    >>> teacher = torch.tensor([[6.0, 3.0, 1.0, 0.0]])
+    >>> student = torch.tensor([[6.0, 0.0, 1.0, 3.0]])  # as sure of class 0, but sees other likenesses
+    >>> labels = torch.tensor([0])
+    >>> DKD(beta=0)(student, teacher, labels).item() < 1e-5, DKD(alpha=0)(student, teacher, labels).item() > 1
+    (True, True)
     """
 
     taps = ("student", "teacher", "labels")

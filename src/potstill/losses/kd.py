@@ -39,6 +39,16 @@ class KD(nn.Module):
 
     Raises:
         BadInput: guided without labels, or the labels do not fit the logits.
+
+    >>> import torch
+    >>> from potstill.losses import KD
+    >>> student, teacher = torch.zeros(8, 10), 100 * torch.eye(10)[:8]
+    >>> KD(temperature=1)(student, teacher)  # log 10: the teacher is sure, the student has no idea
+    tensor(2.3026)
+    >>> student[4:] = teacher[4:]
+    >>> labels = torch.tensor([0, 1, 2, 3, 9, 9, 9, 9])  # the teacher is wrong about the last four
+    >>> KD(temperature=1)(student, teacher), KD(temperature=1, guided=True)(student, teacher, labels)
+    (tensor(1.1513), tensor(2.3026))
     """
 
     def __init__(

@@ -38,6 +38,15 @@ class KDSVD(nn.Module):
 
     Raises:
         BadInput: other numbers of maps, or of channels (columns): patterns of two lengths cannot be aligned.
+
+    >>> import torch
+    >>> from potstill.losses import KDSVD
+    >>> maps = torch.randn(8, 32, 16, 16), torch.randn(8, 64, 8, 8)
+    >>> bool(KDSVD()(maps, maps) < 1e-9)
+    True
+    >>> turned = tuple(features.rot90(dims=(2, 3)) for features in maps)  # the same patterns of channels, elsewhere
+    >>> bool(KDSVD()(turned, maps) < 1e-9)
+    True
     """
 
     taps = (

@@ -34,6 +34,15 @@ class LwM(nn.Module):
 
     Raises:
         BadInput: there is no graph from the logits back to the maps, or the labels do not fit the logits.
+
+    >>> import torch
+    >>> from potstill.losses import LwM
+    >>> maps = torch.rand(8, 64, 8, 8, requires_grad=True)
+    >>> logits = maps.mean(dim=(2, 3)) @ torch.randn(64, 10)
+    >>> LwM()(maps, maps, logits, logits, torch.arange(8)).item()
+    0.0
+    >>> LwM()(maps, maps, logits, 3 * logits, 0.5 * torch.eye(10)[:8] + 0.05).item() < 1e-6  # soft labels
+    True
     """
 
     taps = ("student.stage3", "teacher.stage3", "student", "teacher", "labels")

@@ -32,6 +32,13 @@ class RKD(nn.Module):
         angle: weight w_a. A part of weight 0 is left out.
 
     Shapes: student (N, D), teacher (N, D'); further dimensions are flattened. One sample has no relation: 0.
+
+    >>> import torch
+    >>> from potstill.losses import RKD
+    >>> student = torch.randn(64, 32)
+    >>> teacher = 3 * torch.cat([student, student], dim=1)  # the same figure, larger and in more dimensions
+    >>> bool(RKD()(student, teacher) < 1e-6)
+    True
     """
 
     taps = ("student.pooled", "teacher.pooled")

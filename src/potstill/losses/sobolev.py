@@ -24,6 +24,15 @@ class Sobolev(nn.Module):
 
     Raises:
         BadInput: there is no graph from the logits back to the images, or the labels do not fit the logits.
+
+    >>> import torch
+    >>> from potstill.losses import Sobolev
+    >>> images = torch.randn(8, 3, 32, 32, requires_grad=True)
+    >>> logits = images.flatten(1) @ torch.randn(3072, 10)
+    >>> bool(Sobolev()(logits, 7 * logits + 1, torch.arange(8), images) < 1e-9)  # only the direction counts
+    True
+    >>> bool(Sobolev()(logits, -logits, torch.full((8, 10), 0.1), images) > 1e-4)  # soft labels
+    True
     """
 
     taps = ("student", "teacher", "labels", "images")
