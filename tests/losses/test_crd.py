@@ -102,6 +102,15 @@ def test_the_normalisation_stays_that_of_the_first_batch_and_is_saved():
     assert torch.equal(*values)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 1.0])
+def test_momentum_is_the_share_of_what_was_there(momentum):
+    loss, student, teacher = made(momentum=momentum)
+    before = loss.memory_s.clone()
+    loss(student, teacher, INDEX, LABELS).backward()
+    new = F.normalize(loss.embed_s(student))
+    torch.testing.assert_close(loss.memory_s[INDEX], F.normalize(momentum * before[INDEX] + (1 - momentum) * new))
+
+
 def test_of_an_index_given_twice_the_last_one_counts():
     bank, index, vectors = torch.zeros(4, 2), torch.tensor([2, 1, 2, 2, 0]), F.normalize(torch.rand(5, 2))
     update(bank, index, vectors, momentum=0.5)

@@ -68,7 +68,7 @@ def test_classes_may_be_of_any_integer_type(name):
         assert torch.equal(value(name, LABELS.to(dtype)), value(name, LABELS))
 
 
-def test_guided_kd_counts_a_sample_by_the_label_of_the_teachers_first_class():
+def test_guided_kd_counts_a_sample_by_the_probability_of_the_teachers_favourite_class():
     student, teacher = draw(0, 3, K), 5 * torch.eye(K).double()[[0, 1, 2]]
     labels = torch.tensor([[0.9, 0.1, 0, 0], [0.6, 0.4, 0, 0], [0, 0, 0, 1]]).double()
     first, second, _ = (KD()(student[i : i + 1], teacher[i : i + 1]) for i in range(3))

@@ -28,9 +28,9 @@ class CRD(nn.Module):
     first batch, eps is added to s + K/M, and a row becomes momentum * row + (1 - momentum) * e, of unit length.
 
     Scores come from products with the whole bank, not from rows gathered for each negative: the same numbers, many
-    times faster. A hook on the embedding updates the bank as soon as the backward pass no longer needs it, in train
-    mode only; so one backward pass belongs to one forward pass. Of an image twice in a batch, the last one counts.
-    Negatives are drawn with replacement, by the originals' loaders without: the expected loss is the same.
+    times faster. In train mode a hook on the embedding updates the bank as soon as the backward pass no longer needs
+    it, so each forward pass may have one backward pass. If an image is in a batch twice, the last one counts. Negatives
+    are drawn with replacement, where the originals' loaders draw without: the expected loss is the same.
 
     Soft labels are refused where classes matter: a row of the bank is one training image of one class, and a mixture
     of two has neither one row nor one class. Contrast "batch" takes neither index nor labels.

@@ -18,9 +18,9 @@ class KD(nn.Module):
     Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015, section 2:
     https://arxiv.org/abs/1503.02531. T^2 keeps the gradient's size independent of T.
 
-    Guided by soft labels, a sample counts with the probability that its label gives to the teacher's first class. That
-    is its average over classes drawn from the label, as cross-entropy is; to take the label's most probable class would
-    be all or nothing between two nearly equal halves. The divisor is the sum of what counts, or 1 if that is less.
+    Guided by soft labels, a sample counts with the probability that its label gives to the teacher's favourite class.
+    That is the average over classes drawn from the label, as in cross-entropy; the label's most probable class alone
+    would be all or nothing between two nearly equal halves. The sum of what counts is the divisor, or 1 if it is less.
 
     Knowledge: responses.
 
@@ -82,11 +82,12 @@ class KD(nn.Module):
 
 
 def _right(teacher: Tensor, labels: Tensor | None) -> Tensor:
-    """Whether the teacher's first class is the label's (N,), or its probability if labels are soft."""
+    """Whether the teacher's favourite class is the label (N,), or its probability if labels are soft."""
     if labels is None:
         raise BadInput("KD(guided=True) needs the labels as its third input")
-    first = teacher.argmax(dim=1, keepdim=True)
-    return labels.gather(1, first).squeeze(1).to(teacher) if is_soft(labels, teacher) else first.squeeze(1) == labels
+    if is_soft(labels, teacher):
+        return labels.gather(1, teacher.argmax(dim=1, keepdim=True)).squeeze(1).to(teacher)
+    return teacher.argmax(dim=1) == labels
 
 
 def z_scores(logits: Tensor) -> Tensor:

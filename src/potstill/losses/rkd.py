@@ -22,8 +22,8 @@ class RKD(nn.Module):
     and what is 0 by itself (i = j) counts there, but not in the mean distance. Two samples of equal features have
     distance 0, no direction and no gradient between them; the original has distance 1e-6, and gradients times 1e12.
 
-    Angles are computed a few corners at a time, with their gradients, so that memory stays quadratic in N. For that
-    reason they can be differentiated only once.
+    It computes the angles at a few corners at a time, with their gradients, so that memory stays quadratic in N. They
+    can therefore be differentiated only once.
 
     Knowledge: relations of samples.
 
