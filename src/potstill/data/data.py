@@ -1,7 +1,6 @@
 """A data set, ready to train on."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from potstill.data.files.image_loader import ImageLoader
 from potstill.data.loader import FEWER, HOLDOUT, Loader, seeded
 from potstill.data.normalize import Triple
 from potstill.errors import BadInput
+from potstill.runs.schema import DataSet
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,19 @@ class Data:
         """The first training batch of epoch 0; of images in files, the first 16 images of it."""
         return self.train.example()
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> DataSet:
         """What a network that was trained on it has to be told later: classes, normalisation, shape of an image.
 
         ``images`` counts those that are trained on and measured: a stopped run does not go on with others.
         """
-        images = {"train": len(self.train.rows), "test": len(self.test.rows)}
-        normalisation = {"mean": list(self.mean), "std": list(self.std)}
-        seen = {**normalisation, "shape": list(self.shape), "images": images}
-        return {"name": self.name, "classes": list(self.classes), **seen}
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "shape": list(self.shape),
+            "images": {"train": len(self.train.rows), "test": len(self.test.rows)},
+        }
 
 
 def split_rows(total: int, holdout: int, images: int | None, seed: int) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -15,22 +14,26 @@ from potstill.data import Data, ImageLoader, Loader
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
 from potstill.engine.checkpoint import (
-    fingerprint,
     load_checkpoint,
     random_states,
     restore_random_states,
     save_checkpoint,
     save_weights,
 )
+from potstill.engine.description import describe_run
 from potstill.engine.evaluate import evaluate
-from potstill.engine.insight import INSIGHT, with_costs, write_insight
+from potstill.engine.insight import with_costs, write_insight
 from potstill.engine.meter import Meter
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.progress import Progress
-from potstill.engine.run_folder import RunFolder, default_folder, describe_run
-from potstill.errors import BadInput, TrainingFailed
-from potstill.networks.ensemble import MeanOfLogits
+from potstill.engine.recorders import TensorBoard
+from potstill.errors import BadInput, TrainingFailed, first_line
 from potstill.networks.weights import load_weights
+from potstill.runs import names
+from potstill.runs.arguments import default_folder
+from potstill.runs.folder import RunFolder
+from potstill.runs.headline import best_epoch, shown
+from potstill.runs.schema import Epoch, Learner, Measured, Splits, Summary, Trained
 from potstill.training import Training
 
 
@@ -56,22 +59,19 @@ def fit(
     device = find_device(training.device)
     make_deterministic()
     _check_classes(distiller, data)  # before anything is written
-    config = describe_run(record or {}, training, device)
-    config["networks"] = {name: _identity(network) for name, network in distiller.networks.items()}
-    config["data"] = data.described()
-    config["teachers"] = {f"weights of {n}": fingerprint(network) for n, network in distiller.teachers.items()}
+    config = describe_run(record or {}, training, distiller, data, device)
     with RunFolder(training.out or default_folder(record or {}, training), config) as run:
         distiller.to(device).to(memory_format=torch.channels_last)
         if summary := run.summary():
             _restore(distiller, run)
-            if not (run.path / INSIGHT).is_file():  # killed right after its end
+            if not (run.path / names.INSIGHT).is_file():  # killed right after its end
                 write_insight(run.path, distiller, data)
-            return summary
+            return dict(summary)
         if training.compile:
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
         try:
-            return _train(distiller, data, training, run)
+            return dict(_train(distiller, data, training, run))
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error
         except OSError as error:
@@ -79,29 +79,32 @@ def fit(
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
 
 
-def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder) -> dict[str, Any]:
+def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder) -> Summary:
     optimizer = make_optimizer(distiller, training)
     learning_rate = training.learning_rate()
     torch.manual_seed(training.seed)
     history = _resume(distiller, optimizer, run)
     run.start_logs(history)
+    tensorboard = TensorBoard(run.path, purge_step=len(history))
     if distiller.weights.is_cuda:
         torch.cuda.reset_peak_memory_stats(distiller.weights.device)
     with Progress(training.epochs, len(data.train), len(history)) as progress:
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}")
         teachers = {name: evaluate(teacher, data.test) for name, teacher in distiller.teachers.items()}
         for name, result in teachers.items():
-            progress.say(f"{name}: {result['top1']:.2f} % of the test images")
+            progress.say(f"{name}: {shown(result)} of the test images")
         for epoch in range(len(history), training.epochs):
             set_learning_rate(optimizer, learning_rate(epoch))
             measured = train_epoch(distiller, data.train, optimizer, epoch, progress, bf16=training.precision == "bf16")
             learners = {name: _measure(network, data) for name, network in distiller.learners.items()}
             _check_finite(learners, epoch)
             history.append({"epoch": epoch, "lr": learning_rate(epoch), **measured, "learners": learners})
-            _save(distiller, optimizer, run, history, data)
+            _save(distiller, optimizer, run, history)
             run.log(history[-1])
+            tensorboard.log(history[-1])
             progress.epoch(history[-1])
     summary = with_costs(_summarize(distiller, data, teachers, history), distiller, data)
+    tensorboard.close()
     run.finish(summary)
     write_insight(run.path, distiller, data)
     return summary
@@ -114,7 +117,7 @@ def train_epoch(
     epoch: int,
     progress: Progress,
     bf16: bool = False,
-) -> dict[str, Any]:
+) -> Trained:
     """One pass over the training images. Nothing in a step waits for the device.
 
     Returns:
@@ -153,27 +156,27 @@ def train_epoch(
     }
 
 
-def _measure(network: nn.Module, data: Data) -> dict[str, dict[str, float]]:
-    splits = {"test": data.test} | ({"holdout": data.holdout} if data.holdout else {})
-    return {split: evaluate(network, loader) for split, loader in splits.items()}
+def _measure(network: nn.Module, data: Data) -> Splits:
+    splits: Splits = {"test": evaluate(network, data.test)}
+    if data.holdout:
+        splits["holdout"] = evaluate(network, data.holdout)
+    return splits
 
 
-def _check_finite(learners: Mapping[str, Any], epoch: int) -> None:
+def _check_finite(learners: Mapping[str, Splits], epoch: int) -> None:
     """The last step of an epoch may have broken the weights, which no term has seen: never save those."""
     for name, splits in learners.items():
         if not math.isfinite(splits["test"]["loss"]):
             raise TrainingFailed(f"{name} gives no finite output after epoch {epoch}: its last update broke it")
 
 
-def _save(
-    distiller: Distiller, optimizer: Optimizer, run: RunFolder, history: list[dict[str, Any]], data: Data
-) -> None:
+def _save(distiller: Distiller, optimizer: Optimizer, run: RunFolder, history: list[Epoch]) -> None:
     """The epoch's files. The checkpoint comes last: until it is there, a restart repeats the epoch, bit for bit."""
     epoch = history[-1]["epoch"]
     for name, network in distiller.learners.items():
-        save_weights(network, run.path / f"{name}.safetensors")
-        if _best(history, name, data)["epoch"] == epoch:
-            save_weights(network, run.path / f"{name}-best.safetensors")
+        save_weights(network, run.path / names.weights(name))
+        if best_epoch(history, name)["epoch"] == epoch:
+            save_weights(network, run.path / names.best_weights(name))
     state = {
         "learners": {name: network.state_dict() for name, network in distiller.learners.items()},
         "losses": distiller.losses.state_dict(),
@@ -184,7 +187,7 @@ def _save(
     save_checkpoint(run.checkpoint, state)
 
 
-def _resume(distiller: Distiller, optimizer: Optimizer, run: RunFolder) -> list[dict[str, Any]]:
+def _resume(distiller: Distiller, optimizer: Optimizer, run: RunFolder) -> list[Epoch]:
     """Continue from the run's checkpoint, if it has one; the epochs it has finished."""
     if not run.checkpoint.is_file():
         return []
@@ -196,18 +199,18 @@ def _resume(distiller: Distiller, optimizer: Optimizer, run: RunFolder) -> list[
         distiller.losses.load_state_dict(state["losses"])
         optimizer.load_state_dict(state["optimizer"])
     except (KeyError, RuntimeError, ValueError) as error:
-        raise BadInput(f"{run.checkpoint} is of other networks: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"{run.checkpoint} is of other networks: {first_line(error)}") from error
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate  # loading has put a copy there
     restore_random_states(state["random"])
-    history: list[dict[str, Any]] = state["history"]
+    history: list[Epoch] = state["history"]
     return history
 
 
 def _restore(distiller: Distiller, run: RunFolder) -> None:
     """What a finished run ended with, for whoever goes on with its networks, a next stage for example."""
     for name, network in distiller.learners.items():
-        load_weights(network, run.path / f"{name}.safetensors")
+        load_weights(network, run.path / names.weights(name))
     if distiller.losses.state_dict():
         if not run.checkpoint.is_file():
             raise BadInput(f"{run.checkpoint} is gone, which holds what the losses of this finished run have learned")
@@ -215,43 +218,23 @@ def _restore(distiller: Distiller, run: RunFolder) -> None:
         distiller.losses.load_state_dict(state["losses"])
 
 
-def _best(history: list[dict[str, Any]], learner: str, data: Data) -> dict[str, Any]:
-    """The first of the epochs in which a learner did best, on the held-out images if there are any."""
-    split = "holdout" if data.holdout else "test"
-    return max(history, key=lambda record: record["learners"][learner][split]["top1"])
-
-
-def _summarize(
-    distiller: Distiller, data: Data, teachers: Mapping[str, Any], history: list[dict[str, Any]]
-) -> dict[str, Any]:
-    learners = {}
+def _summarize(distiller: Distiller, data: Data, teachers: Mapping[str, Measured], history: list[Epoch]) -> Summary:
+    learners: dict[str, Learner] = {}
     for name, network in distiller.learners.items():
-        chosen = {"last": history[-1], "best": _best(history, name, data)}
+        last, best = history[-1], best_epoch(history, name)
         learners[name] = {
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
-            **{which: {"epoch": epoch["epoch"], **epoch["learners"][name]} for which, epoch in chosen.items()},
+            "last": {"epoch": last["epoch"], **last["learners"][name]},
+            "best": {"epoch": best["epoch"], **best["learners"][name]},
         }
     return {
         "data": data.name,
         "epochs": len(history),
         "best_chosen_on": "holdout" if data.holdout else "test",
-        "teachers": teachers,
+        "teachers": {name: {**result} for name, result in teachers.items()},
         "learners": learners,
         "seconds": sum(record["seconds"] for record in history),
     }
-
-
-def _identity(network: nn.Module) -> dict[str, Any]:
-    """What `networks.create` needs to make this network again; null for a network made by hand.
-
-    ``input``: the images it sees where they are not the data's, see `networks.adapt_input`; ``mean_of``: its members.
-    """
-    identity = {"spec": getattr(network, "spec", None), "classes": getattr(network, "classes", None)}
-    if hasattr(network, "own_input"):
-        identity["input"] = asdict(network.own_input)  # type: ignore[call-overload]
-    if isinstance(network, MeanOfLogits):
-        identity["mean_of"] = [_identity(member) for member in network.networks]
-    return identity
 
 
 def _check_classes(distiller: Distiller, data: Data) -> None:

@@ -25,15 +25,16 @@ from potstill.maps import as_map
 from potstill.networks.cost import macs, parameters
 from potstill.networks.dry_run import DryRun
 from potstill.networks.stages import stages_of
+from potstill.runs.names import INSIGHT
+from potstill.runs.schema import Agreement, Array, Insight, Learner, Maps, Memory, Prediction, Summary, Teacher
 from potstill.taps import AS_MAP, Place, find
 from potstill.whole_file import write_whole
 
-INSIGHT = "insight.json"
 IMAGES = 6  # the first test images are looked at closely
 IMAGE_SIDE, MAP_SIDE = 56, 32  # pixels at most, so that the file stays below 150 kB
 
 
-def insight(distiller: Distiller, data: Data) -> dict[str, Any]:
+def insight(distiller: Distiller, data: Data) -> Insight:
     """Compare a distiller's networks on the test set; nothing in them changes, nor any random state.
 
     Returns:
@@ -48,7 +49,7 @@ def insight(distiller: Distiller, data: Data) -> dict[str, Any]:
     first = as_batch(next(iter(data.test)))
     images, labels = first["images"][:IMAGES], first["labels"][:IMAGES].tolist()
     with _at_rest(distiller):
-        maps: dict[str, Any] = {}
+        maps: dict[str, dict[str, Maps]] = {}
         logits: dict[str, Tensor] = {}
         for name, network in networks.items():
             logits[name], maps[name] = _look(network, name, images)
@@ -70,7 +71,7 @@ def write_insight(folder: Path, distiller: Distiller, data: Data) -> Path:
     return file
 
 
-def with_costs(summary: Mapping[str, Any], distiller: Distiller, data: Data) -> dict[str, Any]:
+def with_costs(summary: Summary, distiller: Distiller, data: Data) -> Summary:
     """A run's summary with ``parameters`` and ``macs`` (multiply-adds an image) of every network, and ``memory``.
 
     ``memory`` is the peak in ``peak_bytes``, of "cuda": allocated there since the peak was last reset, or of "process":
@@ -82,12 +83,16 @@ def with_costs(summary: Mapping[str, Any], distiller: Distiller, data: Data) -> 
             name: {"parameters": parameters(network), "macs": macs(network, (channels, height, width))}
             for name, network in distiller.networks.items()
         }
-    roles = ("teachers", "learners")
-    added = {role: {name: {**costs[name], **known} for name, known in summary[role].items()} for role in roles}
-    return {**summary, **added, "memory": peak_memory(distiller.weights.device)}
+    teachers: dict[str, Teacher] = {name: {**costs[name], **known} for name, known in summary["teachers"].items()}
+    learners: dict[str, Learner] = {
+        name: {"parameters": costs[name]["parameters"], "macs": costs[name]["macs"], **known}
+        for name, known in summary["learners"].items()
+    }
+    memory = peak_memory(distiller.weights.device)
+    return {**summary, "teachers": teachers, "learners": learners, "memory": memory}
 
 
-def peak_memory(device: torch.device) -> dict[str, Any] | None:
+def peak_memory(device: torch.device) -> Memory | None:
     """The most memory in use so far: ``peak_bytes``, and ``of`` what. None on Windows, which has no `resource`."""
     if device.type == "cuda":
         return {"peak_bytes": torch.cuda.max_memory_allocated(device), "of": "cuda"}
@@ -112,11 +117,11 @@ def _at_rest(distiller: Distiller) -> Iterator[None]:
         yield
 
 
-def _agreement(distiller: Distiller, data: Data, classes: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+def _agreement(distiller: Distiller, data: Data, classes: Mapping[str, int]) -> dict[str, dict[str, Agreement]]:
     """Every learner beside every other network of the same number of classes, over all test images."""
     names = list(distiller.networks)
     pairs = [(a, b) for a in distiller.learners for b in names if a != b and classes[a] == classes[b]]
-    found: dict[str, dict[str, Any]] = {learner: {} for learner in distiller.learners}
+    found: dict[str, dict[str, Agreement]] = {learner: {} for learner in distiller.learners}
     if not pairs:
         return found
     sums, images = torch.zeros(len(pairs), 2, dtype=torch.float64, device=distiller.weights.device), 0
@@ -132,7 +137,7 @@ def _agreement(distiller: Distiller, data: Data, classes: Mapping[str, int]) -> 
     return found
 
 
-def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[Prediction]:
     best = logits.float().softmax(1).max(1)
     rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return [
@@ -141,7 +146,7 @@ def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[dict[str, Any
     ]
 
 
-def _look(network: nn.Module, name: str, images: Tensor) -> tuple[Tensor, dict[str, Any]]:
+def _look(network: nn.Module, name: str, images: Tensor) -> tuple[Tensor, dict[str, Maps]]:
     """The logits of ``images`` (N, C, H, W), and the attention maps of each stage."""
     run = DryRun(network, name, images[:2])
     stages = {f"stage{i}": stage for i, stage in enumerate(stages_of(run), start=1)}
@@ -171,7 +176,7 @@ def _watch(module: nn.Module, place: Place, stage: str, record: Callable[[str, T
     return module.register_forward_hook(lambda _, args, output: record(stage, output))
 
 
-def _maps(address: str, attention: Tensor) -> dict[str, Any]:
+def _maps(address: str, attention: Tensor) -> Maps:
     small = _at_most(attention, MAP_SIDE)[:, 0]
     low, high = small.amin((1, 2), keepdim=True), small.amax((1, 2), keepdim=True)
     scaled = 255 * (small - low) / (high - low).clamp(min=torch.finfo(small.dtype).tiny)
@@ -193,7 +198,7 @@ def _at_most(maps: Tensor, side: int) -> Tensor:
     return F.interpolate(maps, (height, width), mode="area")
 
 
-def _array(values: Tensor) -> dict[str, Any]:
+def _array(values: Tensor) -> Array:
     """Values from 0 to 255 as uint8."""
     content = values.round().clamp(0, 255).to("cpu", torch.uint8).contiguous().numpy().tobytes()
     return {"shape": list(values.shape), "base64": b64encode(content).decode()}

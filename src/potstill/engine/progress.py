@@ -3,12 +3,13 @@
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from potstill.live_line import LiveLine
+from potstill.runs.headline import shown
+from potstill.runs.schema import Epoch
 
 REFRESH_SECONDS = 0.5
 
@@ -51,12 +52,10 @@ class Progress(LiveLine):
         )
         self.live.update(line, refresh=True)
 
-    def epoch(self, record: dict[str, Any]) -> None:
+    def epoch(self, record: Epoch) -> None:
         """Print the line of a finished epoch."""
         self.finished_here += 1
-        self.accuracies = "  ".join(
-            f"{name} {splits['test']['top1']:.2f} %" for name, splits in record["learners"].items()
-        )
+        self.accuracies = "  ".join(f"{name} {shown(splits['test'])}" for name, splits in record["learners"].items())
         self.say(
             f"epoch {record['epoch']:>3}  {record['images_per_second']:.0f} images/s  {_terms(record['terms'])}"
             f"  {self.accuracies}  {self._left(0)}"

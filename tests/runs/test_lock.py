@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from potstill.engine.lock import Lock
+from potstill.runs.lock import Lock
 from potstill.recipes import supervised
 from potstill.training import Training
 
