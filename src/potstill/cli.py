@@ -163,15 +163,15 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
     """A run's summary as a table."""
     if "learners" not in result:
         return []
-    from potstill.runs.headline import of_teacher, shown
+    from potstill.runs.headline import describe, of_teacher
 
     rows = []
     for name, network in result.pop("learners").items():
         last, best = network["last"], network["best"]
-        cells = {"network": name, "parameters": f"{network['parameters']:,}", "last epoch": shown(last["test"])}
-        rows.append({**cells, "best epoch": f"{shown(best['test'])} ({best['epoch']})" if best["test"] else "-"})
+        cells = {"network": name, "parameters": f"{network['parameters']:,}", "last epoch": describe(last["test"])}
+        rows.append({**cells, "best epoch": f"{describe(best['test'])} ({best['epoch']})" if best["test"] else "-"})
     for name, teacher in result.pop("teachers").items():
-        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": shown(of_teacher(teacher))}
+        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": describe(of_teacher(teacher))}
         rows.append({**cells, "best epoch": ""})
     return rows
 

@@ -45,4 +45,5 @@ def evaluate(
     settings: dict[str, Any] = {"image_size": image_size, "workers": workers, "on_bad_image": on_bad_image}
     loaded = ps.data.load(data, data_dir=data_dir, device=where, normalize=normalize, **settings)
     trained = create_teacher(network, loaded, weights, normalize=normalize, kind="network", flag="--weights")
+    assert loaded.test is not None, "data.load gives test images"
     return ps.evaluate(trained.to(where), loaded.test)

@@ -3,20 +3,18 @@
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 import potstill
 from potstill.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.checkpoint import fingerprint
-from potstill.networks.ensemble import MeanOfLogits
+from potstill.networks.identity import identity
 from potstill.runs.arguments import arguments_of, recipe_of
-from potstill.runs.schema import Config, Network
+from potstill.runs.schema import Config
 from potstill.training import Training
 
 
@@ -39,19 +37,6 @@ def describe_run(
         "data": data.described(),
         "teachers": {f"weights of {name}": fingerprint(network) for name, network in distiller.teachers.items()},
     }
-
-
-def identity(network: nn.Module) -> Network:
-    """What `networks.create` needs to make this network again; null for a network made by hand.
-
-    ``input``: the images it sees where they are not the data's, see `networks.adapt_input`; ``mean_of``: its members.
-    """
-    found: Network = {"spec": getattr(network, "spec", None), "classes": getattr(network, "classes", None)}
-    if hasattr(network, "own_input"):
-        found["input"] = asdict(network.own_input)  # type: ignore[call-overload]
-    if isinstance(network, MeanOfLogits):
-        found["mean_of"] = [identity(member) for member in network.networks]
-    return found
 
 
 def _commit() -> str | None:

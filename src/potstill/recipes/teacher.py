@@ -145,7 +145,7 @@ def _trained_weights(spec: str, data: "Data", weights: Path | None, kind: str, f
 def _adapt(network: "nn.Module", data: "Data", wanted: "Input", name: str) -> None:
     """Have a network see the images that it wants, and say so if the data's are others."""
     _, height, width = data.shape
-    changed = ps.networks.adapt_input(network, ps.networks.Input((data.mean, data.std), (height, width)), wanted)
+    changed = ps.networks.adapt_input(network, ps.networks.Input(data.statistics, (height, width)), wanted)
     if said := describe_input(changed):
         say(f"{name} sees {said}")
 

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from potstill.errors import BadInput
 from potstill.runs.lock import Lock
-from potstill.runs.names import CHECKPOINT, CONFIG, METRICS, SUMMARY
+from potstill.runs.names import CHECKPOINT, CONFIG, INSIGHT, METRICS, SUMMARY
 from potstill.runs.reading import read_config, read_summary, write_json
 from potstill.runs.same_run import asked, difference
 from potstill.runs.schema import Config, Epoch, Summary
@@ -31,6 +31,7 @@ class RunFolder:
         self.path = path
         self.config = config
         self.checkpoint = path / CHECKPOINT
+        self.insight = path / INSIGHT
         if path.exists() and not path.is_dir():
             raise BadInput(f"--out {path} is a file, not a folder")
         if not self._holds_this_run() and path.is_dir() and any(_is_foreign(file) for file in path.iterdir()):
@@ -57,7 +58,7 @@ class RunFolder:
         return read_summary(self.path)
 
     def start_logs(self, history: Sequence[Epoch]) -> None:
-        """Begin or continue ``metrics.jsonl`` after the epochs in ``history``: what a killed run logged since is gone."""
+        """Begin or continue ``metrics.jsonl`` after the epochs in ``history``; what was logged since is gone."""
         write_whole(self.path / METRICS, "".join(json.dumps(record) + "\n" for record in history).encode())
 
     def log(self, record: Epoch) -> None:

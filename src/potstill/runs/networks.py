@@ -7,7 +7,7 @@ from potstill.errors import BadInput, nearest, unknown
 from potstill.network_input import Input
 from potstill.runs.names import CONFIG, weights
 from potstill.runs.reading import read_networks
-from potstill.runs.schema import Networks
+from potstill.runs.schema import DataSet, Networks
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,17 @@ def find(spec: str) -> StoredNetwork | None:
     network = networks[name]
     data = config.get("data")
     class_names = tuple((data and data.get("classes")) or ())
-    images = _images(config, folder)
+    images = _images(data)
     return StoredNetwork(folder, name, network.get("spec"), network.get("classes"), file, images, class_names)
 
 
-def _images(config: Networks, folder: Path) -> Input:
+def _images(data: DataSet | None) -> Input:
     """The images of the run's data set, as far as the run says."""
-    data = config.get("data")
     if data is None:
         return Input()
     mean, std, shape = data.get("mean"), data.get("std"), data.get("shape")
-    if mean is None or std is None or shape is None or len(shape) != 3:
-        raise BadInput(f"{folder / CONFIG} does not say mean, std and shape of its data")
-    _, height, width = shape
-    return Input((tuple(map(float, mean)), tuple(map(float, std))), (height, width))
+    statistics = None if mean is None or std is None else (tuple(map(float, mean)), tuple(map(float, std)))
+    return Input(statistics, (shape[1], shape[2]) if shape and len(shape) == 3 else None)
 
 
 def _config(folder: Path) -> Networks:
