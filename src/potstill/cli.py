@@ -163,14 +163,15 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
     """A run's summary as a table."""
     if "learners" not in result:
         return []
+    from potstill.runs.headline import describe, of_teacher
+
     rows = []
     for name, network in result.pop("learners").items():
-        best = network["best"]
-        cells = {"network": name, "parameters": f"{network['parameters']:,}"}
-        cells["last epoch"] = f"{network['last']['test']['top1']:.2f} %"
-        rows.append({**cells, "best epoch": f"{best['test']['top1']:.2f} % ({best['epoch']})"})
-    for name, measured in result.pop("teachers").items():
-        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": f"{measured['top1']:.2f} %"}
+        last, best = network["last"], network["best"]
+        cells = {"network": name, "parameters": f"{network['parameters']:,}", "last epoch": describe(last["test"])}
+        rows.append({**cells, "best epoch": f"{describe(best['test'])} ({best['epoch']})" if best["test"] else "-"})
+    for name, teacher in result.pop("teachers").items():
+        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": describe(of_teacher(teacher))}
         rows.append({**cells, "best epoch": ""})
     return rows
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from potstill.batch import Batch
+from potstill.runs.schema import DataSet
 
 
 class Batches(Protocol):
@@ -52,23 +53,24 @@ class Data:
     @property
     def chosen_on(self) -> str:
         """The images on which the best epoch is chosen: the ``holdout`` if there is one, or the ``test`` images."""
-        return "holdout" if self.holdout else "test"
+        return "test" if self.holdout is None else "holdout"
 
     @property
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         """Mean and std, if they are known."""
         return None if self.mean is None or self.std is None else (self.mean, self.std)
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> DataSet:
         """What a network that was trained on it has to be told later: classes, normalisation, shape of an image.
 
         ``images`` counts those that are trained on and measured: a stopped run does not go on with others.
         """
         counts = {"train": self.train.count, "test": None if self.test is None else self.test.count}
-        images = {split: count for split, count in counts.items() if count is not None}
-        normalisation = {
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
             "mean": None if self.mean is None else list(self.mean),
             "std": None if self.std is None else list(self.std),
+            "shape": list(self.shape),
+            "images": {split: count for split, count in counts.items() if count is not None},
         }
-        seen = {**normalisation, "shape": list(self.shape), "images": images}
-        return {"name": self.name, "classes": list(self.classes), **seen}

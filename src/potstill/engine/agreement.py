@@ -1,7 +1,5 @@
 """How far the networks of a run agree on the test images."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,18 +7,19 @@ from torch import Tensor, nn
 from potstill.batch import as_batch, on_device
 from potstill.data.data import Batches
 from potstill.outputs import logits_of
+from potstill.runs.schema import Agreement
 
 
 def agreement(
     learners: dict[str, nn.Module], networks: dict[str, nn.Module], batches: Batches, device: torch.device
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, Agreement]]:
     """Every learner beside every other network of the same number of classes.
 
     Returns:
         {learner: {other network: {"top1", "kl", "n"}}}: in percent, how often both choose the same class; and the mean
         of KL(other || learner) in nats, at temperature 1, over n images.
     """
-    found: dict[str, dict[str, Any]] = {learner: {} for learner in learners}
+    found: dict[str, dict[str, Agreement]] = {learner: {} for learner in learners}
     pairs = [(a, b) for a in learners for b in networks if a != b]
     sums: dict[tuple[str, str], Tensor] = {}
     images = 0

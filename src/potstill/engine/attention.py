@@ -15,12 +15,13 @@ from potstill.engine.pictures import as_bytes, at_most
 from potstill.maps import as_map
 from potstill.networks.dry_run import DryRun
 from potstill.networks.stages import stages_of
+from potstill.runs.schema import Maps
 from potstill.taps import AS_MAP, Place, find, unwrapped
 
 MAP_SIDE = 32  # pixels at most
 
 
-def attention(network: nn.Module, name: str, images: Tensor) -> tuple[Any, dict[str, Any]]:
+def attention(network: nn.Module, name: str, images: Tensor) -> tuple[Any, dict[str, Maps]]:
     """What a network returns for ``images`` (N, C, H, W), and the attention maps of each of its stages.
 
     Returns:
@@ -56,7 +57,7 @@ def _watch(module: nn.Module, place: Place, stage: str, record: Callable[[str, T
     return module.register_forward_hook(lambda _, args, output: record(stage, output))
 
 
-def _maps(address: str, maps: Tensor) -> dict[str, Any]:
+def _maps(address: str, maps: Tensor) -> Maps:
     small = at_most(maps, MAP_SIDE)[:, 0]
     low, high = small.amin((1, 2), keepdim=True), small.amax((1, 2), keepdim=True)
     scaled = 255 * (small - low) / (high - low).clamp(min=torch.finfo(small.dtype).tiny)

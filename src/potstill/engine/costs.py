@@ -1,7 +1,6 @@
 """What a run's networks cost, and how much memory the run took."""
 
 import sys
-from typing import Any
 
 import torch
 
@@ -10,13 +9,14 @@ from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.at_rest import at_rest
 from potstill.networks.cost import macs, parameters
+from potstill.runs.schema import Costs, Memory
 
 
-def costs_of(distiller: Distiller, data: Data) -> dict[str, dict[str, int | None]]:
+def costs_of(distiller: Distiller, data: Data) -> dict[str, Costs]:
     """``parameters`` and ``macs`` (multiply-adds an image) of every network; None where it is called with no image."""
     images = as_batch(data.example()).get("images")
     are_images = images is not None and images.dim() == 4
-    found: dict[str, dict[str, int | None]] = {}
+    found: dict[str, Costs] = {}
     with at_rest(distiller):
         for name, network in distiller.networks.items():
             found[name] = {"parameters": parameters(network), "macs": None}
@@ -26,7 +26,7 @@ def costs_of(distiller: Distiller, data: Data) -> dict[str, dict[str, int | None
     return found
 
 
-def peak_memory(device: torch.device) -> dict[str, Any] | None:
+def peak_memory(device: torch.device) -> Memory | None:
     """The most memory in use so far: ``peak_bytes``, and ``of`` what. None on Windows, which has no `resource`."""
     if device.type == "cuda":
         return {"peak_bytes": torch.cuda.max_memory_allocated(device), "of": "cuda"}

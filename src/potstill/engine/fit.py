@@ -14,7 +14,7 @@ from potstill.compiler import step_of, without_compiler
 from potstill.data.data import Batches, Data
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
-from potstill.engine.checkpoint import fingerprint
+from potstill.engine.description import describe_run
 from potstill.engine.evaluate import evaluate
 from potstill.engine.insight import write_insight
 from potstill.engine.measuring import Measuring, check_classes
@@ -22,12 +22,13 @@ from potstill.engine.meter import Meter
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.progress import Progress
 from potstill.engine.recorders import Recorder, Recorders, TensorBoard
-from potstill.engine.run_folder import RunFolder, default_folder, describe_run
 from potstill.engine.state import State
 from potstill.engine.summary import summarize
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
-from potstill.networks.identity import identity
+from potstill.runs.arguments import default_folder
+from potstill.runs.folder import RunFolder
+from potstill.runs.schema import Summary, Trained
 from potstill.training import Training
 
 
@@ -79,10 +80,7 @@ def fit(
     device = find_device(training.device)
     make_deterministic()
     check_classes(distiller, data)  # before anything is written
-    config = describe_run(record or {}, training, device)
-    config["networks"] = {name: identity(network) for name, network in distiller.networks.items()}
-    config["data"] = data.described()
-    config["teachers"] = {f"weights of {n}": fingerprint(network) for n, network in distiller.teachers.items()}
+    config = describe_run(record or {}, training, distiller, data, device)
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
     with RunFolder(training.out or default_folder(record or {}, training), config) as run:
         distiller.to(device).to(memory_format=torch.channels_last)
@@ -90,13 +88,13 @@ def fit(
             State(distiller, run, after_step=after_step).restore_finished()
             if not run.insight.is_file():  # killed right after its end
                 write_insight(run.insight, distiller, data)
-            return summary
+            return dict(summary)
         if training.compile:
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
         try:
             with without_compiler():
-                return _train(distiller, data, training, run, seams)
+                return dict(_train(distiller, data, training, run, seams))
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error
         except OSError as error:
@@ -104,7 +102,7 @@ def fit(
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
 
 
-def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder, seams: Seams) -> dict[str, Any]:
+def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder, seams: Seams) -> Summary:
     """Epoch after epoch, from where the run's checkpoint leaves off."""
     optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
     state = State(distiller, run, optimizer, seams.after_step)
@@ -124,7 +122,7 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder,
             measured = train_epoch(distiller, data.train, optimizer, epoch, training, progress, seams)
             learners = seams.measuring.learners(epoch)
             history.append({"epoch": epoch, "lr": learning_rate(epoch), **measured, "learners": learners})
-            state.save(history, chosen_on=data.chosen_on)
+            state.save(history)
             run.log(history[-1])
             recorders.log(history[-1])
             progress.epoch(history[-1])
@@ -142,7 +140,7 @@ def train_epoch(
     training: Training,
     progress: Progress,
     seams: Seams,
-) -> dict[str, Any]:
+) -> Trained:
     """One pass over the training images. Nothing in a step waits for the device.
 
     Returns:

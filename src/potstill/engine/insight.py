@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from potstill.engine.at_rest import at_rest
 from potstill.engine.attention import attention
 from potstill.engine.pictures import pictures
 from potstill.outputs import logits_of
+from potstill.runs.schema import Insight, Prediction
 from potstill.whole_file import write_whole
 
 IMAGES = 6  # the first test images are looked at closely
@@ -25,7 +25,7 @@ def write_insight(file: Path, distiller: Distiller, data: Data) -> None:
         write_whole(file, (json.dumps(insight(distiller, data)) + "\n").encode())
 
 
-def insight(distiller: Distiller, data: Data) -> dict[str, Any]:
+def insight(distiller: Distiller, data: Data) -> Insight:
     """Look at a distiller's networks on the test images; nothing in them changes, nor any random state.
 
     Returns:
@@ -54,7 +54,7 @@ def insight(distiller: Distiller, data: Data) -> dict[str, Any]:
         }
 
 
-def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[Prediction]:
     best = logits.float().softmax(1).max(1)
     rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return [

@@ -14,8 +14,8 @@ from potstill.errors import BadInput, TrainingFailed
 from potstill.eval_mode import eval_mode
 from potstill.outputs import logits_of
 from potstill.runs.headline import describe
+from potstill.runs.schema import Measured, Splits
 
-Measured = dict[str, float]
 Measure = Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]]
 
 
@@ -44,18 +44,18 @@ class Measuring:
                 say(f"{name}: {describe(found[name])} of the test images")
         return found
 
-    def learners(self, epoch: int) -> dict[str, dict[str, Measured]]:
+    def learners(self, epoch: int) -> dict[str, Splits]:
         """What each learner reaches on the ``test`` images, and on those of the ``holdout``.
 
         Raises:
             TrainingFailed: its last update has broken it, which no term has seen.
         """
-        splits = {"test": self.data.test, "holdout": self.data.holdout}
-        found: dict[str, dict[str, Measured]] = {}
+        found: dict[str, Splits] = {}
         for name, network in self.distiller.learners.items():
             fits = name in self.distiller.classifiers or self.measure is not evaluate
-            found[name] = {split: self._on(network, batches) for split, batches in splits.items() if batches and fits}
-            found[name].setdefault("test", {})
+            found[name] = {"test": self._on(network, self.data.test) if fits and self.data.test is not None else {}}
+            if fits and self.data.holdout is not None:
+                found[name]["holdout"] = self._on(network, self.data.holdout)
             _check_finite(name, network, found[name]["test"], epoch)
         return found
 

@@ -1,18 +1,18 @@
 """Small pictures in a JSON file."""
 
 from base64 import b64encode
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from potstill.data.data import Data
+from potstill.runs.schema import Array
 
 IMAGE_SIDE = 56  # pixels at most, so that the file stays below 150 kB
 
 
-def pictures(images: Tensor, data: Data) -> list[dict[str, Any]]:
+def pictures(images: Tensor, data: Data) -> list[Array]:
     """Normalised images (N, C, H, W) as they were before, uint8 (H, W, C) each.
 
     Where nobody knows how they were normalised, each is scaled to what it spans.
@@ -35,7 +35,7 @@ def at_most(maps: Tensor, side: int) -> Tensor:
     return F.interpolate(maps, (height, width), mode="area")
 
 
-def as_bytes(values: Tensor) -> dict[str, Any]:
+def as_bytes(values: Tensor) -> Array:
     """Values from 0 to 255 as uint8: {"shape", "base64"}."""
     content = values.round().clamp(0, 255).to("cpu", torch.uint8).contiguous().numpy().tobytes()
     return {"shape": list(values.shape), "base64": b64encode(content).decode()}

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from potstill.live_line import LiveLine
 from potstill.runs.headline import describe
+from potstill.runs.schema import Epoch
 
 REFRESH_SECONDS = 0.5
 
@@ -52,7 +52,7 @@ class Progress(LiveLine):
         )
         self.live.update(line, refresh=True)
 
-    def epoch(self, record: dict[str, Any]) -> None:
+    def epoch(self, record: Epoch) -> None:
         """Print the line of a finished epoch."""
         self.finished_here += 1
         self.accuracies = "  ".join(f"{name} {describe(splits['test'])}" for name, splits in record["learners"].items())

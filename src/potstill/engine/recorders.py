@@ -6,12 +6,13 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from potstill.errors import first_line
+from potstill.runs.schema import Epoch
 
 
 class Recorder(Protocol):
     """A tracker: TensorBoard, or somebody's own."""
 
-    def log(self, record: dict[str, Any]) -> None:
+    def log(self, record: Epoch) -> None:
         """Take what an epoch measured, as a line of ``metrics.jsonl`` has it: nested, with the key ``epoch``."""
 
     def close(self) -> None:
@@ -31,7 +32,7 @@ class TensorBoard:
 
         self.events = SummaryWriter(str(folder), purge_step=purge_step)
 
-    def log(self, record: dict[str, Any]) -> None:
+    def log(self, record: Epoch) -> None:
         """Add a scalar for every number."""
         for name, value in flat(record):
             self.events.add_scalar(name, value, record["epoch"])
@@ -48,7 +49,7 @@ class Recorders:
     def __init__(self, recorders: Sequence[Recorder], say: Callable[[str], None]) -> None:
         self.recorders, self.say = recorders, say
 
-    def log(self, record: dict[str, Any]) -> None:
+    def log(self, record: Epoch) -> None:
         """Tell each of them."""
         for recorder in self.recorders:
             self._guarded(recorder, f"cannot record epoch {record['epoch']}", lambda one: one.log(record))

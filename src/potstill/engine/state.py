@@ -13,13 +13,15 @@ from potstill.engine.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from potstill.engine.run_folder import RunFolder
-from potstill.engine.summary import best_epoch
 from potstill.errors import BadInput, first_line
 from potstill.networks.weights import load_weights
+from potstill.runs import names
+from potstill.runs.folder import RunFolder
+from potstill.runs.headline import best_epoch
+from potstill.runs.schema import Epoch
 from potstill.taps import unwrapped
 
-History = list[dict[str, Any]]
+History = list[Epoch]
 
 
 class State:
@@ -42,14 +44,14 @@ class State:
         self.distiller, self.run, self.optimizer = distiller, run, optimizer
         self.after_step: Any = after_step if hasattr(after_step, "load_state_dict") else None
 
-    def save(self, history: History, chosen_on: str) -> None:
+    def save(self, history: History) -> None:
         """Write an epoch's files. The checkpoint comes last: until it is there, a restart repeats the epoch."""
         epoch = history[-1]["epoch"]
         assert self.optimizer is not None
         for name, network in self.distiller.learners.items():
-            save_weights(network, self.run.path / f"{name}.safetensors")
-            if best_epoch(history, name, chosen_on)["epoch"] == epoch:
-                save_weights(network, self.run.path / f"{name}-best.safetensors")
+            save_weights(network, self.run.path / names.weights(name))
+            if best_epoch(history, name)["epoch"] == epoch:
+                save_weights(network, self.run.path / names.best_weights(name))
         learners = {name: unwrapped(network).state_dict() for name, network in self.distiller.learners.items()}
         state = {
             "learners": learners,
@@ -95,7 +97,7 @@ class State:
             BadInput: what the losses have learned is gone.
         """
         for name, network in self.distiller.learners.items():
-            load_weights(unwrapped(network), self.run.path / f"{name}.safetensors")
+            load_weights(unwrapped(network), self.run.path / names.weights(name))
         if not self.distiller.losses.state_dict() and self.after_step is None:
             return
         if not self.run.checkpoint.is_file():

@@ -27,7 +27,7 @@ def earlier_stage(
         lr: its learning rate at the start; by default a tenth of the run's.
         milestones: epochs of the stage at whose start that drops; by default it stays.
     """
-    from potstill.engine.run_folder import default_folder
+    from potstill.runs.arguments import default_folder
 
     folder = training.out or default_folder(record, training)
     earlier = replace(

@@ -101,13 +101,13 @@ def create_pair(
 
 def own_input(spec: str, weights: Path | None) -> "Input":
     """The images that a network's weights were trained on, as far as a run folder or its library says."""
-    from potstill.networks import run_folder
     from potstill.networks.pretrained import PRETRAINED, find_pretrained
+    from potstill.runs import networks as run_networks
 
     if str(weights) == PRETRAINED or (weights is None and spec.partition(":")[0] in LIBRARIES):
         offered = find_pretrained(spec)
         return ps.networks.Input() if offered is None else offered.input
-    stored = run_folder.find(spec if weights is None else str(weights))
+    stored = run_networks.find(spec if weights is None else str(weights))
     return ps.networks.Input() if stored is None else stored.input
 
 
@@ -152,9 +152,9 @@ def _adapt(network: "nn.Module", data: "Data", wanted: "Input", name: str) -> No
 
 def _compare_classes(spec: str, weights: Path | None, data: "Data", name: str) -> None:
     """Say so if a run's network was trained on classes of other names: they may mean the same."""
-    from potstill.networks import run_folder
+    from potstill.runs import networks as run_networks
 
-    stored = run_folder.find(spec if weights is None else str(weights))
+    stored = run_networks.find(spec if weights is None else str(weights))
     pairs = zip(stored.class_names, data.classes, strict=False) if stored else ()
     if other := [f"{there!r} where {data.name} has {here!r}" for there, here in pairs if there != here]:
         say(f"{name} was trained on classes of other names, {len(other)} of {len(data.classes)}, such as {other[0]}")

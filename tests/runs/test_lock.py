@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from potstill.engine.lock import Lock
 from potstill.recipes import supervised
+from potstill.runs.lock import Lock
 from potstill.training import Training
 
 HOLD = """

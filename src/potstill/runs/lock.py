@@ -1,6 +1,5 @@
 """One process at a time in a run folder."""
 
-import json
 import os
 import platform
 import sys
@@ -8,6 +7,9 @@ import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from potstill.errors import BadInput
+from potstill.runs.reading import read_json, write_json
 
 
 class Lock:
@@ -29,7 +31,7 @@ class Lock:
             print(f"{self.folder} is being trained by {self._who()}; waiting for it to end", file=sys.stderr)
             self.lock.acquire()
         now = time.strftime("%Y-%m-%d %H:%M:%S")
-        self.holder.write_text(json.dumps({"process": os.getpid(), "machine": platform.node(), "since": now}))
+        write_json(self.holder, {"process": os.getpid(), "machine": platform.node(), "since": now})
 
     def release(self) -> None:
         """Let the next process in."""
@@ -38,7 +40,6 @@ class Lock:
 
     def _who(self) -> str:
         try:
-            holder = json.loads(self.holder.read_text())
-        except (OSError, ValueError):  # it has only just taken the lock
+            return "process {process} on {machine} since {since}".format(**read_json(self.holder))
+        except (BadInput, KeyError, TypeError):  # it has only just taken the lock
             return "another process"
-        return "process {process} on {machine} since {since}".format(**holder)

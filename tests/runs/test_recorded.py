@@ -5,7 +5,7 @@ import json
 import pytest
 
 from potstill.errors import BadInput
-from potstill.report.runs import read_run
+from potstill.runs.recorded import read_run
 
 
 def cut(file):
@@ -22,7 +22,7 @@ DAMAGE = {
     "no config": (lambda run: (run / "config.json").unlink(), "config.json is missing"),
     "half a config": (lambda run: cut(run / "config.json"), "config.json is damaged: "),
     "a list": (lambda run: (run / "config.json").write_text("[]"), "config.json is damaged: it is [], not an object"),
-    "another config": (lambda run: (run / "config.json").write_text('{"model_type": "x"}'), "recipe is missing"),
+    "another config": (lambda run: (run / "config.json").write_text('{"model_type": "x"}'), "networks is missing"),
     "no text": (lambda run: (run / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json is damaged: "),
     "no metrics": (lambda run: (run / "metrics.jsonl").unlink(), "metrics.jsonl is missing"),
     "empty metrics": (lambda run: (run / "metrics.jsonl").write_text(""), "no epoch is finished"),
@@ -67,7 +67,7 @@ INSIGHT_DAMAGE = [
     lambda insight: insight.pop("images"),
     lambda insight: insight["images"].pop(),
     lambda insight: insight["images"][0]["pixels"].update(base64="AAAA"),
-    lambda insight: insight["predictions"].pop("teacher"),
+    lambda insight: insight["predictions"]["teacher"].pop(),
     lambda insight: insight["attention"]["student"]["stage1"]["maps"].pop(),
 ]
 
@@ -77,7 +77,7 @@ def test_a_damaged_insight_leaves_the_rest_of_the_run(runs, edit, damage):
     edit(runs / "helped-0" / "insight.json", damage)
     run = read_run(runs / "helped-0")
     assert run.insight is None
-    assert run.insight_missing.startswith("insight.json is damaged: ")
+    assert run.insight_missing.startswith(f"{run.folder / 'insight.json'} is damaged: ")
     assert run.unfinished is None
 
 
@@ -86,16 +86,16 @@ def test_an_unfinished_run_goes_as_far_as_it_came(runs):
     summary = json.loads((run / "summary.json").read_text())
     whole = read_run(run)
     for which in ("last", "best"):
-        assert whole.top1("student", which) == summary["learners"]["student"][which]["test"]["top1"]
+        assert whole.measured("student", which) == summary["learners"]["student"][which]["test"]
     (run / "summary.json").unlink()
     for which in ("last", "best"):  # found in the epochs themselves
-        assert read_run(run).top1("student", which) == whole.top1("student", which)
+        assert read_run(run).measured("student", which) == whole.measured("student", which)
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 2, "lr"')  # being written
     read = read_run(run)
     assert len(read.history) == 2
     assert read.unfinished == "unfinished, epoch 2 of 2"
-    assert read.known("student") == {}
+    assert read.cost("student", "macs") is None
 
 
 def test_the_best_epoch_so_far_is_chosen_as_the_run_would(runs):
@@ -107,5 +107,5 @@ def test_the_best_epoch_so_far_is_chosen_as_the_run_would(runs):
         splits["test"]["top1"] = test
         splits["holdout"] = {"top1": holdout, "loss": 1.0, "n": 5}
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert read_run(run).top1("student", "best") == 40.0
-    assert read_run(run).top1("student", "last") == 50.0
+    assert read_run(run).measured("student", "best")["top1"] == 40.0
+    assert read_run(run).measured("student", "last")["top1"] == 50.0

@@ -8,7 +8,7 @@ from torch import nn
 
 from potstill.errors import BadInput
 from potstill.networks import Input, create
-from potstill.networks.run_folder import find
+from potstill.runs.networks import find
 
 
 def write_run(folder: Path, networks: dict[str, str], weights: dict[str, nn.Module], classes: int = 10) -> Path:
@@ -77,7 +77,13 @@ DATA = {"name": "x", "classes": ["a"], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5
 
 
 @pytest.mark.parametrize(
-    ("data", "images"), [(DATA, Input(((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)), (8, 16))), (None, Input())]
+    ("data", "images"),
+    [
+        (DATA, Input(((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)), (8, 16))),
+        ({**DATA, "std": None}, Input(None, (8, 16))),
+        ({**DATA, "shape": [5]}, Input(((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)))),
+        (None, Input()),
+    ],
 )
 def test_a_run_says_which_images_its_networks_saw_unless_it_is_an_old_one(tmp_path, data, images):
     run = write_run(tmp_path / "run", {"net": "resnet8"}, {"net": create("resnet8")})
@@ -98,10 +104,10 @@ ERRORS = {
     "{runs}/hundred": r"^the network in .*/hundred has 100 classes, not 10$",
     "{runs}/pair": r"^.*/pair has several networks; say which: .*/pair:light, .*/pair:booster$",
     "{runs}/unfinished": r"^run folder .*/unfinished has no weights yet$",
-    "{runs}/broken": r"config\.json does not describe a run: no networks in it$",
-    "{runs}/foreign": r"config\.json does not describe a run: no networks in it$",
-    "{runs}/odd": r"config\.json does not say mean, std and shape of its data$",
-    "{runs}/bare": r"config\.json does not say spec and classes of net$",
+    "{runs}/broken": r"config\.json is damaged: Expecting property name",
+    "{runs}/foreign": r"config\.json is damaged: it is \[1\], not an object$",
+    "{runs}/empty": r"config\.json does not describe a run: no networks in it$",
+    "{runs}/bare": r"^net of .*/bare was made by hand: nothing tells how to make it again; name it file\.py:NAME$",
 }
 
 
@@ -113,12 +119,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(runs / "hundred", {"net": "resnet8"}, {"net": create("resnet8", 100)}, classes=100)
     write_run(runs / "pair", {"light": "resnet8", "booster": "resnet8"}, {"light": net, "booster": net})
     write_run(runs / "unfinished", {"net": "resnet8"}, {})
-    for name, content in {"broken": "{", "foreign": "[1]", "bare": '{"networks": {"net": {}}}'}.items():
+    broken = {"broken": "{", "foreign": "[1]", "empty": '{"networks": {}}', "bare": '{"networks": {"net": {}}}'}
+    for name, content in broken.items():
         write_run(runs / name, {}, {"net": net})
         (runs / name / "config.json").write_text(content)
-    write_run(runs / "odd", {}, {"net": net})
-    odd = {"networks": {"net": {"spec": "resnet8", "classes": 10}}, "data": {**DATA, "shape": [3]}}
-    (runs / "odd" / "config.json").write_text(json.dumps(odd))
     return runs
 
 

@@ -1,27 +1,39 @@
 """Networks out of a run folder: config.json says what they are, NAME.safetensors holds their weights."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from potstill.errors import BadInput, nearest, unknown
-from potstill.networks.input import Input
-
-CONFIG = "config.json"
+from potstill.network_input import Input
+from potstill.runs.names import CONFIG, weights
+from potstill.runs.reading import read_networks
+from potstill.runs.schema import DataSet, Networks
 
 
 @dataclass(frozen=True)
 class StoredNetwork:
     """A network of a finished run: how to build it again, where its weights lie, and which images it was trained on."""
 
-    spec: str
-    classes: int
+    folder: Path
+    name: str
+    spec: str | None
+    """None if it was made by hand."""
+    classes: int | None
     weights: Path
     input: Input
     class_names: tuple[str, ...]
     """Empty if the run is too old to say."""
+
+    def made_from(self) -> tuple[str, int]:
+        """Spec and classes, from which it can be built again.
+
+        Raises:
+            BadInput: it was made by hand.
+        """
+        if self.spec is None or self.classes is None:
+            where = f"{self.name} of {self.folder}"
+            raise BadInput(f"{where} was made by hand: nothing tells how to make it again; name it file.py:NAME")
+        return self.spec, self.classes
 
 
 def find(spec: str) -> StoredNetwork | None:
@@ -40,46 +52,36 @@ def find(spec: str) -> StoredNetwork | None:
             return None
     config = _config(folder)
     networks = config["networks"]
-    stored = [network for network in networks if (folder / f"{network}.safetensors").is_file()]
+    stored = [network for network in networks if (folder / weights(network)).is_file()]
     name = name or _only(folder, stored)
     if name not in networks:
         raise unknown(f"network in {folder}", name, networks)
-    weights = folder / f"{name}.safetensors"
+    file = folder / weights(name)
     if name not in stored:
-        raise BadInput(f"run folder {folder} has no weights {weights.name}")
-    try:
-        spec, classes = str(networks[name]["spec"]), int(networks[name]["classes"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{folder / CONFIG} does not say spec and classes of {name}") from error
-    class_names = tuple(map(str, config.get("data", {}).get("classes", ())))
-    return StoredNetwork(spec, classes, weights, _images(config, folder), class_names)
+        raise BadInput(f"run folder {folder} has no weights {file.name}")
+    network = networks[name]
+    data = config.get("data")
+    class_names = tuple((data and data.get("classes")) or ())
+    images = _images(data)
+    return StoredNetwork(folder, name, network.get("spec"), network.get("classes"), file, images, class_names)
 
 
-def _images(config: Mapping[str, Any], folder: Path) -> Input:
-    """The images of the run's data set; older runs do not say."""
-    if "data" not in config:
+def _images(data: DataSet | None) -> Input:
+    """The images of the run's data set, as far as the run says."""
+    if data is None:
         return Input()
-    try:
-        data = config["data"]
-        mean, std = (tuple(map(float, data[name])) for name in ("mean", "std"))
-        _, height, width = data["shape"]
-        return Input((mean, std), (int(height), int(width)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{folder / CONFIG} does not say mean, std and shape of its data") from error
+    mean, std, shape = data.get("mean"), data.get("std"), data.get("shape")
+    statistics = None if mean is None or std is None else (tuple(map(float, mean)), tuple(map(float, std)))
+    return Input(statistics, (shape[1], shape[2]) if shape and len(shape) == 3 else None)
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    config = folder / CONFIG
-    if not config.is_file():
+def _config(folder: Path) -> Networks:
+    if not (folder / CONFIG).is_file():
         raise BadInput(f"{folder} is not a run folder: it has no {CONFIG}")
-    try:
-        content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-        networks = content["networks"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{config} does not describe a run: no networks in it") from error
-    if not isinstance(networks, dict) or not networks:
-        raise BadInput(f"{config} does not describe a run: no networks in it")
-    return content
+    config = read_networks(folder)
+    if not config["networks"]:
+        raise BadInput(f"{folder / CONFIG} does not describe a run: no networks in it")
+    return config
 
 
 def _only(folder: Path, stored: list[str]) -> str:
