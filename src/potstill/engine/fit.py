@@ -31,6 +31,7 @@ from potstill.engine.run_folder import RunFolder, default_folder, describe_run
 from potstill.errors import BadInput, TrainingFailed
 from potstill.networks.ensemble import MeanOfLogits
 from potstill.networks.weights import load_weights
+from potstill.runs.recording import current_record
 from potstill.training import Training
 
 
@@ -43,7 +44,8 @@ def fit(
         distiller: networks and terms; trained in place.
         data: what `potstill.data.load` gives.
         training: budget, optimiser, machine, folder.
-        record: further arguments of the run, kept in its ``config.json``; ``recipe`` names it.
+        record: further arguments of the run, kept in its ``config.json`` beside those of the recipe that calls `fit`;
+            ``recipe`` names it.
 
     Returns:
         The run's summary, as in its ``summary.json``: each teacher's accuracy, and each learner's in the last and in
@@ -53,14 +55,15 @@ def fit(
         BadInput: the run folder or a network does not fit.
         TrainingFailed: a loss was not finite, or the disk is full; the last good checkpoint is kept.
     """
+    record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
     _check_classes(distiller, data)  # before anything is written
-    config = describe_run(record or {}, training, device)
+    config = describe_run(record, training, device)
     config["networks"] = {name: _identity(network) for name, network in distiller.networks.items()}
     config["data"] = data.described()
     config["teachers"] = {f"weights of {n}": fingerprint(network) for n, network in distiller.teachers.items()}
-    with RunFolder(training.out or default_folder(record or {}, training), config) as run:
+    with RunFolder(training.out or default_folder(record, training), config) as run:
         distiller.to(device).to(memory_format=torch.channels_last)
         if summary := run.summary():
             _restore(distiller, run)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import potstill as ps
 from potstill.recipes.teacher import create_pair
+from potstill.runs.recording import recipe
 from potstill.training import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+@recipe
 def boundary(
     *,
     student: str,
@@ -44,7 +46,6 @@ def boundary(
         attack_size: how many images of a batch to attack at most.
         warmup: epochs without any.
     """
-    record = {"recipe": "boundary", **locals()}
     data = training.load_data()
     networks = create_pair(
         student,
@@ -63,7 +64,7 @@ def boundary(
         ps.Term(attack, "student", "teacher", "images", "labels", weight=falling, name="BSS student"),
     ]
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    return ps.fit(distiller, data, training)
 
 
 def boundary_loss(

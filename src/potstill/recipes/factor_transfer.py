@@ -8,12 +8,14 @@ import potstill as ps
 from potstill.errors import BadInput
 from potstill.recipes.stages import earlier_stage
 from potstill.recipes.teacher import create_pair
+from potstill.runs.recording import recipe
 from potstill.training import Training
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+@recipe
 def factor_transfer(
     *,
     student: str,
@@ -54,7 +56,6 @@ def factor_transfer(
     from potstill.losses.ft import Paraphraser
     from potstill.taps import find
 
-    record = {"recipe": "factor-transfer", **locals()}
     data = training.load_data()
     networks = create_pair(
         student,
@@ -73,7 +74,7 @@ def factor_transfer(
 
     paraphraser = Paraphraser(factor, batch_norm)
     terms = [ps.Term(paraphraser, f"teacher.{maps['teacher']}")]
-    first, earlier, training = earlier_stage("paraphraser", record, training, paraphraser_epochs, paraphraser_lr)
+    first, earlier, training = earlier_stage("paraphraser", training, paraphraser_epochs, paraphraser_lr)
     teacher_alone = {"teacher": networks["teacher"]}
     ps.fit(ps.Distiller(teacher_alone, terms, example=data.example(), seed=training.seed), data, earlier, first)
 
@@ -83,7 +84,7 @@ def factor_transfer(
         ps.Term(transfer, f"student.{maps['student']}", f"teacher.{maps['teacher']}", weight=weight),
     ]
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    return ps.fit(distiller, data, training)
 
 
 def last_stage(networks: "dict[str, nn.Module]", name: str) -> str:

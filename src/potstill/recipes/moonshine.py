@@ -8,9 +8,11 @@ import potstill as ps
 from potstill.errors import BadInput
 from potstill.recipes.teacher import create_learner, create_teacher
 from potstill.recipes.term_strings import parse_terms
+from potstill.runs.recording import recipe
 from potstill.training import Training
 
 
+@recipe
 def moonshine(
     *,
     teacher: str,
@@ -55,12 +57,10 @@ def moonshine(
         keep: 1x1 starts what the student has in common with the teacher from its weights: 1x1 convolutions, batch norms
             and the classifier, and the stem.
     """
-    record = {"recipe": "moonshine", **locals()}
-    budgets = {name: record.pop(name) for name in ("budget_params", "budget_macs")}
-    if any(budget is not None for budget in budgets.values()):
+    if budget_params is not None or budget_macs is not None:
         if conv is not None:
             raise BadInput(f"--conv {conv} trains a student, a budget lists those that fit: give one of them")
-        return list_fitting(teacher, student, training, **budgets)
+        return list_fitting(teacher, student, training, budget_params, budget_macs)
     if conv is None:
         raise BadInput(
             "give --conv SPEC, for example G8B2, or list what fits: --budget-params 0.25, --budget-macs 0.25"
@@ -86,7 +86,7 @@ def moonshine(
         *attention,
     ]
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    return ps.fit(distiller, data, training)
 
 
 def list_fitting(

@@ -7,12 +7,14 @@ import potstill as ps
 from potstill.errors import BadInput
 from potstill.recipes.teacher import create_learner, create_teacher
 from potstill.recipes.term_strings import parse_terms
+from potstill.runs.recording import recipe
 from potstill.training import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+@recipe
 def rocket(
     *,
     light: str = "wrn-16-1",
@@ -50,7 +52,6 @@ def rocket(
         alpha: weight of that KD: 2 alpha T^2 times the mean over batch and classes.
         temperature: its temperature T.
     """
-    record = {"recipe": "rocket", **locals()}
     data = training.load_data()
     networks = {
         name: create_learner(spec, data, seed=training.seed, name=name)
@@ -70,7 +71,7 @@ def rocket(
         kd = ps.losses.KD(temperature, reduction="elementmean")
         terms.append(ps.Term(kd, "light", "teacher", weight=2 * alpha))
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    return ps.fit(distiller, data, training)
 
 
 def hint_terms(

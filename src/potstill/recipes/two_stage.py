@@ -7,9 +7,11 @@ import potstill as ps
 from potstill.recipes.stages import earlier_stage
 from potstill.recipes.teacher import create_pair
 from potstill.recipes.term_strings import parse_terms
+from potstill.runs.recording import recipe
 from potstill.training import Training
 
 
+@recipe
 def two_stage(
     *,
     student: str,
@@ -45,7 +47,6 @@ def two_stage(
         first_milestones: its epochs at whose start that drops; by default it stays.
         terms: what to minimise in the second stage.
     """
-    record = {"recipe": "two-stage", **locals()}
     data = training.load_data()
     networks = create_pair(
         student,
@@ -65,6 +66,6 @@ def two_stage(
         )
         for strings in (first, terms)
     )
-    hint, earlier, training = earlier_stage("hint", record, training, first_epochs, first_lr, first_milestones)
+    hint, earlier, training = earlier_stage("hint", training, first_epochs, first_lr, first_milestones)
     ps.fit(inside, data, earlier, hint)
-    return ps.fit(whole, data, training, record)
+    return ps.fit(whole, data, training)
