@@ -75,7 +75,7 @@ def test_the_innermost_recipe_counts_and_an_error_leaves_nothing():
 
 def test_an_argument_of_the_recipe_itself_is_no_field():
     @recipe
-    def own(epochs: int, training: Training = Training()) -> tuple[int, int]:  # noqa: B008
+    def own(epochs: int, training: Training = Training()) -> tuple[int, int]:
         return epochs, training.epochs
 
     assert own(epochs=3) == own(3) == (3, 200)

@@ -14,6 +14,7 @@ from potstill import recipes, tables
 from potstill.cli import check_flags
 from potstill.recipes.factor_transfer import last_stage
 from potstill.recipes.term_strings import parse_terms
+from potstill.runs.recording import flat
 from potstill.tables.plan import Run
 
 TABLES = {name: getattr(tables, name) for name in tables.__all__}
@@ -65,10 +66,9 @@ def test_the_command_line_takes_every_command(name, epochs):
 
         bind.__signature__, bind.__annotations__ = inspect.signature(recipe), get_type_hints(recipe)
         given = tyro.cli(bind, args=list(words), config=(tyro.conf.OmitArgPrefixes,), console_outputs=False)
-        for flag, value in row.arguments.items():
-            assert given[flag] == value, (row.name, flag)
-        for flag, value in row.training.items():
-            assert getattr(given["training"], flag) == value, (row.name, flag)
+        found = flat(given)
+        for flag, value in {**row.arguments, **row.training}.items():
+            assert found[flag] == value, (row.name, flag)
 
 
 def test_every_network_exists():

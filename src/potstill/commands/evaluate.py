@@ -33,7 +33,9 @@ def evaluate(
         device: cpu, cuda, ...; auto takes a GPU if there is one.
     """
     from potstill.device import find_device
-    from potstill.recipes.teacher import create_teacher, describe_input, own_input, say
+    from potstill.networks.seeing import describe_input
+    from potstill.networks.trained import create_trained, own_input
+    from potstill.say import say
 
     where = find_device(device)
     own = own_input(network, weights)
@@ -44,5 +46,5 @@ def evaluate(
         image_size = own.size[0]
     settings: dict[str, Any] = {"image_size": image_size, "workers": workers, "on_bad_image": on_bad_image}
     loaded = ps.data.load(data, data_dir=data_dir, device=where, normalize=normalize, **settings)
-    trained = create_teacher(network, loaded, weights, normalize=normalize, kind="network", flag="--weights")
+    trained = create_trained(network, loaded, weights, normalize=normalize, kind="network", flag="--weights")
     return ps.evaluate(trained.to(where), loaded.test)

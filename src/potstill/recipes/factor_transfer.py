@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import potstill as ps
 from potstill.errors import BadInput
+from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
-from potstill.recipes.teacher import create_pair
 from potstill.runs.recording import recipe
+from potstill.teacher import Teacher
 from potstill.training import Training
 
 if TYPE_CHECKING:
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
 def factor_transfer(
     *,
     student: str,
-    teacher: str,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
+    teacher: Teacher,
     student_weights: Path | None = None,
     on: str | None = None,
     weight: float = 200.0,
@@ -40,10 +38,6 @@ def factor_transfer(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
         student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         on: which maps: a tap of both, or student_tap=teacher_tap; by default each network's last stage.
         weight: of the factors' distance, beside a cross-entropy of weight 1.
@@ -57,16 +51,10 @@ def factor_transfer(
     from potstill.taps import find
 
     data = training.load_data()
-    networks = create_pair(
-        student,
-        teacher,
-        data,
-        seed=training.seed,
-        student_weights=student_weights,
-        teacher_weights=teacher_weights,
-        teacher_normalize=teacher_normalize,
-        teacher_size=teacher_size,
-    )
+    networks = {
+        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        **teacher.create(data),
+    }
     left, _, right = (on or "").partition("=")
     maps = {"student": left or last_stage(networks, "student"), "teacher": right or left}
     maps["teacher"] = maps["teacher"] or last_stage(networks, "teacher")

@@ -5,7 +5,7 @@ from typing import Any
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.recipes.teacher import create_learner
+from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.training import Training
 

@@ -1,13 +1,13 @@
 """Rocket Launching: a light net and its booster, trained together."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.recipes.teacher import create_learner, create_teacher
+from potstill.recipes.learner import create_learner
 from potstill.recipes.term_strings import parse_terms
 from potstill.runs.recording import recipe
+from potstill.teacher import OptionalTeacher
 from potstill.training import Training
 
 if TYPE_CHECKING:
@@ -23,10 +23,7 @@ def rocket(
     gradient_block: bool = True,
     gamma: float = 0.03,
     hint: str = "Logits(reduction='batchmean')",
-    teacher: str | None = None,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
+    teacher: OptionalTeacher = OptionalTeacher(),
     alpha: float = 0.9,
     temperature: float = 4.0,
     training: Training = Training(optimizer="sgd", border="reflect"),
@@ -45,11 +42,7 @@ def rocket(
         gamma: weight of the hint.
         hint: what the light net learns from the booster, a string as in distill with the light net as student: by
             default the squared difference of the logits, summed over classes, mean over the batch; "AT on stages".
-        teacher: a third, trained network, whose KD is added to the light net's loss.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
-        alpha: weight of that KD: 2 alpha T^2 times the mean over batch and classes.
+        alpha: weight of the teacher's KD: 2 alpha T^2 times the mean over batch and classes.
         temperature: its temperature T.
     """
     data = training.load_data()
@@ -64,10 +57,8 @@ def rocket(
         ps.Term(ps.losses.CE(), "booster", "labels"),
         *hint_terms(hint, networks, gamma, gradient_block, data.example()["images"][:2]),
     ]
-    if teacher is not None:
-        networks["teacher"] = create_teacher(
-            teacher, data, teacher_weights, normalize=teacher_normalize, size=teacher_size
-        )
+    networks |= teacher.create(data)
+    if "teacher" in networks:
         kd = ps.losses.KD(temperature, reduction="elementmean")
         terms.append(ps.Term(kd, "light", "teacher", weight=2 * alpha))
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_learner
+from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.training import Training
 

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
+from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
-from potstill.recipes.teacher import create_pair
 from potstill.recipes.term_strings import parse_terms
 from potstill.runs.recording import recipe
+from potstill.teacher import Teacher
 from potstill.training import Training
 
 
@@ -15,10 +16,7 @@ from potstill.training import Training
 def two_stage(
     *,
     student: str,
-    teacher: str,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
+    teacher: Teacher,
     student_weights: Path | None = None,
     first: tuple[str, ...] = ("10 * AB",),
     first_epochs: int = 50,
@@ -36,10 +34,6 @@ def two_stage(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
         student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         first: what to minimise in the first stage, strings as in distill: "10 * AB", "FitNet on stage2", "FSP".
         first_epochs: length of the first stage, before the run's epochs.
@@ -48,16 +42,10 @@ def two_stage(
         terms: what to minimise in the second stage.
     """
     data = training.load_data()
-    networks = create_pair(
-        student,
-        teacher,
-        data,
-        seed=training.seed,
-        student_weights=student_weights,
-        teacher_weights=teacher_weights,
-        teacher_normalize=teacher_normalize,
-        teacher_size=teacher_size,
-    )
+    networks = {
+        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        **teacher.create(data),
+    }
     # Both before either trains: a mistake in the second should not wait for the first.
     example = data.example()
     inside, whole = (

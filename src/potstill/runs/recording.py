@@ -1,6 +1,6 @@
 """What a run was asked: the arguments of its recipe, which `fit` writes into ``config.json``.
 
-A recipe is a function whose arguments are its command line. Those that are a dataclass (`Training`, `Teacher`) stand for
+A recipe is a function whose arguments are its command line. One that is a dataclass (`Training`, `Teacher`) stands for
 its fields: flat on the command line, flat in the record, and, if one likes, flat in Python.
 """
 

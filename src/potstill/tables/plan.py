@@ -1,15 +1,15 @@
 """From rows to runs: which there are, the command of each, and which are finished already."""
 
-import inspect
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, nearest
+from potstill.runs.recording import arguments_of
 from potstill.tables.jobs import Job
 from potstill.tables.row import Row
 
@@ -69,7 +69,7 @@ class Run:
             return False
         config = read_json(self.folder / "config.json")
         known, given = config["arguments"], {**self.arguments(), **self.training()}
-        wanted = _plain({**_defaults(self.row, self.training()), **given})
+        wanted = _plain(_recorded(self.row, given))
         # An argument that came to the recipe later than the run had its default there, unless the row gives it.
         same = all(
             _same(name, known[name], value) if name in known else name not in given
@@ -137,13 +137,11 @@ def _flag(name: str, value: Any) -> list[str]:
     return [] if value is None else [f"--{name}", str(value)]
 
 
-def _defaults(row: Row, training: Mapping[str, Any]) -> dict[str, Any]:
-    """What the recipe takes for everything that the row leaves open."""
+def _recorded(row: Row, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run of the recipe records, the recipe's defaults included."""
     from potstill import recipes
 
-    parameters = inspect.signature(getattr(recipes, row.recipe.replace("-", "_"))).parameters
-    own = {name: p.default for name, p in parameters.items() if p.default is not p.empty and name != "training"}
-    return {**own, **asdict(replace(parameters["training"].default, **training))}
+    return arguments_of(getattr(recipes, row.recipe.replace("-", "_")), given)
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import potstill as ps
 from potstill.cli import main
 from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput
+from potstill.networks.teachers import create_teachers
 from potstill.recipes import channel, distill, supervised
-from potstill.recipes.teachers import create_teachers, terms_of_teachers
+from potstill.recipes.terms_of_teachers import terms_of_teachers
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=1, batch_size=200, lr=0.05, test_images=200)
@@ -144,11 +145,10 @@ def test_one_teacher_is_recorded_as_ever_and_runs_of_before_go_on(tmp_path, runs
     first = distill(student="resnet8", teacher=runs[1], training=training)
     config = json.loads((out / "config.json").read_text())
     assert config["arguments"]["teacher"] == runs[1]
-    assert "teachers" not in config["arguments"]
-    for added in ("teacher_normalize", "teacher_size"):
+    for added in ("teachers", "teacher_normalize", "teacher_size"):
         assert config["arguments"].pop(added) is None
     (out / "config.json").write_text(json.dumps(config))
-    assert distill(student="resnet8", teacher=runs[1], training=training) == first
+    assert distill(student="resnet8", teacher=runs[1], teachers="each", training=training) == first
 
 
 def test_channel_with_two_teachers(tmp_path, runs):
