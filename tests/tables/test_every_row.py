@@ -1,6 +1,7 @@
 """Every row of every table: the command line takes it, its networks exist, and its terms fit their maps."""
 
 import inspect
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import get_type_hints
@@ -113,7 +114,7 @@ def pairs():
 @pytest.mark.parametrize(("student", "teacher"), pairs())
 def test_all_terms_of_a_pair_fit_its_maps(student, teacher, batch):
     """All at once: each network runs once for all methods; building and computing the terms checks every shape."""
-    networks = {"student": network(student), "teacher": network(teacher)}
+    networks = {"student": network(student), "teacher": ps.freeze(deepcopy(network(teacher)))}
     terms = []
     for string in pairs()[student, teacher]:
         if string == "FT":
@@ -121,8 +122,7 @@ def test_all_terms_of_a_pair_fit_its_maps(student, teacher, batch):
             terms.append(ps.Term(ps.losses.FT(channel_power=2.0), *maps))
         else:
             terms += parse_terms([string], networks)
-    for i, term in enumerate(terms):
-        term.name = f"{i} {term.name}"
+    terms = [term.scaled(1.0, f"{i} {term.name}") for i, term in enumerate(terms)]
     distiller = ps.Distiller(networks, terms, example=batch)
     distiller.set_epoch(50)
     values = distiller(batch)[1]
