@@ -11,7 +11,7 @@ from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput
 from potstill.networks.teachers import create_teachers
 from potstill.recipes import channel, distill, supervised
-from potstill.recipes.terms_of_teachers import terms_of_teachers
+from potstill.term_strings import terms as parse
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=1, batch_size=200, lr=0.05, test_images=200)
@@ -59,7 +59,7 @@ def test_each_is_what_one_would_write_by_hand(runs, data):
             for s in stages
         ),
     ]
-    terms = terms_of_teachers(TERMS, networks)
+    terms = parse(TERMS, networks)
     expected, ours = values(networks, by_hand, data), values(networks, terms, data)
     torch.testing.assert_close(ours[0], expected[0])
     assert list(ours[1]) == [
@@ -74,7 +74,7 @@ def test_each_is_what_one_would_write_by_hand(runs, data):
 
 def test_mean_is_one_teacher_but_for_its_insides(runs, data):
     networks, apart = pair(runs, data, "mean"), pair(runs, data, "each")
-    terms = terms_of_teachers([*TERMS, "PKT on fc:in=networks.1.fc:in"], networks)
+    terms = parse([*TERMS, "PKT on fc:in=networks.1.fc:in"], networks)
     assert [term.flat_addresses[-1] for term in terms] == [
         "labels",
         "teacher",
@@ -82,7 +82,7 @@ def test_mean_is_one_teacher_but_for_its_insides(runs, data):
         "teacher.networks.1.fc:in",
     ]
     total, found = values(networks, terms, data)
-    each = values(apart, terms_of_teachers(TERMS, apart), data)[1]
+    each = values(apart, parse(TERMS, apart), data)[1]
     assert found["AT student.stage2 from teacher2"] == each["AT student.stage2 from teacher2"]
     images = data.example()["images"]
     logits = {name: network.eval()(images) for name, network in apart.items()}
@@ -95,7 +95,7 @@ def test_mean_is_one_teacher_but_for_its_insides(runs, data):
 @pytest.mark.parametrize("together", ["mean", "each"])
 def test_each_network_runs_once_a_batch(runs, data, together):
     networks = pair(runs, data, together)
-    distiller = ps.Distiller(networks, terms_of_teachers(TERMS, networks), example=data.example())
+    distiller = ps.Distiller(networks, parse(TERMS, networks), example=data.example())
     members = networks["teacher"].networks if together == "mean" else [networks["teacher1"], networks["teacher2"]]
     calls = []
     for network in (networks["student"], *members):

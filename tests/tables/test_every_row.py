@@ -14,9 +14,9 @@ import potstill as ps
 from potstill import recipes, tables
 from potstill.cli import check_flags
 from potstill.recipes.factor_transfer import last_stage
-from potstill.recipes.term_strings import parse_terms
 from potstill.runs.recording import flat
 from potstill.tables.plan import Run
+from potstill.term_strings import parse_terms
 
 TABLES = {name: getattr(tables, name) for name in tables.__all__}
 ROWS = [(name, row) for name, table in TABLES.items() for row in table.rows()]

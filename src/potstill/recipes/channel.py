@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
+from potstill import term_strings
 from potstill.recipes.learner import create_learner
-from potstill.recipes.terms_of_teachers import terms_of_teachers
 from potstill.runs.recording import recipe
 from potstill.teacher import Teachers
 from potstill.training import Training
@@ -57,6 +57,6 @@ def channel(
     if guided:
         terms.append(f"{labels.format(kd_weight)} * KD(temperature={temperature}, guided=True)")
     example = data.example()
-    parsed = terms_of_teachers(terms, networks, images=example["images"][:2])
+    parsed = term_strings.terms(terms, networks, example)
     distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed)
     return ps.fit(distiller, data, training)

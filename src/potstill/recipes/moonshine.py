@@ -4,9 +4,9 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import potstill as ps
+from potstill import term_strings
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
-from potstill.recipes.term_strings import parse_terms
 from potstill.runs.recording import recipe
 from potstill.teacher import Teacher
 from potstill.training import Training
@@ -69,16 +69,15 @@ def moonshine(
         ps.networks.keep_weights(networks["student"], frozen)
     if split != 1:
         networks = {name: ps.networks.split_stages(network, split) for name, network in networks.items()}
-    attention = parse_terms(["AT on stages"], networks, images=data.example()["images"][:2])
-    for term in attention:
-        term.weight = 3 * beta / len(attention)
+    example = data.example()
+    attention = term_strings.terms(["AT on stages"], networks, example)
     kd = ps.losses.KD(temperature, reduction="elementmean")
     terms = [
         ps.Term(ps.losses.CE(), "student", "labels", weight=1 - alpha),
         ps.Term(kd, "student", "teacher", weight=2 * alpha),
-        *attention,
+        *(term.scaled(3 * beta / len(attention)) for term in attention),
     ]
-    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
+    distiller = ps.Distiller(networks, terms, example=example, seed=training.seed)
     return ps.fit(distiller, data, training)
 
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
-from potstill.recipes.term_strings import parse_terms
 from potstill.runs.recording import recipe
 from potstill.teacher import OptionalTeacher
+from potstill.term_strings import parse_terms
 from potstill.training import Training
 
 if TYPE_CHECKING:
@@ -78,19 +78,9 @@ def hint_terms(
         BadInput: it has a weight of its own, or cannot do without the gradient block.
     """
     pair = {"student": networks["light"], "teacher": networks["booster"]}
-    parsed = parse_terms([hint], pair, {"student": "light", "teacher": "booster"}, images)
+    parsed = parse_terms([hint], pair, {"student": "light", "teacher": "booster"}, images, both=not gradient_block)
     if any(term.weight != 1.0 for term in parsed):
         raise BadInput(f"--hint {hint!r} has a weight; the hint's weight is --gamma")
     if not gradient_block and any(term.needs_graph for term in parsed):
         raise BadInput(f"--hint {hint!r} always blocks the booster's gradient; leave out --no-gradient-block")
-    both = not gradient_block
-    return [
-        ps.Term(
-            term.loss,
-            *term.addresses,
-            weight=gamma,
-            both=both,
-            name="hint" if len(parsed) == 1 else f"hint {term.name}",
-        )
-        for term in parsed
-    ]
+    return [term.scaled(gamma, "hint" if len(parsed) == 1 else f"hint {term.name}") for term in parsed]

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
+from potstill import term_strings
 from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
-from potstill.recipes.term_strings import parse_terms
 from potstill.runs.recording import recipe
 from potstill.teacher import Teacher
 from potstill.training import Training
@@ -49,9 +49,7 @@ def two_stage(
     # Both before either trains: a mistake in the second should not wait for the first.
     example = data.example()
     inside, whole = (
-        ps.Distiller(
-            networks, parse_terms(strings, networks, images=example["images"][:2]), example=example, seed=training.seed
-        )
+        ps.Distiller(networks, term_strings.terms(strings, networks, example), example=example, seed=training.seed)
         for strings in (first, terms)
     )
     hint, earlier, training = earlier_stage("hint", training, first_epochs, first_lr, first_milestones)
