@@ -249,7 +249,7 @@ def test_a_finished_run_gives_back_its_networks_and_completes_its_insight(tmp_pa
         student, teacher = ps.networks.create("resnet8", seed=0), ps.networks.create("resnet8x4", seed=1)
         networks = {"student": student, "teacher": ps.freeze(teacher)}
         terms = [ps.Term(CE(), "student", "labels"), ps.Term(FitNet(), "student.stage2", "teacher.stage2")]
-        distiller = ps.Distiller(networks, terms, example=data.example())
+        distiller = ps.Distiller(networks, terms, example=data.example(), classifiers=list(networks))
         return ps.fit(distiller, data, training), fingerprint(distiller)
 
     first = go()

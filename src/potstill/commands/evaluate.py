@@ -44,4 +44,5 @@ def evaluate(
     selected = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
     loaded = ps.data.load(selected, device=where)
     trained = create_trained(network, loaded, weights, normalize=normalize, kind="network", flag="--weights")
+    assert loaded.test is not None, "data.load gives test images"
     return ps.evaluate(trained.to(where), loaded.test)

@@ -11,7 +11,7 @@ from potstill.cores import cores
 from potstill.data.augment import Augment
 from potstill.data.cifar import cifar10, cifar100
 from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
-from potstill.data.data import Data, drawn, split_rows
+from potstill.data.data import Data
 from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
 from potstill.data.files.image_files import ImageFiles, class_names, imagenet, imagenet_folder, read_images
@@ -19,6 +19,7 @@ from potstill.data.files.image_loader import ImageLoader
 from potstill.data.images import ImageSet
 from potstill.data.loader import Loader
 from potstill.data.normalize import statistics
+from potstill.data.split import drawn, split_rows
 from potstill.errors import BadInput, unknown
 from potstill.selection import Selection
 

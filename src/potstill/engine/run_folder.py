@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 import potstill
 from potstill.engine.lock import Lock
@@ -40,6 +39,7 @@ class RunFolder:
         self.path = path
         self.config = config
         self.checkpoint = path / "last.ckpt"
+        self.insight = path / "insight.json"
         if path.exists() and not path.is_dir():
             raise BadInput(f"--out {path} is a file, not a folder")
         if (path / CONFIG).is_file():
@@ -73,19 +73,14 @@ class RunFolder:
         """Begin or continue the logs after the epochs in ``history``, forgetting what a killed run logged since."""
         lines = "".join(json.dumps(record) + "\n" for record in history)
         write_whole(self.path / "metrics.jsonl", lines.encode())
-        self.events = SummaryWriter(str(self.path), purge_step=len(history))
 
     def log(self, record: dict[str, Any]) -> None:
         """Add one epoch to ``metrics.jsonl`` and to TensorBoard."""
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
-        for name, value in _flat(record):
-            self.events.add_scalar(name, value, record["epoch"])
-        self.events.flush()
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the summary, which marks the run as finished."""
-        self.events.close()
         write_json(self.path / "summary.json", summary)
 
 

@@ -62,6 +62,9 @@ def run_images(chosen: Chosen, data_dir: Path | None = None) -> RunImages:
         raise BadInput(
             f"{error}; export is checked on the run's test images: --data-dir says where they lie"
         ) from error
+    assert data.test is not None, "data.load gives test images"
+    assert data.mean is not None, "and knows how they are normalised"
+    assert data.std is not None
     found = RunImages(next(iter(data.test))["images"][:ENOUGH].contiguous(), data.classes, data.mean, data.std)
     _must_fit(found, chosen)
     return found

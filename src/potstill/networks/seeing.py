@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def see(network: "nn.Module", data: "Data", wanted: Input, name: str) -> None:
     """Have a network see the images that it wants, and say so if the data's are others."""
     _, height, width = data.shape
-    changed = adapt_input(network, Input((data.mean, data.std), (height, width)), wanted)
+    changed = adapt_input(network, Input(data.statistics, (height, width)), wanted)
     if said := describe_input(changed):
         say(f"{name} sees {said}")
 
