@@ -58,5 +58,5 @@ def channel(
         terms.append(f"{labels.format(kd_weight)} * KD(temperature={temperature}, guided=True)")
     example = data.example()
     parsed = term_strings.terms(terms, networks, example)
-    distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed)
+    distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)

@@ -35,5 +35,5 @@ def distill(
     }
     example = data.example()
     parsed = term_strings.terms(terms, networks, example)
-    distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed)
+    distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)

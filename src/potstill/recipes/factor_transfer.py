@@ -63,15 +63,16 @@ def factor_transfer(
     paraphraser = Paraphraser(factor, batch_norm)
     terms = [ps.Term(paraphraser, f"teacher.{maps['teacher']}")]
     first, earlier, training = earlier_stage("paraphraser", training, paraphraser_epochs, paraphraser_lr)
-    teacher_alone = {"teacher": networks["teacher"]}
-    ps.fit(ps.Distiller(teacher_alone, terms, example=data.example(), seed=training.seed), data, earlier, first)
+    alone = {"teacher": networks["teacher"]}
+    distiller = ps.Distiller(alone, terms, example=data.example(), seed=training.seed, classifiers=[*alone])
+    ps.fit(distiller, data, earlier, first)
 
     transfer = ps.losses.FT(paraphraser, batch_norm=batch_norm, channel_power=channel_power)
     terms = [
         ps.Term(ps.losses.CE(), "student", "labels"),
         ps.Term(transfer, f"student.{maps['student']}", f"teacher.{maps['teacher']}", weight=weight),
     ]
-    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
+    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)
 
 

@@ -77,7 +77,7 @@ def moonshine(
         ps.Term(kd, "student", "teacher", weight=2 * alpha),
         *(term.scaled(3 * beta / len(attention)) for term in attention),
     ]
-    distiller = ps.Distiller(networks, terms, example=example, seed=training.seed)
+    distiller = ps.Distiller(networks, terms, example=example, seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)
 
 

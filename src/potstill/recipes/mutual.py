@@ -50,5 +50,7 @@ def mutual(
             if other != name:
                 kd, share = ps.losses.KD(temperature), weight / (len(peers) - 1)
                 terms.append(ps.Term(kd, name, other, weight=share, name=f"KD {name} from {other}"))
-    distiller = ps.Distiller(peers, terms, example=data.example(), seed=training.seed, alternate=alternate)
+    distiller = ps.Distiller(
+        peers, terms, example=data.example(), seed=training.seed, classifiers=[*peers], alternate=alternate
+    )
     return ps.fit(distiller, data, training)

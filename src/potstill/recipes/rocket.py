@@ -61,7 +61,7 @@ def rocket(
     if "teacher" in networks:
         kd = ps.losses.KD(temperature, reduction="elementmean")
         terms.append(ps.Term(kd, "light", "teacher", weight=2 * alpha))
-    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
+    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)
 
 

@@ -48,9 +48,9 @@ def two_stage(
     }
     # Both before either trains: a mistake in the second should not wait for the first.
     example = data.example()
+    parsed = [term_strings.terms(strings, networks, example) for strings in (first, terms)]
     inside, whole = (
-        ps.Distiller(networks, term_strings.terms(strings, networks, example), example=example, seed=training.seed)
-        for strings in (first, terms)
+        ps.Distiller(networks, found, example=example, seed=training.seed, classifiers=[*networks]) for found in parsed
     )
     hint, earlier, training = earlier_stage("hint", training, first_epochs, first_lr, first_milestones)
     ps.fit(inside, data, earlier, hint)
