@@ -28,6 +28,7 @@ from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
+from potstill.runs.recording import current_record
 from potstill.runs.schema import Summary, Trained
 from potstill.training import Training
 
@@ -59,7 +60,8 @@ def fit(
         distiller: networks and terms; trained in place.
         data: what `potstill.data.load` or `potstill.data.from_loaders` gives.
         training: budget, optimiser, machine, folder.
-        record: further arguments of the run, kept in its ``config.json``; ``recipe`` names it.
+        record: further arguments of the run, kept in its ``config.json`` beside those of the recipe that calls `fit`;
+            ``recipe`` names it.
         transforms: functions from a training batch to a training batch of as many images, on the device. They draw from
             torch's random numbers, which are seeded by the run's seed, the epoch and the step.
         measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
@@ -77,12 +79,13 @@ def fit(
         BadInput: the run folder, a network or a batch does not fit.
         TrainingFailed: a loss was not finite, or the disk is full; the last good checkpoint is kept.
     """
+    record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
     check_classes(distiller, data)  # before anything is written
-    config = describe_run(record or {}, training, distiller, data, device)
+    config = describe_run(record, training, distiller, data, device)
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
-    with RunFolder(training.out or default_folder(record or {}, training), config) as run:
+    with RunFolder(training.out or default_folder(record, training), config) as run:
         distiller.to(device).to(memory_format=torch.channels_last)
         if summary := run.summary():
             State(distiller, run, after_step=after_step).restore_finished()
