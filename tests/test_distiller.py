@@ -54,9 +54,7 @@ def test_accepts_pairs(batch):
     pair = (batch["images"], batch["labels"])
     distiller = Distiller({"student": make()}, [ce()], example=pair)
     torch.testing.assert_close(distiller(pair)[0], distiller(batch)[0])
-    with pytest.raises(
-        BadInput, match=r"or images alone, not a list of 3 \(Tensor, int, str\)"
-    ):
+    with pytest.raises(BadInput, match=r"or images alone, not a list of 3 \(Tensor, int, str\)"):
         distiller([batch["images"], 1, "a"])
 
 

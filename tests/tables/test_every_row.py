@@ -1,6 +1,7 @@
 """Every row of every table: the command line takes it, its networks exist, and its terms fit their maps."""
 
 import inspect
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import get_type_hints
@@ -44,6 +45,7 @@ def test_names_folders_and_teachers(name):
     for row in rows.values():
         assert "/" not in row.name
         assert row.teacher is None or rows[row.teacher].recipe == "supervised"
+        assert (row.teacher_file is not None) == ("teacher" in row.arguments), "weights without a network, or none"
         if row.runs_of is not None:
             original = rows[row.runs_of]
             assert (original.recipe, original.arguments, original.training, original.teacher) == (
@@ -98,9 +100,10 @@ def pairs():
     """Every pair of student and teacher, with all the terms that any row has between them."""
     found = {}
     for name, row in ROWS:
-        if row.teacher is None or row.recipe == "rocket":
+        if (row.teacher or row.teacher_file) is None or row.recipe == "rocket":
             continue
-        teacher = next(r.arguments["network"] for n, r in ROWS if n == name and r.name == row.teacher)
+        trained = (r.arguments["network"] for n, r in ROWS if n == name and r.name == row.teacher)
+        teacher = row.arguments["teacher"] if row.teacher is None else next(trained)
         strings = found.setdefault((student_of(row, teacher), teacher), {})
         strings |= dict.fromkeys(OWN_TERMS.get(row.recipe, ()))
         if row.recipe == "factor-transfer":
@@ -113,7 +116,7 @@ def pairs():
 @pytest.mark.parametrize(("student", "teacher"), pairs())
 def test_all_terms_of_a_pair_fit_its_maps(student, teacher, batch):
     """All at once: each network runs once for all methods; building and computing the terms checks every shape."""
-    networks = {"student": network(student), "teacher": network(teacher)}
+    networks = {"student": network(student), "teacher": ps.freeze(deepcopy(network(teacher)))}
     terms = []
     for string in pairs()[student, teacher]:
         if string == "FT":
