@@ -46,6 +46,7 @@ def test_names_folders_and_teachers(name):
     for row in rows.values():
         assert "/" not in row.name
         assert row.teacher is None or rows[row.teacher].recipe == "supervised"
+        assert (row.teacher_file is not None) == ("teacher" in row.arguments), "weights without a network, or none"
         if row.runs_of is not None:
             original = rows[row.runs_of]
             assert (original.recipe, original.arguments, original.training, original.teacher) == (
@@ -99,9 +100,10 @@ def pairs():
     """Every pair of student and teacher, with all the terms that any row has between them."""
     found = {}
     for name, row in ROWS:
-        if row.teacher is None or row.recipe == "rocket":
+        if (row.teacher or row.teacher_file) is None or row.recipe == "rocket":
             continue
-        teacher = next(r.arguments["network"] for n, r in ROWS if n == name and r.name == row.teacher)
+        trained = (r.arguments["network"] for n, r in ROWS if n == name and r.name == row.teacher)
+        teacher = row.arguments["teacher"] if row.teacher is None else next(trained)
         strings = found.setdefault((student_of(row, teacher), teacher), {})
         strings |= dict.fromkeys(OWN_TERMS.get(row.recipe, ()))
         if row.recipe == "factor-transfer":

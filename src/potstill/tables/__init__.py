@@ -1,4 +1,4 @@
-"""Published tables, one file each: rows of a recipe, its arguments and the number to compare with.
+"""Tables, published ones and our own, one file each: rows of a recipe, its arguments and the number to compare with.
 
 A new table is one file here and one line below; ``potstill table`` runs it under the name in ``__all__``, with hyphens.
 """
@@ -6,6 +6,9 @@ A new table is one file here and one line below; ``potstill table`` runs it unde
 from potstill.tables.channel_cifar import channel_cifar
 from potstill.tables.channel_imagenet import channel_imagenet
 from potstill.tables.crd_benchmark import crd_benchmark
+from potstill.tables.express_cifar100 import express_cifar100
+from potstill.tables.express_moonshine import express_moonshine
+from potstill.tables.express_rocket import express_rocket
 from potstill.tables.kd_zoo import kd_zoo
 from potstill.tables.moonshine import moonshine
 from potstill.tables.rocket_table1 import rocket_table1
@@ -16,6 +19,9 @@ __all__ = [
     "channel_cifar",
     "channel_imagenet",
     "crd_benchmark",
+    "express_cifar100",
+    "express_moonshine",
+    "express_rocket",
     "kd_zoo",
     "moonshine",
     "rocket_table1",

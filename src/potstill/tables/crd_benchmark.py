@@ -70,12 +70,13 @@ def _method(method: str, budget: Budget, teacher: str, student: str) -> tuple[st
         first = _boundaries(student) if method == "AB" else (f"1 * FSP on stem, {', '.join(_stages(student))}",)
         stage = {"first": first, "first_epochs": init, "first_lr": settings(budget, student)["lr"]}
         return "two-stage", {**stage, "terms": ("1 * CE",)}
-    return "distill", {"terms": _terms(method, budget, teacher, student)}
+    return "distill", {"terms": terms(method, budget, teacher, student)}
 
 
-def _terms(method: str, budget: Budget, teacher: str, student: str) -> tuple[str, str]:
+def terms(method: str, budget: Budget, teacher: str, student: str) -> tuple[str, str]:
+    """The terms of a method that is nothing but a loss: cross-entropy and the loss, with the authors' weights."""
     last, warm = _stages(student)[-1], budget.lasting(20)
-    terms = {
+    found = {
         "KD": "0.9 * KD(temperature=4)",
         "KD+LS": "9 * KD(temperature=2, standardize=True)",
         "FitNet": "100 * FitNet(regressor=True) on stage2",
@@ -91,15 +92,15 @@ def _terms(method: str, budget: Budget, teacher: str, student: str) -> tuple[str
         "ReviewKD": f"warmup({REVIEW_WEIGHTS.get(student, 5.0):g}, {warm}) * ReviewKD",
         "DIST": "1 * DIST(beta=2, gamma=2, temperature=4)",
     }
-    return "0.1 * CE" if method in ("KD", "KD+LS") else "1 * CE", terms[method]
+    return "0.1 * CE" if method in ("KD", "KD+LS") else "1 * CE", found[method]
 
 
 def _boundaries(student: str) -> tuple[str, ...]:
     """AB on every stage, each weighing twice as much as the one before: 0.003 on the last."""
     stages = _stages(student)
     weights = [0.003 * 2.0 ** (i + 1 - len(stages)) for i in range(len(stages))]
-    terms = zip(weights, stages, strict=True)
-    return tuple(f"{weight:g} * AB(margin=1, reduction='batchmean') on {stage}:pre" for weight, stage in terms)
+    pairs = zip(weights, stages, strict=True)
+    return tuple(f"{weight:g} * AB(margin=1, reduction='batchmean') on {stage}:pre" for weight, stage in pairs)
 
 
 def _beta(teacher: str, student: str) -> int:

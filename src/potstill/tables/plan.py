@@ -1,5 +1,6 @@
 """From rows to runs: which there are, the command of each, and which are finished already."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,8 +48,10 @@ class Run:
         return self.folder.with_name(f"{self.folder.name}.log")
 
     def arguments(self) -> dict[str, Any]:
-        """The recipe's own arguments, with the teacher's run folder."""
+        """The recipe's own arguments, with the teacher's run folder, or the file with its weights."""
         teacher = {} if self.row.teacher is None else {"teacher": str(self.out / self.row.teacher / "seed-0")}
+        if self.row.teacher_file is not None:
+            teacher["teacher_weights"] = str(data_folder(self.machine.get("data_dir")) / self.row.teacher_file)
         return {**self.row.arguments, **teacher}
 
     def training(self) -> dict[str, Any]:
@@ -100,6 +103,15 @@ def expand(rows: Sequence[Row], seeds: int, out: Path, machine: Mapping[str, Any
     wanted += [(by_name[name], 0) for name in by_name if name in teachers - folders]
     wanted.sort(key=lambda pair: (not (pair[0].name in teachers and pair[1] == 0), pair[1]))
     return [Run(row, seed, out, machine) for row, seed in wanted]
+
+
+def data_folder(given: Path | None) -> Path:
+    """Where data sets lie: as given, or ``$POTSTILL_DATA``, or the user's cache folder."""
+    if folder := given or os.environ.get("POTSTILL_DATA"):
+        return Path(folder).expanduser()
+    from potstill.data.cache import cache_folder  # takes torch
+
+    return cache_folder()
 
 
 def choose(rows: Sequence[Row], only: str | None) -> list[Row]:

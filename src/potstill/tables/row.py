@@ -20,6 +20,8 @@ class Row:
         learners: which of the trained networks is meant; of several, in each run the one that did best.
         runs_of: another row whose runs these are, seen from another learner.
         published: what others report for it.
+        teacher_file: a file in the data folder with the weights of the network that ``arguments`` name as teacher: a
+            teacher that was trained elsewhere.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Row:
     learners: tuple[str, ...] = ("student",)
     runs_of: str | None = None
     published: Sequence[Published] = ()
+    teacher_file: str | None = None
 
     @property
     def folder(self) -> str:
@@ -60,11 +63,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Table:
-    """A published table.
+    """A table, published or our own.
 
     Args:
         sentence: what it shows.
-        source: who published it.
+        source: who published it, or nobody.
         data: the data sets.
         protocol: how the runs are trained and measured, for the foot of the table.
         epochs: length of a run.
