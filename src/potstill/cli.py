@@ -12,9 +12,11 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from potstill.errors import BadInput, TrainingFailed, unknown
+from potstill.runs.recording import recipe
 
 BAD_INPUT, FAILED_TRAINING, INTERRUPTED = 2, 3, 130
 WIDTH_OF_FILES = 160  # characters a line of what is not shown on a terminal
@@ -74,8 +76,8 @@ def find_command(words: Sequence[str]) -> tuple[Callable[..., dict[str, Any]], l
         if len(words) < 2:
             raise BadInput("run needs a file: potstill run FILE.py[:function]")
         path, _, function = words[1].partition(":")
-        recipe: Callable[..., dict[str, Any]] = find_own(path, function or "main", "recipe")
-        return recipe, list(words[2:])
+        own: Callable[..., dict[str, Any]] = find_own(path, function or "main", "recipe")
+        return recipe(own, function or Path(path).stem), list(words[2:])
     if words[0] not in known:
         raise unknown("command", words[0], [*known, "run"])
     return known[words[0]], list(words[1:])

@@ -6,7 +6,6 @@ in a dictionary ``aliases``, from ``stage1`` to the path behind it. A module tha
 gives its last call. Names lead through wrappers (DistributedDataParallel, DataParallel, ``torch.compile``).
 """
 
-import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from potstill.address import Address
+from potstill.compiler import compile_again
 from potstill.errors import BadInput, nearest
 from potstill.maps import as_map, from_map
 from potstill.outputs import logits_of, part_of
@@ -91,7 +91,7 @@ class Taps:
         self.hooks: list[RemovableHandle] = []
         inside, hooked = unwrapped(network), [text for text, place in self.places.items() if not place.is_parameter]
         if hooked:
-            _compile_again(network)
+            compile_again(network)
         if any(self.places[text].as_map for text in hooked):
             # After whatever resizes the images first: its hooks run before this one.
             self.hooks.append(inside.register_forward_pre_hook(Measure(self), with_kwargs=True))
@@ -198,16 +198,3 @@ class Taps:
                 hint = f"tap '{self.name}.{safe}:in' instead" if safe else "tap the block around it instead"
                 raise BadInput(f"tap '{text}' is overwritten by an in-place operation after it; {hint}")
         return self._as_maps(values)
-
-
-def _compile_again(network: nn.Module) -> None:
-    """Have code that was compiled without hooks forgotten, or taps would never fire.
-
-    The compiler is not even imported unless something has imported it, and only then can something be compiled.
-    """
-    dynamo: Any = sys.modules.get("torch._dynamo")
-    if dynamo is None:
-        return
-    dynamo.config.skip_nnmodule_hook_guards = False
-    if any(module._compiled_call_impl is not None or "_orig_mod" in module._modules for module in network.modules()):
-        dynamo.reset()

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import torch
 
+from potstill.compiler import uncompiled
 from potstill.distiller import Distiller
-from potstill.eval_mode import eval_mode, uncompiled
+from potstill.eval_mode import eval_mode
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from potstill.batch import Batch, as_batch, on_device, rows_of
+from potstill.compiler import step_of, without_compiler
 from potstill.data.data import Batches, Data
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
@@ -27,6 +28,7 @@ from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
+from potstill.runs.recording import current_record
 from potstill.runs.schema import Summary, Trained
 from potstill.training import Training
 
@@ -58,7 +60,8 @@ def fit(
         distiller: networks and terms; trained in place.
         data: what `potstill.data.load` or `potstill.data.from_loaders` gives.
         training: budget, optimiser, machine, folder.
-        record: further arguments of the run, kept in its ``config.json``; ``recipe`` names it.
+        record: further arguments of the run, kept in its ``config.json`` beside those of the recipe that calls `fit`;
+            ``recipe`` names it.
         transforms: functions from a training batch to a training batch of as many images, on the device. They draw from
             torch's random numbers, which are seeded by the run's seed, the epoch and the step.
         measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
@@ -76,12 +79,13 @@ def fit(
         BadInput: the run folder, a network or a batch does not fit.
         TrainingFailed: a loss was not finite, or the disk is full; the last good checkpoint is kept.
     """
+    record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
     check_classes(distiller, data)  # before anything is written
-    config = describe_run(record or {}, training, distiller, data, device)
+    config = describe_run(record, training, distiller, data, device)
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
-    with RunFolder(training.out or default_folder(record or {}, training), config) as run:
+    with RunFolder(training.out or default_folder(record, training), config) as run:
         distiller.to(device).to(memory_format=torch.channels_last)
         if summary := run.summary():
             State(distiller, run, after_step=after_step).restore_finished()
@@ -92,7 +96,8 @@ def fit(
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
         try:
-            return dict(_train(distiller, data, training, run, seams))
+            with without_compiler():
+                return dict(_train(distiller, data, training, run, seams))
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error
         except OSError as error:
@@ -153,7 +158,7 @@ def train_epoch(
     batches.set_epoch(epoch)
     device, steps = distiller.weights.device, length(batches)
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
-    meter = Meter([term.name for term in active], device)
+    meter, take_step = Meter([term.name for term in active], device), step_of(optimizer)
     started = time.monotonic()
     for step, given in enumerate(batches):
         batch = seams.transforms(on_device(as_batch(given), device), epoch, step)
@@ -163,7 +168,7 @@ def train_epoch(
             with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
                 total, values_of_turn = distiller(batch, turn)
             total.backward()
-            optimizer.step()
+            take_step()
             optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
             values |= values_of_turn
         if seams.after_step is not None:

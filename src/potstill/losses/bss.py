@@ -23,6 +23,14 @@ class BSS(nn.Module):
         temperature: T.
 
     Shapes: student and teacher logits (N, K) of the attacked images; N may be 0.
+
+    >>> import torch
+    >>> from potstill.losses import BSS, KD
+    >>> student, teacher = torch.eye(10)[:4], torch.eye(10)[1:5]  # logits of four attacked images
+    >>> torch.isclose(9 * BSS(temperature=3)(student, teacher), KD(temperature=3)(student, teacher))
+    tensor(True)
+    >>> BSS()(student[:0], teacher[:0])  # none qualified
+    tensor(0.)
     """
 
     def __init__(self, temperature: float = 3.0) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from potstill.compiler import uncompiled
 from potstill.errors import BadInput
-from potstill.eval_mode import eval_mode, uncompiled
+from potstill.eval_mode import eval_mode
 from potstill.maps import map_shape
 from potstill.outputs import tensor_in
 from potstill.taps import AS_MAP, find, unwrapped

@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_pair
+from potstill.recipes.learner import create_learner
+from potstill.runs.recording import recipe
+from potstill.teacher import Teacher
 from potstill.training import Training
 
 
+@recipe
 def boundary(
     *,
     student: str,
-    teacher: str,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
+    teacher: Teacher,
     student_weights: Path | None = None,
     weight: float = 2.0,
     temperature: float = 3.0,
@@ -30,10 +30,6 @@ def boundary(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
         student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         weight: of the attacked images, at the height the line has in epoch 0.
         temperature: of their probabilities.
@@ -42,18 +38,11 @@ def boundary(
     """
     from potstill.losses.bss import BoundaryAttack
 
-    record = {"recipe": "boundary", **locals()}
     data = training.load_data()
-    networks = create_pair(
-        student,
-        teacher,
-        data,
-        seed=training.seed,
-        student_weights=student_weights,
-        teacher_weights=teacher_weights,
-        teacher_normalize=teacher_normalize,
-        teacher_size=teacher_size,
-    )
+    networks = {
+        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        **teacher.create(data),
+    }
     falling = ps.schedules.from_epoch(ps.schedules.linear(weight, epochs=round(0.8 * training.epochs)), warmup)
     networks["attack"] = BoundaryAttack(networks["teacher"], attack_size)
     bss = ps.losses.BSS(temperature)
@@ -69,4 +58,4 @@ def boundary(
         inputs={"attack": ("images", "labels", "student", "teacher")},
         classifiers=["student", "teacher"],
     )
-    return ps.fit(distiller, data, training, record)
+    return ps.fit(distiller, data, training)

@@ -1,15 +1,15 @@
 """From rows to runs: which there are, the command of each, and which are finished already."""
 
-import inspect
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, nearest
 from potstill.runs.reading import is_finished, read_config
+from potstill.runs.recording import arguments_of
 from potstill.runs.same_run import Asked, asked, difference
 from potstill.tables.jobs import Job
 from potstill.tables.row import Row
@@ -69,11 +69,13 @@ class Run:
         """
         if not is_finished(self.folder):
             return False
-        defaults, given = _defaults(self.row, self.training()), {**self.arguments(), **self.training()}
-        wanted = Asked(self.row.recipe, {**defaults, **given})
+        given = {**self.arguments(), **self.training()}
+        wanted = Asked(self.row.recipe, _recorded(self.row, given))
         there = asked(read_config(self.folder))
         # What the recipe does not take is none of its arguments, whatever a run of an earlier version recorded.
         known = {name: value for name, value in there.arguments.items() if name in wanted.arguments}
+        # An argument that came to the recipe later than the run had its default there, unless the row gives it.
+        defaults = {name: value for name, value in wanted.arguments.items() if name not in given}
         return difference(replace(there, arguments=known), wanted, defaults=defaults) is None
 
     def job(self) -> Job:
@@ -122,10 +124,8 @@ def _flag(name: str, value: Any) -> list[str]:
     return [] if value is None else [f"--{name}", str(value)]
 
 
-def _defaults(row: Row, training: Mapping[str, Any]) -> dict[str, Any]:
-    """What the recipe takes for everything that the row leaves open."""
+def _recorded(row: Row, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run of the recipe records, the recipe's defaults included."""
     from potstill import recipes
 
-    parameters = inspect.signature(getattr(recipes, row.recipe.replace("-", "_"))).parameters
-    own = {name: p.default for name, p in parameters.items() if p.default is not p.empty and name != "training"}
-    return {**own, **asdict(replace(parameters["training"].default, **training))}
+    return arguments_of(getattr(recipes, row.recipe.replace("-", "_")), given)

@@ -9,8 +9,9 @@ import potstill as ps
 from potstill.cli import main
 from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput
+from potstill.networks.teachers import create_teachers
 from potstill.recipes import channel, distill, supervised
-from potstill.recipes.teachers import create_teachers, terms_of_teachers
+from potstill.term_strings import terms as parse
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=1, batch_size=200, lr=0.05, test_images=200)
@@ -58,7 +59,7 @@ def test_each_is_what_one_would_write_by_hand(runs, data):
             for s in stages
         ),
     ]
-    terms = terms_of_teachers(TERMS, networks)
+    terms = parse(TERMS, networks)
     expected, ours = values(networks, by_hand, data), values(networks, terms, data)
     torch.testing.assert_close(ours[0], expected[0])
     assert list(ours[1]) == [
@@ -73,7 +74,7 @@ def test_each_is_what_one_would_write_by_hand(runs, data):
 
 def test_mean_is_one_teacher_but_for_its_insides(runs, data):
     networks, apart = pair(runs, data, "mean"), pair(runs, data, "each")
-    terms = terms_of_teachers([*TERMS, "PKT on fc:in=networks.1.fc:in"], networks)
+    terms = parse([*TERMS, "PKT on fc:in=networks.1.fc:in"], networks)
     assert [term.flat_addresses[-1] for term in terms] == [
         "labels",
         "teacher",
@@ -81,7 +82,7 @@ def test_mean_is_one_teacher_but_for_its_insides(runs, data):
         "teacher.networks.1.fc:in",
     ]
     total, found = values(networks, terms, data)
-    each = values(apart, terms_of_teachers(TERMS, apart), data)[1]
+    each = values(apart, parse(TERMS, apart), data)[1]
     assert found["AT student.stage2 from teacher2"] == each["AT student.stage2 from teacher2"]
     images = data.example()["images"]
     logits = {name: network.eval()(images) for name, network in apart.items()}
@@ -94,7 +95,7 @@ def test_mean_is_one_teacher_but_for_its_insides(runs, data):
 @pytest.mark.parametrize("together", ["mean", "each"])
 def test_each_network_runs_once_a_batch(runs, data, together):
     networks = pair(runs, data, together)
-    distiller = ps.Distiller(networks, terms_of_teachers(TERMS, networks), example=data.example())
+    distiller = ps.Distiller(networks, parse(TERMS, networks), example=data.example())
     members = networks["teacher"].networks if together == "mean" else [networks["teacher1"], networks["teacher2"]]
     calls = []
     for network in (networks["student"], *members):
@@ -144,11 +145,10 @@ def test_one_teacher_is_recorded_as_ever_and_runs_of_before_go_on(tmp_path, runs
     first = distill(student="resnet8", teacher=runs[1], training=training)
     config = json.loads((out / "config.json").read_text())
     assert config["arguments"]["teacher"] == runs[1]
-    assert "teachers" not in config["arguments"]
-    for added in ("teacher_normalize", "teacher_size"):
+    for added in ("teachers", "teacher_normalize", "teacher_size"):
         assert config["arguments"].pop(added) is None
     (out / "config.json").write_text(json.dumps(config))
-    assert distill(student="resnet8", teacher=runs[1], training=training) == first
+    assert distill(student="resnet8", teacher=runs[1], teachers="each", training=training) == first
 
 
 def test_channel_with_two_teachers(tmp_path, runs):

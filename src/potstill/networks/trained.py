@@ -1,11 +1,12 @@
-"""Where networks come from, and which images they see: a trained one, one to train, and a pair of them."""
+"""Trained networks: where their weights come from, and which images they were trained on."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import potstill as ps
 from potstill.errors import BadInput
+from potstill.networks.seeing import see
+from potstill.say import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("timm", "torchvision")
 
 
-def create_teacher(
+def create_trained(
     spec: str,
     data: "Data",
     weights: Path | None = None,
@@ -59,44 +60,9 @@ def create_teacher(
         known.statistics if normalize is None else statistics(normalize),
         only_size(network) or known.size if size is None else (size, size),
     )
-    _adapt(network, data, wanted, kind)
+    see(network, data, wanted, kind)
     _compare_classes(spec, weights, data, kind)
     return ps.freeze(network)
-
-
-def create_learner(
-    spec: str, data: "Data", *, seed: int, weights: Path | None = None, name: str = "student"
-) -> "nn.Module":
-    """A network to train: fresh by ``seed``, or from a file, a run folder or ``pretrained`` weights to start from.
-
-    A classifier of other classes than the data's stays fresh; that is said on stderr, and so is a size of images that
-    is the only one that the network takes.
-    """
-    network = ps.networks.create(spec, len(data.classes), seed=seed)
-    if weights is not None:
-        fresh = ps.networks.start_from(network, weights)
-        if fresh:
-            say(f"{name} starts from {weights}, but for {', '.join(fresh)}: there it has other classes")
-    _adapt(network, data, ps.networks.Input(), name)
-    return network
-
-
-def create_pair(
-    student: str,
-    teacher: str,
-    data: "Data",
-    *,
-    seed: int,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
-    student_weights: Path | None = None,
-) -> "dict[str, nn.Module]":
-    """The networks of a distilling recipe: ``student``, to train, and ``teacher``, frozen."""
-    return {
-        "student": create_learner(student, data, seed=seed, weights=student_weights),
-        "teacher": create_teacher(teacher, data, teacher_weights, normalize=teacher_normalize, size=teacher_size),
-    }
 
 
 def own_input(spec: str, weights: Path | None) -> "Input":
@@ -142,14 +108,6 @@ def _trained_weights(spec: str, data: "Data", weights: Path | None, kind: str, f
     return Path(PRETRAINED)
 
 
-def _adapt(network: "nn.Module", data: "Data", wanted: "Input", name: str) -> None:
-    """Have a network see the images that it wants, and say so if the data's are others."""
-    _, height, width = data.shape
-    changed = ps.networks.adapt_input(network, ps.networks.Input(data.statistics, (height, width)), wanted)
-    if said := describe_input(changed):
-        say(f"{name} sees {said}")
-
-
 def _compare_classes(spec: str, weights: Path | None, data: "Data", name: str) -> None:
     """Say so if a run's network was trained on classes of other names: they may mean the same."""
     from potstill.runs import networks as run_networks
@@ -158,23 +116,3 @@ def _compare_classes(spec: str, weights: Path | None, data: "Data", name: str) -
     pairs = zip(stored.class_names, data.classes, strict=False) if stored else ()
     if other := [f"{there!r} where {data.name} has {here!r}" for there, here in pairs if there != here]:
         say(f"{name} was trained on classes of other names, {len(other)} of {len(data.classes)}, such as {other[0]}")
-
-
-def describe_input(images: "Input") -> str:
-    """Images in words: ``224x224 images, normalised by imagenet``; empty if nothing is known of them."""
-    from potstill.data.normalize import STATISTICS
-
-    words = []
-    if images.size is not None:
-        words.append("x".join(map(str, images.size)) + " images")
-    if images.statistics is not None:
-        names = [name for name, known in STATISTICS.items() if known == images.statistics]
-        mean, std = (" ".join(f"{value:g}" for value in values) for values in images.statistics)
-        by = names[0] if names else f"mean {mean}, deviation {std}"
-        words.append(f"normalised by {by}" if words else f"images normalised by {by}")
-    return ", ".join(words)
-
-
-def say(sentence: str) -> None:
-    """Say something on stderr, like every message that is no result."""
-    print(f"potstill: {sentence}", file=sys.stderr)

@@ -10,8 +10,9 @@ import potstill as ps
 from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput
 from potstill.networks import pretrained
+from potstill.networks.trained import create_trained
 from potstill.recipes import distill, mutual, rocket, supervised
-from potstill.recipes.teacher import create_learner, create_teacher
+from potstill.recipes.learner import create_learner
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=1, batch_size=200, lr=0.05, test_images=200)
@@ -60,7 +61,7 @@ def test_a_teacher_of_another_normalisation_is_as_good_as_its_own_run_says(tmp_p
 
 
 def test_its_logits_are_those_it_gives_on_its_own_images(other, data):
-    teacher = create_teacher(str(other), data)
+    teacher = create_trained(str(other), data)
     alone = ps.freeze(ps.networks.create(str(other)))
     own = replace(SHORT, normalize=OTHER).load_data()
     for ours, theirs in zip(data.test, own.test, strict=True):
@@ -75,14 +76,14 @@ def test_a_run_that_does_not_say_what_it_saw_gets_the_images_as_they_come(tmp_pa
     del config["data"]
     (old / "config.json").write_text(json.dumps(config))
     save_file(ps.networks.create(str(other)).state_dict(), old / "student.safetensors")
-    assert not create_teacher(str(old), data)._forward_pre_hooks
+    assert not create_trained(str(old), data)._forward_pre_hooks
     capsys.readouterr()
-    create_teacher(str(old), data, normalize=OTHER)
+    create_trained(str(old), data, normalize=OTHER)
     assert "normalised by mean 0.6" in capsys.readouterr().err
 
 
 def test_flags_go_before_what_is_known(other, data):
-    teacher = create_teacher(str(other), data, normalize="digits", size=12)
+    teacher = create_trained(str(other), data, normalize="digits", size=12)
     assert teacher.own_input == ps.networks.Input(size=(12, 12))
     alone, images = ps.networks.create(str(other)).eval(), next(iter(data.test))["images"]
     resized = nn.functional.interpolate(images, (12, 12), mode="bilinear")
@@ -90,15 +91,15 @@ def test_flags_go_before_what_is_known(other, data):
 
 
 def test_a_weights_file_or_run_in_the_place_of_one(other, data):
-    assert create_teacher("resnet8", data, other / "student.safetensors")._forward_pre_hooks == {}
-    assert create_teacher("resnet8", data, other).own_input.statistics == ((0.6, 0.5, 0.4), (0.2, 0.25, 0.3))
+    assert create_trained("resnet8", data, other / "student.safetensors")._forward_pre_hooks == {}
+    assert create_trained("resnet8", data, other).own_input.statistics == ((0.6, 0.5, 0.4), (0.2, 0.25, 0.3))
 
 
 def test_pretrained_weights_bring_what_they_were_trained_on(monkeypatch, offered, data, capsys):
     for module in (pretrained, ps.networks.weights):  # both know it by name
         monkeypatch.setattr(module, "find_pretrained", lambda _: offered(10))
     for weights in (None, "pretrained"):
-        teacher = create_teacher("timm:resnet10t", data, weights)
+        teacher = create_trained("timm:resnet10t", data, weights)
         assert teacher.own_input.size == (16, 16)
         assert torch.equal(teacher.fc.weight, ps.networks.create("timm:resnet10t", 10, seed=5).fc.weight)
         assert not any(p.requires_grad for p in teacher.parameters())
@@ -114,7 +115,7 @@ def test_a_teacher_of_other_classes_is_to_be_fine_tuned_first(data):
     )
     for weights in (None, "pretrained"):
         with pytest.raises(BadInput, match=message):
-            create_teacher("timm:resnet10t", data, weights)
+            create_trained("timm:resnet10t", data, weights)
 
 
 def test_fine_tuning_as_the_message_says(monkeypatch, offered, tmp_path, capsys):
@@ -124,7 +125,7 @@ def test_fine_tuning_as_the_message_says(monkeypatch, offered, tmp_path, capsys)
     assert "timm:resnet10t starts from pretrained, but for fc: there it has other classes\n" in capsys.readouterr().err
     network = ps.networks.create(str(tmp_path / "run"))
     torch.testing.assert_close(network.conv1[0].weight, offered(1000).build().conv1[0].weight)
-    assert create_teacher(str(tmp_path / "run"), SHORT.load_data()).fc.out_features == 10
+    assert create_trained(str(tmp_path / "run"), SHORT.load_data()).fc.out_features == 10
 
 
 @pytest.mark.parametrize("recipe", ["student", "peers", "rocket"])
@@ -148,11 +149,11 @@ def test_a_run_of_a_network_of_one_size_is_a_teacher(tmp_path, capsys):
     training = replace(SHORT, batch_size=10, images=20, test_images=20)
     supervised(network="timm:test_vit", training=replace(training, out=tmp_path / "run"))
     capsys.readouterr()
-    teacher = create_teacher(str(tmp_path / "run"), training.load_data())
+    teacher = create_trained(str(tmp_path / "run"), training.load_data())
     assert capsys.readouterr().err == "potstill: teacher sees 160x160 images\n"
     assert ps.evaluate(teacher, training.load_data().test)["loss"] == pytest.approx(recorded(tmp_path / "run")["loss"])
     with pytest.raises(BadInput, match="takes images of 160x160 only, not of 64x64$"):
-        create_teacher(str(tmp_path / "run"), training.load_data(), size=64)
+        create_trained(str(tmp_path / "run"), training.load_data(), size=64)
 
 
 def test_a_student_may_start_from_a_run_of_other_classes(other, data):
@@ -180,7 +181,7 @@ ERRORS = {
 def test_what_is_wrong_is_one_line(case, other, data):
     spec, weights, size = (part.format(other=other) if isinstance(part, str) else part for part in case)
     with pytest.raises(BadInput, match=ERRORS[case]) as error:
-        create_teacher(spec, data, weights, size=size)
+        create_trained(spec, data, weights, size=size)
     assert "\n" not in str(error.value)
 
 
@@ -194,4 +195,4 @@ def test_without_a_connection_the_flag_for_a_file_is_named(monkeypatch, offered,
         r"^cannot download the weights of timm:resnet10t \(timm/resnet10t\): no route to host; give --weights FILE$"
     )
     with pytest.raises(BadInput, match=message):
-        create_teacher("timm:resnet10t", data, kind="network", flag="--weights")
+        create_trained("timm:resnet10t", data, kind="network", flag="--weights")

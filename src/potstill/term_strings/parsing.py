@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import potstill as ps
 from potstill.errors import BadInput, unknown
 from potstill.own_code import find_own
-from potstill.recipes.matching import Matcher
-from potstill.recipes.places import Address, addresses_at, flat, renamed
+from potstill.term_strings.matching import Matcher
+from potstill.term_strings.places import Addresses, Places, flat
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from potstill.schedules import Schedule
+    from potstill.term import Term
 
 GRAMMAR = "weight * Loss(argument=value, ...) on tap, student_tap=teacher_tap, ... | stages"
 SCHEDULES = ("cosine", "from_epoch", "linear", "milestones", "warmup")
@@ -26,29 +27,27 @@ def parse_terms(
     networks: "Mapping[str, nn.Module]",
     names: Mapping[str, str] = USUAL_NAMES,
     images: "Tensor | None" = None,
-) -> "list[ps.Term]":
+    both: bool = False,
+) -> "list[Term]":
     """The terms that ``strings`` describe, between a network called ``student`` and one called ``teacher``.
 
-    A weight is a number or a schedule of `potstill.schedules`: ``"warmup(1, 20) * DKD"``.
-
     Args:
-        strings: one a term, or several terms if it is on several taps.
-        networks: ``student`` and ``teacher``.
+        strings: as for `potstill.term_strings.terms`.
+        networks: ``student`` and ``teacher``, and others that whole addresses may begin with.
         names: what the distiller calls the two, ``light`` and ``booster`` for example.
         images: a few images (N, C, H, W), on which both networks run once where layers are named: stages are then
             matched by resolution, which is said on stderr, and tokens become maps for losses that want these. Without
             images, stages are the aliases of both networks, one to one.
+        both: let gradients reach both networks.
 
     Raises:
         BadInput: a string is not of the grammar, or names a loss, an argument or a tap that does not exist.
     """
-    matcher = None if images is None else Matcher(networks, images, names)
-    return [term for string in strings for term in _parse(string, networks, names, matcher)]
+    places = Places(networks, names, None if images is None else Matcher(networks, images, names))
+    return [term for string in strings for term in _parse(string, places, both)]
 
 
-def _parse(
-    string: str, networks: "Mapping[str, nn.Module]", names: Mapping[str, str], matcher: Matcher | None
-) -> "list[ps.Term]":
+def _parse(string: str, places: Places, both: bool) -> "list[Term]":
     weight, loss, taps = _split(string)
     name, bracket, rest = loss.partition("(")
     if not name or (bracket and not rest.endswith(")")):
@@ -62,13 +61,12 @@ def _parse(
         except TypeError as error:
             raise BadInput(f"term {string!r}: {error}") from error
 
-    usual: tuple[Address, ...] = getattr(make_loss(), "taps", ("student", "teacher"))
+    usual: tuple[Addresses, ...] = getattr(make_loss(), "taps", ("student", "teacher"))
     value = _weight(weight, string) if weight else 1.0
     terms = []
-    for addresses in addresses_at(usual, taps or None, networks, string, matcher):
-        called = tuple(renamed(address, names) for address in addresses)
-        title = f"{name.strip().rpartition(':')[2]} {flat(called)[0]}"
-        terms.append(ps.Term(make_loss(), *called, weight=value, name=title))
+    for addresses in places.addresses(usual, taps or None, string):
+        title = f"{name.strip().rpartition(':')[2]} {flat(addresses)[0]}"
+        terms.append(ps.Term(make_loss(), *addresses, weight=value, both=both, name=title))
     return terms
 
 

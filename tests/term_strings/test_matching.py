@@ -13,8 +13,8 @@ import potstill as ps
 from potstill import tables
 from potstill.errors import BadInput
 from potstill.networks import Stage, dry_run
-from potstill.recipes.matching import match
-from potstill.recipes.term_strings import parse_terms
+from potstill.term_strings import parse_terms
+from potstill.term_strings.matching import match
 
 IMAGES = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 NAMES = {"student": "student", "teacher": "teacher"}

@@ -6,7 +6,7 @@ import torch
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.losses import AT, CE, FSP, IRG, KD, RKD, FitNet, LwM
-from potstill.recipes.term_strings import parse_terms
+from potstill.term_strings import parse_terms
 
 MAPS = (("student.layer1", "student.layer2"), ("teacher.layer1", "teacher.layer2"))
 

@@ -1,12 +1,12 @@
 """Which layer of a student goes with which of its teacher: stages of like resolution, in the order of depth."""
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from potstill.errors import BadInput
+from potstill.say import say
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,12 +73,14 @@ class Matcher:
         """The stages of both, matched; with a ``suffix``, those before their last activation (":pre").
 
         Raises:
-            BadInput: a network has none, or no two go together; the message quotes ``string``.
+            BadInput: a network is missing or has none, or no two go together; the message quotes ``string``.
         """
         from potstill.networks.stages import named_stages, stages_of
 
         found = {}
         for name in ("student", "teacher"):
+            if name not in self.networks:
+                raise BadInput(f"term {string!r}: there is no network called {name!r} to match stages with")
             found[name] = named_stages(self._run(name), suffix) if suffix else stages_of(self._run(name))
             if not found[name]:
                 raise BadInput(f"term {string!r}: {name} has no stages to tap; name layers: 'on layer3=blocks.8'")
@@ -111,7 +113,7 @@ class Matcher:
         if (student.path, teacher.path) not in self.said:
             self.said.add((student.path, teacher.path))
             taps = [f"{self.names[n]}.{_text(s)}" for n, s in (("student", student), ("teacher", teacher))]
-            print(f"potstill: matched {' with '.join(taps)}", file=sys.stderr)
+            say(f"matched {' with '.join(taps)}")
 
 
 def _text(stage: "Stage") -> str:
