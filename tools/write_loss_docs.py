@@ -13,6 +13,9 @@ from pathlib import Path
 import potstill as ps
 from potstill.catalogue import Card, cards, paragraphs
 
+sys.path.insert(0, str(Path(__file__).parent))
+from docstrings import section
+
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "losses"
 ORIGIN = "Written by `tools/write_loss_docs.py` from the docstring; change it there."
 
@@ -96,30 +99,6 @@ def signature(loss: type) -> str:
 
 def source(loss: type) -> str:
     return f"src/{loss.__module__.replace('.', '/')}.py"
-
-
-def section(text: str) -> str:
-    """A paragraph of a docstring as Markdown: an equation, an example, a list of arguments or errors, or prose."""
-    first, *rest = text.split("\n")
-    if first.startswith(">>> "):
-        return f"## Example\n\n```python\n{text}\n```"
-    if all(line.startswith("    ") for line in (first, *rest)):
-        return "```text\n" + inspect.cleandoc(text) + "\n```"
-    if first in ("Args:", "Raises:"):
-        title = {"Args:": "Arguments", "Raises:": "Errors"}[first]
-        return f"## {title}\n\n" + "\n".join(item(line) for line in inspect.cleandoc("\n".join(rest)).split("\n"))
-    if first.startswith("Shapes: "):
-        shapes = text.removeprefix("Shapes: ")
-        return f"## Shapes\n\n{shapes[0].upper()}{shapes[1:]}"
-    return text
-
-
-def item(line: str) -> str:
-    """A line of a section: the start of an entry becomes one of a list, its continuation stays below it."""
-    if line.startswith(" "):
-        return "  " + line.strip()
-    name, _, text = line.partition(": ")
-    return f"- `{name}`: {text}"
 
 
 if __name__ == "__main__":

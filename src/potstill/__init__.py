@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from potstill.distiller import Distiller, freeze
     from potstill.engine.evaluate import evaluate
     from potstill.engine.fit import fit
+    from potstill.teacher import Teacher
     from potstill.term import Term
+    from potstill.term_strings import terms
     from potstill.training import Training
 
 __version__ = "0.1.0"
 __all__ = [
     "Distiller",
+    "Teacher",
     "Term",
     "Training",
     "data",
@@ -28,15 +31,18 @@ __all__ = [
     "networks",
     "recipes",
     "schedules",
+    "terms",
 ]
 
 _HOMES = {
     "Distiller": "potstill.distiller",
+    "Teacher": "potstill.teacher",
     "Term": "potstill.term",
     "freeze": "potstill.distiller",
     "evaluate": "potstill.engine",
     "fit": "potstill.engine",
     "Training": "potstill.training",
+    "terms": "potstill.term_strings",
 }
 
 
