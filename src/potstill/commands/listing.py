@@ -26,7 +26,7 @@ def listing(kind: Literal["losses", "networks", "recipes", "tables", "data"], /)
     elif kind == "recipes":
         from potstill import recipes
 
-        rows = {name: sentence(getattr(recipes, name)) for name in recipes.__all__}
+        rows = {name.replace("_", "-"): sentence(getattr(recipes, name)) for name in recipes.__all__}
     elif kind == "data":
         from potstill.data import listing as data_sets
 
