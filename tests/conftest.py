@@ -1,13 +1,19 @@
 """What every test shares: one thread, and where the real data and the recorded numbers lie."""
 
+import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+import potstill as ps
+from potstill.losses import AT, CE, KD, Logits
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
@@ -65,3 +71,49 @@ def picture_folder(tmp_path: Path) -> Path:
                 pixels[..., channel] += 150
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     return tmp_path / "pictures"
+
+
+@pytest.fixture(scope="session")
+def all_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seeds alone, two helped by a teacher, one rocket: two epochs each."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        _train(folder / f"alone-{seed}", seed, "supervised", {"student": "wrn-10-1"}, {"network": "wrn-10-1"})
+        networks = {"student": "wrn-10-1", "teacher": "resnet8"}
+        terms = ["0.5 * CE", "0.5 * KD", "10 * AT on stage2"]
+        _train(folder / f"helped-{seed}", seed, "distill", networks, {**networks, "terms": terms})
+    _train(folder / "rocket-0", 0, "rocket", {"light": "wrn-10-1", "booster": "resnet8"}, {"light": "wrn-10-1"})
+    return folder
+
+
+def _train(out: Path, seed: int, recipe: str, specs: dict[str, str], arguments: dict[str, Any]) -> None:
+    training = ps.Training(data="digits", epochs=2, batch_size=250, lr=0.05, seed=seed, out=out)
+    data = training.load_data()
+    networks = {name: ps.networks.create(spec, seed=9 if name == "teacher" else seed) for name, spec in specs.items()}
+    terms = [ps.Term(CE(), name, "labels", weight=0.5) for name in networks if name != "teacher"]
+    if "teacher" in networks:
+        ps.freeze(networks["teacher"])
+        terms.append(ps.Term(KD(), "student", "teacher", weight=0.5))
+        terms.append(ps.Term(AT(), "student.stage2", "teacher.stage2", weight=10))
+    if "booster" in networks:
+        terms.append(ps.Term(Logits(), "light", "booster", weight=0.03, name="hint"))
+    distiller = ps.Distiller(networks, terms, example=data.example())
+    ps.fit(distiller, data, training, {"recipe": recipe, **arguments})
+
+
+@pytest.fixture
+def runs(all_runs: Path, tmp_path: Path) -> Path:
+    """A copy of the runs, to be damaged."""
+    return Path(shutil.copytree(all_runs, tmp_path / "runs", ignore=shutil.ignore_patterns("*.ckpt", "*.safetensors")))
+
+
+@pytest.fixture
+def edit() -> Callable[[Path, Callable[[Any], Any]], None]:
+    """Changes a JSON file in place."""
+
+    def change(file: Path, how: Callable[[Any], Any]) -> None:
+        content = json.loads(file.read_text())
+        how(content)
+        file.write_text(json.dumps(content))
+
+    return change

@@ -1,10 +1,11 @@
+import doctest
 import json
 
 import pytest
 from torch import nn
 
 from potstill import losses
-from potstill.catalogue import Paper, cards, read_card
+from potstill.catalogue import Paper, cards, paragraphs, read_card
 from potstill.cli import main
 
 CARDS = {card.name: card for card in cards()}
@@ -30,6 +31,15 @@ def test_a_loss_with_a_teacher_has_a_paper(name):
 def test_what_builds_parts_says_so(name):
     # A loss may build what is not trained, or only on demand; it cannot train without building.
     assert bool(CARDS[name].trained) == hasattr(getattr(losses, name), "build")
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_loss_has_an_example_that_uses_it(name):
+    # That it runs, --doctest-modules checks.
+    examples = doctest.DocTestParser().get_examples(getattr(losses, name).__doc__)
+    assert any(f"{name}(" in example.source for example in examples)
+    assert any(example.want for example in examples)
+    assert paragraphs(getattr(losses, name))[-1].startswith(">>> import torch")
 
 
 def test_a_card_word_by_word():

@@ -1,3 +1,7 @@
+import copy
+import io
+import pickle
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -332,3 +336,296 @@ def test_later_errors_of_a_loss_stay_as_they_are(batch):
     with pytest.raises(RuntimeError) as raised:
         distiller(batch)
     assert raised.value is error
+
+
+class Calls(nn.Module):
+    """A network that notes what it is called with."""
+
+    def __init__(self, name, calls, width=10):
+        super().__init__()
+        self.name, self.calls = name, calls
+        self.fc = nn.Linear(192, width)
+
+    def forward(self, images):
+        self.calls.append((self.name, round(float(images.sum()), 3), len(images)))
+        return self.fc(images.flatten(1))
+
+
+def test_each_pair_of_network_and_input_runs_once_a_batch_frozen_ones_first(batch):
+    calls = []
+    batch["strong"] = batch["images"] + 1
+    networks = {"student": Calls("student", calls), "teacher": freeze(Calls("teacher", calls))}
+    terms = [
+        ce(),
+        Term(F.mse_loss, "student", "student@strong", name="consistent"),
+        Term(KD(), "student@strong", "teacher"),
+        Term(F.mse_loss, "student@strong.fc:in", "teacher@strong.fc:in", name="inputs"),
+    ]
+    distiller = Distiller(networks, terms, example=batch)
+    calls.clear()
+    total, values = distiller(batch)
+    plain, strong = (round(float(batch[key].sum()), 3) for key in ("images", "strong"))
+    assert calls == [("teacher", plain, 6), ("teacher", strong, 6), ("student", plain, 6), ("student", strong, 6)]
+    assert values["inputs"] == 0
+    student = networks["student"]
+    expected = KD()(student(batch["strong"]), networks["teacher"](batch["images"]))
+    torch.testing.assert_close(values["KD student@strong"], expected.detach())
+    total.backward()
+    assert student.fc.weight.grad.abs().sum() > 0
+
+
+def test_a_network_runs_on_another_ones_output_and_gradients_go_through(batch):
+    class Generator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, noise):
+            return noise * self.scale
+
+    batch["noise"] = torch.randn(6, 3, 8, 8)
+    networks = {"student": make(), "generator": Generator(), "teacher": freeze(make(1))}
+    terms = [Term(KD(), "student@generator", "teacher@generator")]
+    distiller = Distiller(networks, terms, batch, inputs={"generator": "noise"})
+    distiller(batch)[0].backward()
+    assert networks["generator"].scale.grad is not None
+    assert networks["student"].conv1.weight.grad is not None
+    networks["generator"].requires_grad_(False)
+    fixed = Distiller(networks, terms, batch, inputs={"generator": "noise"})
+    fixed.zero_grad()
+    fixed(batch)[0].backward()
+    assert networks["student"].conv1.weight.grad is not None
+
+
+def test_a_network_may_have_another_usual_input_or_several(batch):
+    class Sum(nn.Module):
+        def forward(self, one, other):
+            return one + other
+
+    batch["large"] = torch.randn(6, 3, 16, 16)
+    networks = {"student": make(), "teacher": freeze(make(1)), "sum": Sum()}
+    terms = [ce(), Term(F.mse_loss, "student", "sum"), Term(KD(), "student", "teacher@images")]
+    inputs = {"teacher": "large", "sum": ("teacher", "teacher@images")}
+    distiller = Distiller(networks, terms, batch, inputs=inputs)
+    _, values = distiller(batch)
+    teacher, student = networks["teacher"], networks["student"]
+    expected = F.mse_loss(student(batch["images"]), teacher(batch["large"]) + teacher(batch["images"]))
+    torch.testing.assert_close(values["mse_loss student"], expected.detach())
+
+
+@pytest.mark.parametrize(
+    ("terms", "inputs", "message"),
+    [
+        ([Term(F.mse_loss, "student@strnog", "student")], {}, "unknown input of 'student@strnog' 'strnog'.*strong"),
+        ([Term(F.mse_loss, "student", "techer")], {}, "unknown address 'techer'; did you mean teacher"),
+        ([Term(F.mse_loss, "student", "teacher#2")], {}, "no part 'teacher#2'"),
+        ([Term(F.mse_loss, "student", "teacher.fc.wieght")], {}, "nearest: teacher.fc.weight"),
+        ([Term(F.mse_loss, "student", "teacher")], {"techer": "strong"}, "did you mean teacher"),
+        (
+            [Term(F.mse_loss, "student", "teacher")],
+            {"teacher": "strnog"},
+            "unknown address 'strnog'; did you mean strong",
+        ),
+        ([Term(F.mse_loss, "student", "teacher")], {"teacher": "student@teacher"}, "need each other: "),
+    ],
+)
+def test_inputs_and_parts_that_do_not_exist_name_the_nearest(batch, terms, inputs, message):
+    batch["strong"] = batch["images"]
+    networks = {"student": make(), "teacher": freeze(make(1))}
+    with pytest.raises(BadInput, match=message):
+        Distiller(networks, terms, batch, inputs=inputs)
+
+
+def test_a_parameter_is_detached_unless_it_comes_first_and_needs_no_pass(batch):
+    calls = []
+    networks = {"student": Calls("student", calls), "teacher": freeze(Calls("teacher", calls))}
+    terms = [ce(), Term(F.mse_loss, "student.fc.weight", "teacher.fc.weight")]
+    distiller = Distiller(networks, terms, batch)
+    calls.clear()
+    distiller(batch)[0].backward()
+    assert [name for name, *_ in calls] == ["student"]
+    assert networks["student"].fc.weight.grad is not None
+    assert networks["teacher"].fc.weight.grad is None
+
+
+def test_epoch_and_progress_are_scalars_on_the_device(batch):
+    def ramped(student, epoch, progress):
+        seen.append((epoch, progress))
+        return student.mean() * epoch * progress
+
+    seen = []
+    distiller = Distiller({"student": make()}, [ce(), Term(ramped, "student", "epoch", "progress")], batch)
+    distiller.set_epoch(3)
+    distiller.progress.fill_(0.5)
+    distiller(batch)
+    assert [value.item() for value in seen[-1]] == [3.0, 0.5]
+    assert all(value.shape == () and value.device == distiller.weights.device for value in seen[-1])
+
+
+def test_heads_that_appear_in_train_mode_only(batch):
+    class Auxiliary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = make(), nn.Linear(192, 10)
+
+        def forward(self, images):
+            logits = self.body(images)
+            return (logits, self.head(images.flatten(1))) if self.training else logits
+
+    student = Auxiliary()
+    before = state(student)
+    distiller = Distiller({"student": student}, [ce(), Term(CE(), "student#1", "labels")], batch)
+    assert_same(before, state(student))
+    assert student.training
+    distiller(batch)[0].backward()
+    assert student.head.weight.grad is not None
+    assert student.body.conv1.weight.grad is not None
+    assert list(distiller.classifiers) == ["student"]
+
+
+def test_a_learner_that_nothing_trains_is_a_mistake(batch):
+    with pytest.raises(BadInput, match=r"teacher has trainable parameters, but no term trains it.*freeze\(teacher\)"):
+        Distiller({"student": make(), "teacher": make(1)}, [ce(), Term(KD(), "student", "teacher")], batch)
+
+
+def test_a_term_that_trains_nothing_is_a_mistake(batch):
+    networks = {"student": make(), "teacher": freeze(make(1))}
+    swapped = Term(KD(), "teacher", "student")
+    with pytest.raises(
+        BadInput, match="term 'KD teacher' trains nothing.*'teacher' is frozen; the student comes first"
+    ):
+        Distiller(networks, [ce(), swapped], batch)
+    Distiller(networks, [ce(), Term(FitNet(regressor=True), "teacher.stage1", "student.stage1")], batch)
+
+
+def test_a_class_is_no_loss():
+    with pytest.raises(BadInput, match=r"AT is a class, not a loss: write Term\(AT\(\), \.\.\.\)"):
+        Term(AT, "student.stage1", "teacher.stage1")
+
+
+@pytest.mark.parametrize("reduce", [lambda x: x.mean(dim=1), lambda x: x.mean().item(), lambda x: x.mean()[None]])
+def test_a_loss_returns_one_number(batch, reduce):
+    distiller = Distiller({"student": make()}, [Term(reduce, "student", name="odd")], batch)
+    with pytest.raises(BadInput, match="term 'odd' cannot take .* a loss returns one number"):
+        distiller(batch)
+
+
+@pytest.mark.parametrize(
+    ("networks", "message"),
+    [
+        ([("student", 0), ("student", 1)], "two networks are called 'student'"),
+        ([("student", 0), ("labels", 1)], "'labels' is an entry of the batch, too; call the network otherwise"),
+        ([("student", 0), ("progress", 1)], "'progress' is an entry that every batch has"),
+        ([("student", 0), ("a.b", 1)], "a network cannot be called 'a.b'"),
+    ],
+)
+def test_names_that_would_hide_each_other_are_refused(batch, networks, message):
+    with pytest.raises(BadInput, match=message):
+        Distiller([(name, freeze(make()) if seed else make()) for name, seed in networks], [ce()], batch)
+
+
+CLASSIFIERS = {
+    "ce": ([ce()], ["student"]),
+    "joined through logits": ([ce(), Term(KD(), "student", "teacher")], ["student", "teacher"]),
+    "by a loss with labels": ([Term(KD(guided=True), "student", "teacher", "labels")], ["student", "teacher"]),
+    "a teacher of features": ([ce(), Term(AT(), "student.stage1", "teacher.stage1")], ["student"]),
+    "of other classes": ([ce(), Term(lambda s, w: s.mean() * w.mean(), "student", "wide", name="w")], ["student"]),
+    "nobody": ([Term(F.mse_loss, "student", "teacher")], []),
+    "another input": ([Term(CE(), "student@strong", "labels")], ["student"]),
+}
+
+
+@pytest.mark.parametrize("case", CLASSIFIERS)
+def test_classifiers_are_joined_with_labels(batch, case):
+    batch["strong"] = batch["images"]
+    networks = {"student": make(), "teacher": freeze(make(1)), "wide": freeze(create("resnet8", classes=100))}
+    terms, expected = CLASSIFIERS[case]
+    assert list(Distiller(networks, terms, batch).classifiers) == expected
+    assert list(Distiller(networks, terms, batch, classifiers=["teacher"]).classifiers) == ["teacher"]
+    with pytest.raises(BadInput, match="unknown classifier 'techer'; did you mean teacher"):
+        Distiller(networks, terms, batch, classifiers=["techer"])
+
+
+def hooks_of(*modules):
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for module in modules for m in module.modules())
+
+
+def distilled(batch, **networks):
+    networks = networks or {"student": make(), "teacher": freeze(make(1))}
+    hint = Term(FitNet(regressor=True), "student.stage2", "teacher.stage2")
+    return Distiller(networks, [ce(), hint, Term(F.mse_loss, "student.pooled", "teacher.fc:in")], batch)
+
+
+def test_three_distillers_in_a_row_leave_no_hook(batch):
+    networks = {"student": make(), "teacher": freeze(make(1))}
+    for _ in range(3):
+        with distilled(batch, **networks) as distiller:
+            assert hooks_of(*networks.values()) == 4
+            distiller(batch)
+        assert hooks_of(*networks.values()) == 0
+
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda value: pickle.loads(pickle.dumps(value)),
+    "torch.save": lambda value: saved_and_loaded(value),
+}
+
+
+def saved_and_loaded(value):
+    file = io.BytesIO()
+    torch.save(value, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_student_and_distiller_survive_copies(batch, way):
+    distiller = distilled(batch)
+    distiller(batch)
+    student = COPIES[way](distiller.networks["student"])
+    assert_same(state(distiller.networks["student"]), state(student))
+    student(batch["images"])  # its hooks record nothing
+
+    again = COPIES[way](distiller)
+    torch.testing.assert_close(again.eval()(batch), distiller.eval()(batch), rtol=0, atol=0)
+    again(batch)[0].backward()
+    assert again.networks["student"].conv1.weight.grad is not None
+    assert distiller.networks["student"].conv1.weight.grad is None
+    again.close()
+    assert hooks_of(again.networks) == 0
+    assert hooks_of(distiller.networks) == 4
+
+
+def test_the_state_has_no_frozen_teacher_unless_asked(batch):
+    distiller = distilled(batch)
+    keys = distiller.state_dict()
+    assert any(key.startswith("networks.student.") for key in keys)
+    assert any(key.startswith("losses.1.") for key in keys)
+    assert not any("teacher" in key for key in keys)
+    assert any("teacher" in key for key in distiller.state_dict(teachers=True))
+    other = distilled(batch, student=make(5), teacher=freeze(make(1)))
+    other.load_state_dict(keys)
+    assert_same(keys, other.state_dict())
+    with pytest.raises(RuntimeError, match="Missing key"):
+        other.load_state_dict({key: value for key, value in keys.items() if "conv1" not in key})
+    holder = nn.ModuleList([distiller])
+    assert not any("teacher" in key for key in holder.state_dict())
+
+
+def test_wrapped_students_keep_their_taps(batch):
+    expected = distilled(batch)(batch)
+    for wrap in (nn.DataParallel, lambda net: torch.compile(net, backend="eager")):
+        wrapped = distilled(batch, student=wrap(make()), teacher=freeze(make(1)))
+        torch.testing.assert_close(wrapped(batch), expected)
+        torch._dynamo.reset()
+
+
+def test_a_term_is_scaled_in_a_new_term():
+    term = Term(KD(), "student", "teacher", weight=0.9, both=True, name="k")
+    half = term.scaled(0.5)
+    assert (half.weight, half.name, half.both, half.addresses) == (0.45, "k", True, ("student", "teacher"))
+    assert term.weight == 0.9
+    late = pickle.loads(pickle.dumps(Term(KD(), "student", "teacher", weight=from_epoch(1.0, 2)).scaled(0.5, name="l")))
+    assert [late.weight_at(epoch) for epoch in (1, 2)] == [0, 0.5]
+    assert late.name == "l"

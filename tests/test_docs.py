@@ -1,6 +1,7 @@
 """What the pages in docs say: written from the code as it is, and run as it stands there."""
 
 import importlib.util
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from potstill.cli import main
+from potstill.losses import CD
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -32,6 +34,13 @@ def test_no_page_of_a_loss_is_left_over_or_missing():
 def test_pages_of_the_losses_are_what_the_tool_writes(name):
     stored = (DOCS / "losses" / name).read_text(encoding="utf-8")
     assert stored == PAGES[name], "run python tools/write_loss_docs.py"
+
+
+def test_pages_show_the_examples_of_the_losses():
+    page = PAGES["CD.md"]
+    (example,) = re.findall(r"## Example\n\n```python\n(>>> import torch\n.*?)\n```\n", page, re.DOTALL)
+    assert example in inspect.getdoc(CD)
+    assert all(page.count("## Example") == (name != "README.md") for name, page in PAGES.items())
 
 
 @pytest.mark.parametrize(

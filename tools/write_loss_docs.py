@@ -99,8 +99,10 @@ def source(loss: type) -> str:
 
 
 def section(text: str) -> str:
-    """A paragraph of a docstring as Markdown: an equation, a list of arguments or errors, or prose."""
+    """A paragraph of a docstring as Markdown: an equation, an example, a list of arguments or errors, or prose."""
     first, *rest = text.split("\n")
+    if first.startswith(">>> "):
+        return f"## Example\n\n```python\n{text}\n```"
     if all(line.startswith("    ") for line in (first, *rest)):
         return "```text\n" + inspect.cleandoc(text) + "\n```"
     if first in ("Args:", "Raises:"):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import potstill as ps
 from potstill.networks import Stage, find_stages
-from potstill.recipes.matching import match
+from potstill.term_strings.matching import match
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "pairs.md"
 

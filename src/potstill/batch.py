@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from potstill.errors import BadInput
@@ -49,3 +50,8 @@ def rows_of(batch: Batch) -> int:
     if "images" in batch:
         return len(batch["images"])
     return next((len(value) for value in batch.values() if value.dim()), 0)
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch on ``device``; what is there already is not copied."""
+    return {key: value.to(device, non_blocking=True) for key, value in batch.items()}

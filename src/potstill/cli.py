@@ -8,10 +8,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, TrainingFailed, unknown
 from potstill.flags import Command, call
+from potstill.runs.recording import recipe
 from potstill.unread import silent_when_unread, unread
 
 BAD_INPUT, FAILED_TRAINING, INTERRUPTED = 2, 3, 130
@@ -117,8 +119,8 @@ def find_own_recipe(words: Sequence[str]) -> tuple[str, Command, list[str]]:
         instead = f", not {words[0]}" if words else ""
         raise BadInput(f"run needs a file first{instead}: potstill run FILE.py[:function] [--flags]")
     path, _, function = words[0].partition(":")
-    recipe: Command = find_own(path, function or "main", "recipe")
-    return f"run {words[0]}", recipe, list(words[1:])
+    own: Command = find_own(path, function or "main", "recipe")
+    return f"run {words[0]}", recipe(own, function or Path(path).stem), list(words[1:])
 
 
 def overview(known: Mapping[str, Command]) -> str:
@@ -164,14 +166,15 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
     """A run's summary as a table."""
     if "learners" not in result:
         return []
+    from potstill.runs.headline import describe, of_teacher
+
     rows = []
     for name, network in result.pop("learners").items():
-        best = network["best"]
-        cells = {"network": name, "parameters": f"{network['parameters']:,}"}
-        cells["last epoch"] = f"{network['last']['test']['top1']:.2f} %"
-        rows.append({**cells, "best epoch": f"{best['test']['top1']:.2f} % ({best['epoch']})"})
-    for name, measured in result.pop("teachers").items():
-        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": f"{measured['top1']:.2f} %"}
+        last, best = network["last"], network["best"]
+        cells = {"network": name, "parameters": f"{network['parameters']:,}", "last epoch": describe(last["test"])}
+        rows.append({**cells, "best epoch": f"{describe(best['test'])} ({best['epoch']})" if best["test"] else "-"})
+    for name, teacher in result.pop("teachers").items():
+        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": describe(of_teacher(teacher))}
         rows.append({**cells, "best epoch": ""})
     return rows
 

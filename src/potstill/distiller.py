@@ -89,6 +89,7 @@ class Distiller(nn.Module):
         self.networks = nn.ModuleDict(dict(named))
         self.learners = {n: net for n, net in named if any(p.requires_grad for p in net.parameters())}
         self.teachers = {n: net for n, net in named if n not in self.learners}
+        self.of_images = {name for name, _ in named if (inputs or {}).get(name, "images") == "images"}
         self.terms = list(terms)
         self.losses = nn.ModuleList(terms)  # what they train or keep is part of this module
         like = next(self.networks.parameters(), next(iter(batch.values())))
@@ -177,7 +178,7 @@ class Distiller(nn.Module):
         for one in plan.passes:
             if _is_empty(values, one.inputs):
                 continue
-            learns = plan.graph or (one.network in self.learners and one.network in plan.reached)
+            learns = plan.graph or one.network in plan.reached
             # Fused attention cannot be differentiated twice.
             attention = sdpa_kernel(SDPBackend.MATH) if plan.graph else nullcontext()
             with attention, torch.set_grad_enabled(torch.is_grad_enabled() and learns):

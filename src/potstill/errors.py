@@ -33,6 +33,6 @@ def unknown(kind: str, value: str, valid: Iterable[str]) -> BadInput:
     return BadInput(f"unknown {kind} {value!r}; {hint}")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's message: the rest of a library's is mostly for its developers."""
     return str(error).partition("\n")[0]

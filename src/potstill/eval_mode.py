@@ -1,8 +1,7 @@
 """Looking at a network without changing it."""
 
-import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -17,15 +16,3 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def uncompiled() -> AbstractContextManager[None]:
-    """Compiled networks run as they are written: hooks and other batch sizes would have them compiled again.
-
-    The compiler is not imported for that: unless something has imported it, nothing is compiled.
-    """
-    if "torch._dynamo" not in sys.modules:
-        return nullcontext()
-    import torch
-
-    return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return]

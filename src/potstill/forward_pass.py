@@ -68,6 +68,7 @@ class ForwardPasses:
         inputs: Mapping[str, Addresses],
     ) -> None:
         self.networks, self.entries, self.usual_inputs = networks, {*entries, *GIVEN}, inputs
+        self.frozen = frozenset(frozen)
         if stray := [name for name in inputs if name not in networks]:
             raise unknown("network with an input of its own", stray[0], networks)
         asked: dict[str, list[str]] = {}
@@ -122,10 +123,12 @@ class ForwardPasses:
         return self._plans[terms]
 
     def reached(self, texts: Iterable[str]) -> set[str]:
-        """The networks that gradients reach which flow into these addresses."""
-        texts = list(texts)
-        owners = {address.network for address in map(self._known, texts) if address is not None}
-        return owners | {one.network for one in self._with_needs(texts)}
+        """The networks that gradients reach which flow into these addresses, through inputs too, but no frozen one."""
+        flowing = {address.forward_pass for address in map(self._known, texts) if address is not None}
+        for one in reversed(self.in_order):
+            if one.key in flowing and one.network not in self.frozen:
+                flowing |= one.needs
+        return {Address.parse(key).network for key in flowing} - self.frozen
 
     def parameters(self) -> dict[str, Tensor]:
         """The parameters and buffers among the addresses."""

@@ -36,6 +36,14 @@ def logits_of(output: Any, name: str = "the network") -> Tensor:
     raise BadInput(f"{name} returns a {type(output).__name__} of several tensors, none called logits: say {several}")
 
 
+def tensor_in(output: Any) -> Any:
+    """The tensor that `logits_of` finds, or the output itself where it finds none."""
+    try:
+        return logits_of(output)
+    except BadInput:
+        return output
+
+
 def part_of(output: Any, path: str, name: str) -> Tensor:
     """The part ``path`` of what a network returns, ``0`` or ``pooler_output``; ``hidden_states#3`` is a part of a part.
 

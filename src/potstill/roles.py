@@ -47,8 +47,8 @@ def check_roles(learners: Collection[str], terms: Sequence[Term], passes: Forwar
         )
     for term in terms:
         has_parts = any(parameter.requires_grad for parameter in term.parameters())
-        if not has_parts and not passes.reached(term.reached) & {*learners}:
-            swapped = [text for text in term.flat_addresses if passes.reached([text]) & {*learners}]
+        if not has_parts and not passes.reached(term.reached):
+            swapped = [text for text in term.flat_addresses if passes.reached([text])]
             hint = f"; the student comes first: {swapped[0]!r}" if swapped else ""
             raise BadInput(
                 f"term '{term.name}' trains nothing: gradients reach its first input only, and "

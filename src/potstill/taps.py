@@ -6,7 +6,6 @@ in a dictionary ``aliases``, from ``stage1`` to the path behind it. A module tha
 gives its last call. Names lead through wrappers (DistributedDataParallel, DataParallel, ``torch.compile``).
 """
 
-import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -14,9 +13,11 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from potstill.address import Address
+from potstill.compiler import compile_again
 from potstill.errors import BadInput, nearest
 from potstill.maps import as_map, from_map
 from potstill.outputs import logits_of, part_of
+from potstill.tap_hooks import Measure, RecordInput, RecordOutput, Use, Uses
 
 AS_MAP = ":map"
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module")
@@ -90,16 +91,16 @@ class Taps:
         self.hooks: list[RemovableHandle] = []
         inside, hooked = unwrapped(network), [text for text, place in self.places.items() if not place.is_parameter]
         if hooked:
-            _compile_again(network)
+            compile_again(network)
         if any(self.places[text].as_map for text in hooked):
             # After whatever resizes the images first: its hooks run before this one.
-            self.hooks.append(inside.register_forward_pre_hook(_Measure(self), with_kwargs=True))
+            self.hooks.append(inside.register_forward_pre_hook(Measure(self), with_kwargs=True))
         for text in hooked:
             module = inside.get_submodule(self.places[text].path)
             if self.places[text].at_input:
-                self.hooks.append(module.register_forward_pre_hook(_RecordInput(self, text), with_kwargs=True))
+                self.hooks.append(module.register_forward_pre_hook(RecordInput(self, text), with_kwargs=True))
             else:
-                self.hooks.append(module.register_forward_hook(_RecordOutput(self, text)))
+                self.hooks.append(module.register_forward_hook(RecordOutput(self, text)))
 
     def close(self) -> None:
         """Remove the hooks; the network is as it was."""
@@ -179,9 +180,9 @@ class Taps:
         Raises:
             BadInput: a tapped tensor is overwritten; the message names a safe tap.
         """
-        uses = _Uses(self)
+        uses = Uses(self)
         hooks = [
-            module.register_forward_pre_hook(_Use(uses, path))
+            module.register_forward_pre_hook(Use(uses, path))
             for path, module in unwrapped(self.network).named_modules()
         ]
         self.versions, self.through = {}, False
@@ -197,82 +198,3 @@ class Taps:
                 hint = f"tap '{self.name}.{safe}:in' instead" if safe else "tap the block around it instead"
                 raise BadInput(f"tap '{text}' is overwritten by an in-place operation after it; {hint}")
         return self._as_maps(values)
-
-
-class _Measure:
-    """A hook that notes the size of the images as the network gets them."""
-
-    def __init__(self, taps: Taps) -> None:
-        self.taps = taps
-
-    def __call__(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.taps.size = tuple(_first(args, kwargs).shape[2:])
-
-
-class _RecordOutput:
-    """A hook that records what a module returns."""
-
-    def __init__(self, taps: Taps, text: str) -> None:
-        self.taps, self.text = taps, text
-
-    def __call__(self, _: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor | None:
-        return self.taps.record(self.text, output)
-
-
-class _RecordInput:
-    """A hook that records what flows into a module."""
-
-    def __init__(self, taps: Taps, text: str) -> None:
-        self.taps, self.text = taps, text
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
-        # An in-place activation is about to overwrite its input: record a copy, which carries gradients too.
-        copy = bool(getattr(module, "inplace", False))
-        value = self.taps.record(self.text, _first(args, kwargs), copy)
-        if value is None:
-            return None
-        return ((value, *args[1:]), kwargs) if args else (args, {**kwargs, next(iter(kwargs)): value})
-
-
-class _Uses:
-    """Which modules take a recorded tensor, in the order of their calls; nothing else is kept, for want of memory."""
-
-    def __init__(self, taps: Taps) -> None:
-        self.taps = taps
-        self.calls: list[str] = []
-        self.takers: dict[str, list[str]] = {}
-
-    def safe(self, text: str) -> str | None:
-        """The first module that takes the tensor and runs only once."""
-        return next((path for path in self.takers.get(text, []) if self.calls.count(path) == 1), None)
-
-
-class _Use:
-    """A hook that notes in a `_Uses` that its module runs."""
-
-    def __init__(self, uses: _Uses, path: str) -> None:
-        self.uses, self.path = uses, path
-
-    def __call__(self, _: nn.Module, args: tuple[Any, ...]) -> None:
-        self.uses.calls.append(self.path)
-        for text, value in self.uses.taps.recorded.items():
-            if args and args[0] is value:
-                self.uses.takers.setdefault(text, []).append(self.path)
-
-
-def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A module's first input, however it was given."""
-    return args[0] if args else next(iter(kwargs.values()), None)
-
-
-def _compile_again(network: nn.Module) -> None:
-    """Have code that was compiled without hooks forgotten, or taps would never fire.
-
-    The compiler is not even imported unless something has imported it, and only then can something be compiled.
-    """
-    dynamo: Any = sys.modules.get("torch._dynamo")
-    if dynamo is None:
-        return
-    dynamo.config.skip_nnmodule_hook_guards = False
-    if any(module._compiled_call_impl is not None or "_orig_mod" in module._modules for module in network.modules()):
-        dynamo.reset()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from potstill.errors import BadInput
+from potstill.selection import Selection
 
 if TYPE_CHECKING:
     from potstill.data import Data
@@ -12,31 +13,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(Selection):
     """How a run trains: data, budget, optimiser, machine."""
 
-    data: str = "cifar10"
-    """Data set: cifar10, cifar100, digits, imagenet, or your own folder with train/CLASS/* and val/CLASS/*."""
-    data_dir: Path | None = None
-    """Where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to."""
-    normalize: str | None = None
-    """Mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers."""
-    border: Literal["zero", "reflect"] = "zero"
-    """What lies beyond the border when images are shifted."""
-    image_size: int | None = None
-    """Images in files: side of the crops in pixels; by default 224."""
-    workers: int | None = None
-    """Images in files: processes that decode; by default one a core."""
-    cache: bool = False
-    """Images in files: keep them decoded in the user's cache folder, so that later epochs decode nothing."""
-    on_bad_image: Literal["fatal", "skip"] = "fatal"
-    """Images in files: what happens when one cannot be read."""
-    holdout: int = 0
-    """Choose the best epoch on this many held-out training images instead of the test set."""
-    images: int | None = None
-    """Train on this many of the training images only, drawn by the seed: a rehearsal, or few-shot learning."""
-    test_images: int | None = None
-    """Measure on this many of the test images only, the same ones whatever the seed."""
     epochs: int = 200
     """Length of the run."""
     batch_size: int = 128
@@ -67,8 +46,7 @@ class Training:
     """Compile the networks with torch.compile."""
 
     def __post_init__(self) -> None:
-        if "/" in self.data:  # one folder, one name: DIR/ is DIR
-            object.__setattr__(self, "data", str(Path(self.data)))
+        super().__post_init__()
         for name in ("epochs", "batch_size", "lr"):
             if getattr(self, name) <= 0:
                 raise BadInput(f"--{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
@@ -90,19 +68,4 @@ class Training:
         from potstill import data
         from potstill.device import find_device
 
-        return data.load(
-            self.data,
-            data_dir=self.data_dir,
-            device=find_device(self.device),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            holdout=self.holdout,
-            images=self.images,
-            test_images=self.test_images,
-            normalize=self.normalize,
-            border=self.border,
-            image_size=self.image_size,
-            workers=self.workers,
-            cache=self.cache,
-            on_bad_image=self.on_bad_image,
-        )
+        return data.load(self, device=find_device(self.device), batch_size=self.batch_size, seed=self.seed)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict, fields
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ import torch
 from potstill.data import Loader, listing, load
 from potstill.data.normalize import STATISTICS, statistics
 from potstill.errors import BadInput
+from potstill.selection import Selection
+from potstill.training import Training
 
 
 def indices(loader: Loader) -> list[int]:
@@ -85,6 +88,27 @@ def test_cifar_by_name(hub):
     assert (data.train.augment.pad, data.train.augment.flip, data.train.augment.border) == (4, True, "reflect")
     hundred = load("cifar100", data_dir=str(hub))
     assert (len(hundred.classes), hundred.classes[0], hundred.classes[99]) == (100, "apple", "worm")
+
+
+def test_a_selection_and_its_fields_are_the_same(hub):
+    chosen = Selection("digits", holdout=100, images=50, test_images=30, normalize="imagenet", border="reflect")
+    whole = load(chosen, seed=4)
+    flat = load("digits", seed=4, **{name: v for name, v in asdict(chosen).items() if name != "data"})
+    for data in (whole, flat, load(Training(**asdict(chosen)), seed=4), load(Selection("digits"), seed=4, holdout=100)):
+        assert indices(data.holdout) == indices(whole.holdout)
+    assert flat.described() == whole.described()
+    assert (flat.train.augment.border, len(flat.train.rows)) == ("reflect", 50)
+    assert torch.equal(flat.example()["images"], whole.example()["images"])
+    with pytest.raises(TypeError, match="hold_out"):
+        load("digits", hold_out=3)
+
+
+def test_training_is_a_selection_in_the_order_of_its_flags():
+    names = [field.name for field in fields(Training)]
+    assert names[: len(fields(Selection))] == [field.name for field in fields(Selection)]
+    assert names[0] == "data"
+    assert Training(data="pictures/").data == Selection("pictures/").data == "pictures"
+    assert Training(data="a/pictures/").data == Selection("a/pictures/").data == "a/pictures"
 
 
 def test_augment_off_still_shuffles():

@@ -249,7 +249,7 @@ def test_a_finished_run_gives_back_its_networks_and_completes_its_insight(tmp_pa
         student, teacher = ps.networks.create("resnet8", seed=0), ps.networks.create("resnet8x4", seed=1)
         networks = {"student": student, "teacher": ps.freeze(teacher)}
         terms = [ps.Term(CE(), "student", "labels"), ps.Term(FitNet(), "student.stage2", "teacher.stage2")]
-        distiller = ps.Distiller(networks, terms, example=data.example())
+        distiller = ps.Distiller(networks, terms, example=data.example(), classifiers=list(networks))
         return ps.fit(distiller, data, training), fingerprint(distiller)
 
     first = go()
@@ -317,13 +317,17 @@ def test_a_folder_of_another_run_is_refused(tmp_path, change, message):
         run(tmp_path / "run", **change)
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+def test_another_network_and_a_checkpoint_of_one_are_refused(tmp_path):
     run(tmp_path / "run")
     (tmp_path / "run" / "summary.json").unlink()
     training = replace(SHORT, out=tmp_path / "run")
     distiller, data = build(training, student="resnet14")
-    with pytest.raises(BadInput, match=r"last.ckpt is of other networks"):
+    with pytest.raises(BadInput, match=r"network student was 'resnet8' there and is 'resnet14' now"):
         ps.fit(distiller, data, training)
+    ps.fit(distiller, data, replace(training, out=tmp_path / "other"))
+    shutil.copy(tmp_path / "other" / "last.ckpt", tmp_path / "run")
+    with pytest.raises(BadInput, match=r"last.ckpt is of other networks"):
+        run(tmp_path / "run")
 
 
 def test_another_teacher_is_refused(tmp_path):

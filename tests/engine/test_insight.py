@@ -14,9 +14,9 @@ from torch import nn
 import potstill as ps
 from potstill.data.digits import digits
 from potstill.engine.checkpoint import fingerprint, random_states
-from potstill.engine.insight import IMAGES, insight, with_costs, write_insight
+from potstill.engine.costs import costs_of
+from potstill.engine.insight import IMAGES, insight, write_insight
 from potstill.losses import CE, KD
-from potstill.networks.cost import macs, parameters
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def build(data, student="wrn-10-1", teacher="resnet8", **more):
     networks = {"student": ps.networks.create(student, seed=0) if isinstance(student, str) else student}
     networks |= {name: ps.networks.create(spec, seed=5) for name, spec in more.items()}
     networks["teacher"] = ps.freeze(ps.networks.create(teacher, seed=1))
-    terms = [ps.Term(CE(), "student", "labels"), ps.Term(KD(), "student", "teacher")]
+    terms = [ps.Term(CE(), name, "labels") for name in ("student", *more)] + [ps.Term(KD(), "student", "teacher")]
     return ps.Distiller(networks, terms, example=data.example())
 
 
@@ -147,7 +147,7 @@ def test_looking_changes_nothing(data):
     assert len(set(modes.values())) == 2
     prints, states = fingerprint(distiller), random_states()
     insight(distiller, data)
-    with_costs({"learners": {}, "teachers": {}}, distiller, data)
+    costs_of(distiller, data)
     after = random_states()
     assert torch.equal(states["torch"], after["torch"])
     assert states["python"] == after["python"]
@@ -169,22 +169,6 @@ def test_hooks_go_even_if_a_network_fails(data):
     assert student.training
 
 
-def test_costs_of_learners_and_teachers(data):
-    distiller = build(data)
-    summary = {"data": "digits", "learners": {"student": {"last": 1}}, "teachers": {"teacher": {"top1": 50.0}}}
-    full = with_costs(summary, distiller, data)
-    for role, name in (("learners", "student"), ("teachers", "teacher")):
-        network = distiller.networks[name]
-        assert full[role][name]["parameters"] == parameters(network)
-        assert full[role][name]["macs"] == macs(network, (3, 8, 8))
-    assert full["teachers"]["teacher"]["top1"] == 50.0
-    assert full["learners"]["student"]["last"] == 1
-    assert full["data"] == "digits"
-    assert full["memory"]["of"] == "process"
-    assert 50e6 < full["memory"]["peak_bytes"] < 64e9
-    assert "macs" not in summary["learners"]["student"], "the summary given is left as it was"
-
-
 def test_networks_of_other_classes_are_not_compared(data):
     distiller = build(data)
     distiller.networks["teacher"] = ps.freeze(ps.networks.create("resnet8", classes=20, seed=1))
@@ -195,7 +179,7 @@ def test_networks_of_other_classes_are_not_compared(data):
 
 def test_the_file_beside_a_run(data, tmp_path):
     distiller = build(data)
-    assert write_insight(tmp_path, distiller, data) == tmp_path / "insight.json"
+    write_insight(tmp_path / "insight.json", distiller, data)
     assert json.loads((tmp_path / "insight.json").read_text()) == json.loads(json.dumps(insight(distiller, data)))
     assert [path.name for path in tmp_path.iterdir()] == ["insight.json"]
 
@@ -211,6 +195,6 @@ def test_a_compiled_network_is_looked_at_uncompiled(data):
     distiller = build(data)
     distiller.networks["student"].compile(backend=backend)
     maps = insight(distiller, data)["attention"]["student"]
-    assert with_costs({"learners": {"student": {}}, "teachers": {}}, distiller, data)["learners"]["student"]["macs"]
+    assert costs_of(distiller, data)["student"]["macs"]
     assert len(maps) == 3
     assert compiled == []

@@ -73,6 +73,7 @@ def made_run():
         folder.mkdir(parents=True)
         networks = {name: {"spec": spec, "classes": 10} for name, spec in learners.items()} | others
         config = {"recipe": "supervised", "arguments": {"data": "digits", "data_dir": None}, "networks": networks}
+        config |= {"versions": {}, "device": "cpu"}
         (folder / "config.json").write_text(json.dumps(config))
         for seed, (name, spec) in enumerate(learners.items()):
             for epoch, file in enumerate((f"{name}.safetensors", f"{name}-best.safetensors")):

@@ -69,10 +69,18 @@ def test_several_teachers_as_one(made_run, tmp_path):
 def test_accuracies_are_those_of_the_summary(made_run, tmp_path):
     run = made_run(tmp_path / "run", {"student": "resnet8"}, teacher={"spec": "resnet14", "classes": 10})
     student = {which: {"epoch": 0, "test": {"top1": top1}} for which, top1 in (("last", 80.0), ("best", 81.256))}
-    summary = {"learners": {"student": student}, "teachers": {"teacher": {"top1": 90.5}}}
-    (run / "summary.json").write_text(json.dumps(summary))
-    row = compared(run)["table"][3]
-    assert row == {"cost": "top-1, %, last epoch", "student": "80.00", "teacher": "90.50", "ratio": ""}
+    summary = {"learners": {"student": student}, "teachers": {"teacher": {"parameters": 5, "top1": 90.5}}}
+    summary |= {"data": "digits", "epochs": 1, "seconds": 1.0, "best_chosen_on": "test"}
+
+    def accuracies():
+        (run / "summary.json").write_text(json.dumps(summary))
+        return compared(run)["table"][3:]
+
+    assert accuracies() == [{"cost": "top-1, %, last epoch", "student": "80.00", "teacher": "90.50", "ratio": ""}]
+    summary["teachers"]["teacher"].pop("top1")  # its outputs are no classes of these data
+    assert accuracies() == [{"cost": "top-1, %, last epoch", "student": "80.00", "teacher": "-", "ratio": ""}]
+    student["last"]["test"] = {}
+    assert accuracies() == []
 
 
 def test_latencies_of_both_networks_and_of_the_file(runs):

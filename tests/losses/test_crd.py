@@ -54,7 +54,7 @@ def test_equals_the_written_out_form():
 @pytest.mark.parametrize(("pays", "at_once"), WAYS.values(), ids=WAYS)
 def test_products_are_the_same_however_computed(monkeypatch, pays, at_once):
     monkeypatch.setattr(memory_bank, "PRODUCT_PAYS", pays)
-    monkeypatch.setattr(memory_bank, "AT_ONCE", at_once)
+    monkeypatch.setattr(memory_bank, "MAX_ELEMENTS", at_once)
     vectors, bank, rows = features(0, 3, 4).requires_grad_(), features(1, 9, 4), torch.randint(9, (3, 5))
     found = products(vectors, bank, rows)
     torch.testing.assert_close(found, torch.einsum("nd,nkd->nk", vectors, bank[rows]))
@@ -101,6 +101,15 @@ def test_the_normalisation_stays_that_of_the_first_batch_and_is_saved():
         torch.manual_seed(1)
         values.append(one(student, teacher, INDEX, LABELS))
     assert torch.equal(*values)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 1.0])
+def test_momentum_is_the_share_of_what_was_there(momentum):
+    loss, student, teacher = made(momentum=momentum)
+    before = loss.memory_s.clone()
+    loss(student, teacher, INDEX, LABELS).backward()
+    new = F.normalize(loss.embed_s(student))
+    torch.testing.assert_close(loss.memory_s[INDEX], F.normalize(momentum * before[INDEX] + (1 - momentum) * new))
 
 
 def test_of_an_index_given_twice_the_last_one_counts():

@@ -23,7 +23,7 @@ def literal(student, teacher):
 
 @pytest.mark.parametrize("at_once", [1, 2**19], ids=["a corner at a time", "at once"])
 def test_equals_the_pairs_and_triples(monkeypatch, at_once):
-    monkeypatch.setattr(rkd, "AT_ONCE", at_once)
+    monkeypatch.setattr(rkd, "MAX_ELEMENTS", at_once)
     student, teacher = features(0, 5, 4), features(1, 5, 7)
     distance, angle = literal(student, teacher)
     torch.testing.assert_close(RKD(1, 0)(student, teacher), distance)
@@ -33,7 +33,7 @@ def test_equals_the_pairs_and_triples(monkeypatch, at_once):
 
 @pytest.mark.parametrize("at_once", [1, 2**19])
 def test_gradient_of_angles(monkeypatch, at_once):
-    monkeypatch.setattr(rkd, "AT_ONCE", at_once)
+    monkeypatch.setattr(rkd, "MAX_ELEMENTS", at_once)
     student, teacher = features(0, 4, 3).requires_grad_(), features(1, 4, 5)
     assert torch.autograd.gradcheck(lambda x: RKD(0, 1)(x, teacher), student)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 import potstill as ps
-from potstill.recipes.term_strings import parse_terms
+from potstill.term_strings import parse_terms
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -76,7 +76,7 @@ def test_five_steps_equal_a_loop_written_out(gradient_block):
 @pytest.mark.parametrize("gradient_block", [True, False])
 def test_the_gradient_of_any_hint_is_blocked_or_not(hint, gradient_block):
     networks = pair(how=None)
-    terms = hint_terms(hint, networks, 0.03, gradient_block)
+    terms = [*hint_terms(hint, networks, 0.03, gradient_block), ps.Term(F.cross_entropy, "booster", "labels", weight=0)]
     ps.Distiller(networks, terms, example=batches(1)[0])(batches(1)[0])[0].backward()
     gradients = {name: network.block1[0].conv1.weight.grad for name, network in networks.items()}
     assert gradients["light"].abs().sum() > 0

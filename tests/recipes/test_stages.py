@@ -7,9 +7,8 @@ import torch
 import potstill as ps
 from potstill.engine.checkpoint import fingerprint, load_checkpoint
 from potstill.errors import BadInput, TrainingFailed
-from potstill.losses.bss import BSS, attack_classes, base_samples, boundary_attack
+from potstill.losses.bss import BSS, BoundaryAttack, attack_classes, base_samples, boundary_attack
 from potstill.recipes import boundary, factor_transfer, supervised, two_stage
-from potstill.recipes.boundary import boundary_loss
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=1, batch_size=100, lr=0.05, momentum=0.9)
@@ -156,32 +155,37 @@ def test_boundary_weights_and_its_attack(tmp_path, teacher):
     assert print_of(out) != print_of(tmp_path / "alone")
 
 
-def test_the_boundary_loss_is_its_parts_put_together(teacher):
-    networks = [ps.networks.create(teacher).eval() for _ in range(2)]
-    ps.freeze(networks[1])
+def test_the_attacked_images_are_an_input_like_any_other(teacher):
+    networks = {"student": ps.networks.create(teacher), "teacher": ps.freeze(ps.networks.create(teacher))}
     with torch.no_grad():
-        networks[0].fc.weight.mul_(0.9)  # right where the teacher is, but not the same
+        networks["student"].fc.weight.mul_(0.9)  # right where the teacher is, but not the same
     batch = SHORT.load_data().example()
     images, labels = batch["images"], batch["labels"]
-    ours, theirs = (network(images) for network in networks)
+    given = ("images", "labels", "student", "teacher")
+    distiller = ps.Distiller(
+        {**networks, "attack": BoundaryAttack(networks["teacher"], most=4)},
+        [ps.Term(BSS(3.0), "student@attack", "teacher@attack")],
+        example=batch,
+        inputs={"attack": given},
+    ).eval()
     torch.manual_seed(5)
-    loss = boundary_loss(*networks, temperature=3.0, most=4)(ours, theirs, images, labels)
+    loss, _ = distiller(batch)
 
+    ours, theirs = (network(images) for network in networks.values())
     chosen = base_samples(ours, theirs, labels, 4)
     assert len(chosen) == 4
     torch.manual_seed(5)
     targets = attack_classes(theirs[chosen], torch.rand(4))
-    attacked = boundary_attack(networks[1], images[chosen], labels[chosen], targets)
-    assert loss.item() == pytest.approx(BSS(3.0)(networks[0](attacked), networks[1](attacked)).item())
+    attacked = boundary_attack(networks["teacher"], images[chosen], labels[chosen], targets)
+    expected = BSS(3.0)(networks["student"](attacked), networks["teacher"](attacked))
+    torch.testing.assert_close(loss, expected, rtol=0, atol=0)
     loss.backward()
-    assert networks[0].conv1.weight.grad.abs().sum() > 0
-    assert networks[1].conv1.weight.grad is None
+    assert networks["student"].conv1.weight.grad.abs().sum() > 0
+    assert networks["teacher"].conv1.weight.grad is None
 
-    wrong = (labels + 1) % 10
-    assert boundary_loss(*networks, temperature=3.0, most=4)(ours.roll(1, 1), theirs, images, wrong).item() >= 0
-    nothing = boundary_loss(*networks, temperature=3.0, most=4)(-ours, theirs, images, ours.argmax(1))
-    assert nothing.shape == ()
+    nothing, values = distiller({**batch, "labels": (ours.argmax(1) + 1) % 10})
     assert nothing.item() == 0
+    assert values["BSS student@attack"].shape == ()
 
 
 def test_a_failed_stage_fails_the_run(tmp_path, teacher):

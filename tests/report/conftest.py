@@ -1,4 +1,4 @@
-"""Real runs to report on, and a real browser to open the report in."""
+"""A real browser to open a report in."""
 
 import fcntl
 import json
@@ -7,16 +7,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-import potstill as ps
-from potstill.engine.insight import with_costs, write_insight
-from potstill.losses import AT, CE, KD, Logits
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -30,54 +26,6 @@ os.dup2(int(sys.argv[1]), 3)
 os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
-
-
-@pytest.fixture(scope="session")
-def all_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seeds alone, two helped by a teacher, one rocket: two epochs each."""
-    folder = tmp_path_factory.mktemp("runs")
-    for seed in (0, 1):
-        _train(folder / f"alone-{seed}", seed, "supervised", {"student": "wrn-10-1"}, {"network": "wrn-10-1"})
-        networks = {"student": "wrn-10-1", "teacher": "resnet8"}
-        terms = ["0.5 * CE", "0.5 * KD", "10 * AT on stage2"]
-        _train(folder / f"helped-{seed}", seed, "distill", networks, {**networks, "terms": terms})
-    _train(folder / "rocket-0", 0, "rocket", {"light": "wrn-10-1", "booster": "resnet8"}, {"light": "wrn-10-1"})
-    return folder
-
-
-def _train(out: Path, seed: int, recipe: str, specs: dict[str, str], arguments: dict[str, Any]) -> None:
-    training = ps.Training(data="digits", epochs=2, batch_size=250, lr=0.05, seed=seed, out=out)
-    data = training.load_data()
-    networks = {name: ps.networks.create(spec, seed=9 if name == "teacher" else seed) for name, spec in specs.items()}
-    terms = [ps.Term(CE(), name, "labels", weight=0.5) for name in networks if name != "teacher"]
-    if "teacher" in networks:
-        ps.freeze(networks["teacher"])
-        terms.append(ps.Term(KD(), "student", "teacher", weight=0.5))
-        terms.append(ps.Term(AT(), "student.stage2", "teacher.stage2", weight=10))
-    if "booster" in networks:
-        terms.append(ps.Term(Logits(), "light", "booster", weight=0.03, name="hint"))
-    distiller = ps.Distiller(networks, terms, example=data.example())
-    summary = ps.fit(distiller, data, training, {"recipe": recipe, **arguments})
-    (out / "summary.json").write_text(json.dumps(with_costs(summary, distiller, data)))
-    write_insight(out, distiller, data)
-
-
-@pytest.fixture
-def runs(all_runs: Path, tmp_path: Path) -> Path:
-    """A copy of the runs, to be damaged."""
-    return Path(shutil.copytree(all_runs, tmp_path / "runs", ignore=shutil.ignore_patterns("*.ckpt", "*.safetensors")))
-
-
-@pytest.fixture
-def edit() -> Callable[[Path, Callable[[Any], Any]], None]:
-    """Changes a JSON file in place."""
-
-    def change(file: Path, how: Callable[[Any], Any]) -> None:
-        content = json.loads(file.read_text())
-        how(content)
-        file.write_text(json.dumps(content))
-
-    return change
 
 
 class Browser:

@@ -4,7 +4,7 @@ import pytest
 
 import potstill as ps
 from potstill import tables
-from potstill.recipes.term_strings import parse_terms
+from potstill.term_strings import parse_terms
 
 
 def rows(name, epochs=None):

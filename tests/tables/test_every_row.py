@@ -14,8 +14,9 @@ import potstill as ps
 from potstill import recipes, tables
 from potstill.flags import check_flags
 from potstill.recipes.factor_transfer import last_stage
-from potstill.recipes.term_strings import parse_terms
+from potstill.runs.recording import flat
 from potstill.tables.plan import Run
+from potstill.term_strings import parse_terms
 
 TABLES = {name: getattr(tables, name) for name in tables.__all__}
 ROWS = [(name, row) for name, table in TABLES.items() for row in table.rows()]
@@ -67,10 +68,9 @@ def test_the_command_line_takes_every_command(name, epochs):
 
         bind.__signature__, bind.__annotations__ = inspect.signature(recipe), get_type_hints(recipe)
         given = tyro.cli(bind, args=list(words), config=(tyro.conf.OmitArgPrefixes,), console_outputs=False)
-        for flag, value in row.arguments.items():
-            assert given[flag] == value, (row.name, flag)
-        for flag, value in row.training.items():
-            assert getattr(given["training"], flag) == value, (row.name, flag)
+        found = flat(given)
+        for flag, value in {**row.arguments, **row.training}.items():
+            assert found[flag] == value, (row.name, flag)
 
 
 def test_every_network_exists():
@@ -124,8 +124,7 @@ def test_all_terms_of_a_pair_fit_its_maps(student, teacher, batch):
             terms.append(ps.Term(ps.losses.FT(channel_power=2.0), *maps))
         else:
             terms += parse_terms([string], networks)
-    for i, term in enumerate(terms):
-        term.name = f"{i} {term.name}"
+    terms = [term.scaled(1.0, f"{i} {term.name}") for i, term in enumerate(terms)]
     distiller = ps.Distiller(networks, terms, example=batch)
     distiller.set_epoch(50)
     values = distiller(batch)[1]

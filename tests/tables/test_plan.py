@@ -84,20 +84,23 @@ def test_finished_where_an_argument_is_newer_than_the_run_or_the_folder_has_move
     arguments = {"student": "resnet8", "terms": ["0.5 * CE", "KD(temperature=2)"], "seed": 0}
     arguments |= {**SETTINGS, "teacher": "/another/machine/teacher/seed-0", "milestones": [1]}
     (run.folder / "summary.json").write_text("{}")
+    known = {"networks": {}, "versions": {}, "device": "cpu"}
 
     def is_finished(changes):
-        config = {"recipe": "distill", "arguments": {**arguments, **changes}}
+        config = {**known, "recipe": "distill", "arguments": {**arguments, **changes}}
         (run.folder / "config.json").write_text(json.dumps(config))
         return run.is_finished()
 
     assert is_finished({})  # learning rate and the like are not there at all
     assert not is_finished({"lr": 0.05})
     assert not is_finished({"teacher": "/another/machine/teacher/seed-1"})
+    assert not is_finished({"teacher": "/another/machine/other/seed-0"})
+    assert is_finished({"teacher_weights": None, "find": "of an earlier version"})
     assert not is_finished({"teacher": ["/another/machine/teacher/seed-0", "/another/machine/second/seed-0"]})
     del arguments["terms"]  # but this one the row gives
     assert not is_finished({})
     (run.folder / "config.json").write_text("{")
-    with pytest.raises(BadInput, match=r"config\.json cannot be read"):
+    with pytest.raises(BadInput, match=r"config\.json is damaged"):
         run.is_finished()
 
 

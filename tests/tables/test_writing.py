@@ -20,15 +20,21 @@ PEERS = Row("dml", "supervised", {"network": "resnet8"}, {}, learners=("a", "b")
 TABLE = Table("A table.", "Nobody", "digits", "SGD", 200, lambda budget: [ROW, PEERS])
 
 
-def finish(run, **learners):
-    """A run folder with these (last, best) accuracies."""
+def finish(run, measure="top1", **learners):
+    """A run folder with these (last, best) values of what is measured; None: not measured."""
     run.folder.mkdir(parents=True)
     measured = {
-        name: {"parameters": 1234, "last": {"test": {"top1": last}}, "best": {"test": {"top1": best}}}
+        name: {
+            "parameters": 1234,
+            "last": {"epoch": 9, "test": {} if last is None else {measure: last, "n": 100}},
+            "best": {"epoch": 8, "test": {} if best is None else {measure: best, "n": 100}},
+        }
         for name, (last, best) in learners.items()
     }
-    (run.folder / "summary.json").write_text(json.dumps({"learners": measured}))
+    summary = {"data": "digits", "epochs": 10, "seconds": 1.0, "best_chosen_on": "test", "teachers": {}}
+    (run.folder / "summary.json").write_text(json.dumps({**summary, "learners": measured}))
     config = {"recipe": "supervised", "arguments": {"network": "resnet8", "seed": run.seed}, "commit": "abc"}
+    config |= {"networks": {}, "versions": {}, "device": "cpu"}
     (run.folder / "config.json").write_text(json.dumps(config))
     return run
 
@@ -67,6 +73,24 @@ def test_a_row_without_a_finished_run(tmp_path):
     row = cells([result])[0]
     assert (row["seeds"], row["last epoch, %"], row["difference"]) == ("0", "-", "-, -")
     assert row["published, %"] == "80.00 (a), 81.50 (b)"
+
+
+def test_rows_that_are_measured_by_something_else(tmp_path):
+    finished = finish(Run(ROW, 0, tmp_path, {}), "recall", student=(0.25, 0.5))
+    recall = collect([ROW], [finished], {})
+    assert [cells(recall)[0][f"{which} epoch, recall"] for which in ("last", "best")] == ["0.2500", "0.5000"]
+    assert foot(TABLE, recall, None, {})["accuracies"].startswith("recall of the test images: ")
+    both = recall + collect([PEERS], [finish(Run(PEERS, 0, tmp_path, {}), a=(70, 71), b=(69, 75))], {})
+    assert [row["last epoch"] for row in cells(both)] == ["0.2500 (recall)", "69.00 (top-1, %)"]
+
+
+def test_a_network_that_is_not_measured(tmp_path):
+    results = collect([ROW], [finish(Run(ROW, 0, tmp_path, {}), student=(None, None))], {})
+    row = cells(results)[0]
+    assert (row["seeds"], row["last epoch, %"], row["best epoch, %"], row["difference"]) == ("1", "-", "-", "-, -")
+    mixed = collect([PEERS], [finish(Run(PEERS, 0, tmp_path, {}), a=(None, None), b=(69, 75))], {})
+    assert cells(mixed)[0]["last epoch, %"] == "69.00"
+    write_table(tmp_path, "tiny", TABLE, results + mixed, foot(TABLE, results, None, {}))
 
 
 def test_foot(results):

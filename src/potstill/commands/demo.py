@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from potstill.recipes import distill, rocket, supervised
+from potstill.runs.headline import value_of
+from potstill.runs.spread import Spread
 from potstill.training import Training
 
 SEEDS = 3
@@ -41,18 +43,18 @@ def demo(*, out: Path = Path("runs/demo")) -> dict[str, Any]:
             folder = out / f"{name.replace(' + ', '-').replace(' ', '-')}-{seed}"
             learners = recipe(replace(budget, seed=seed, out=folder))["learners"]
             small = learners.get("student") or learners["light"]
-            accuracies[name].append(small["last"]["test"]["top1"])
+            accuracies[name] += [value for value in [value_of(small["last"]["test"])] if value is not None]
             folders[name].append(folder)
     report = write_report(out / "report.html", "Potstill demo: digits", folders)
     rows = [
         {
             "network": name,
             "seeds": len(values),
-            "last epoch, % of the test images": f"{mean(values):.2f} ± {stdev(values):.2f}",
+            "last epoch, % of the test images": str(Spread(tuple(values))),
         }
         for name, values in accuracies.items()
     ]
-    return {"table": rows, "top1": accuracies, "verdict": verdict(accuracies), "report": str(report)}
+    return {"table": rows, "accuracies": accuracies, "verdict": verdict(accuracies), "report": str(report)}
 
 
 def verdict(accuracies: dict[str, list[float]]) -> str:

@@ -1,9 +1,11 @@
 """``potstill evaluate``: how well a network with given weights classifies a test set."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import potstill as ps
+from potstill.selection import Reading, Selection
 
 
 def evaluate(
@@ -11,12 +13,10 @@ def evaluate(
     network: str,
     data: str,
     weights: Path | None = None,
-    data_dir: Path | None = None,
     normalize: str | None = None,
     image_size: int | None = None,
-    workers: int | None = None,
-    on_bad_image: Literal["fatal", "skip"] = "fatal",
     device: str = "auto",
+    reading: Reading = Reading(),
 ) -> dict[str, Any]:
     """Measure a network on a data set's test images: accuracies in percent.
 
@@ -24,16 +24,15 @@ def evaluate(
         network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given, such as resnet20a.
         data: data set: cifar10, cifar100, digits, imagenet, or your own folder with val/CLASS/*.
         weights: a safetensors or torch file, in common third-party spellings too; or pretrained.
-        data_dir: where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to.
         normalize: mean and deviation of the images: imagenet, rocket, ..., or six numbers; by default those that the
             network was trained on, as far as its run folder or its library says, and else the data set's own.
         image_size: images in files: side of the crops in pixels; by default what the network was trained on, or 224.
-        workers: images in files: processes that decode; by default one a core.
-        on_bad_image: images in files: what happens when one cannot be read.
         device: cpu, cuda, ...; auto takes a GPU if there is one.
     """
     from potstill.device import find_device
-    from potstill.recipes.teacher import create_teacher, describe_input, own_input, say
+    from potstill.networks.seeing import describe_input
+    from potstill.networks.trained import create_trained, own_input
+    from potstill.say import say
 
     where = find_device(device)
     own = own_input(network, weights)
@@ -42,7 +41,8 @@ def evaluate(
         say(f"network sees {describe_input(ps.networks.Input(own.statistics))}")
     if image_size is None and own.size and ps.data.in_files(data):
         image_size = own.size[0]
-    settings: dict[str, Any] = {"image_size": image_size, "workers": workers, "on_bad_image": on_bad_image}
-    loaded = ps.data.load(data, data_dir=data_dir, device=where, normalize=normalize, **settings)
-    trained = create_teacher(network, loaded, weights, normalize=normalize, kind="network", flag="--weights")
+    selected = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
+    loaded = ps.data.load(selected, device=where)
+    trained = create_trained(network, loaded, weights, normalize=normalize, kind="network", flag="--weights")
+    assert loaded.test is not None, "data.load gives test images"
     return ps.evaluate(trained.to(where), loaded.test)

@@ -2,11 +2,13 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from potstill import tables
 from potstill.errors import BadInput, unknown
+from potstill.selection import Subset
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.writing import cells, foot, write_table
@@ -27,41 +29,28 @@ def table(
     epochs: int | None = None,
     jobs: int = 1,
     out: Path | None = None,
-    data_dir: Path | None = None,
-    workers: int | None = None,
-    cache: bool = False,
-    on_bad_image: Literal["fatal", "skip"] = "fatal",
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     compile: bool = False,
-    holdout: int = 0,
-    images: int | None = None,
-    test_images: int | None = None,
     dry_run: bool = False,
+    data: Subset = Subset(),
 ) -> dict[str, Any]:
     """Run what is missing of a published table, rows times seeds, and print it: our numbers beside the published.
 
     Every run is a command of its own, in a folder of its own, and resumes by itself: started again, the same command
     goes on where it was. Teachers are rows too, trained once. A run that fails leaves a gap that says why, and exit
-    code 3.
+    code 3. With fewer epochs or images, the numbers are no longer comparable with anything.
 
     Args:
         name: which table; see potstill list tables.
         seeds: how many runs each row has, with seeds 0, 1, 2, ...
         only: rows whose names fit this glob, and their teachers: "cifar10-*", "*-at".
-        epochs: shorten every run to this length, and whatever depends on it; no longer comparable with anything.
+        epochs: shorten every run to this length, and whatever depends on it.
         jobs: how many runs at once; they share the processor's cores.
         out: folder of the runs and of table.md, table.csv, table.json, report.html; by default one under runs/.
-        data_dir: where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to.
-        workers: images in files: processes that decode, for each run; by default one a core.
-        cache: images in files: keep them decoded in the user's cache folder, so that later epochs decode nothing.
-        on_bad_image: images in files: what happens when one cannot be read.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
         precision: bf16: networks compute in bfloat16; weights and losses stay in float32.
         compile: compile the networks with torch.compile.
-        holdout: choose best epochs on this many held-out training images instead of the test set.
-        images: train every run on this many of the training images only; no longer comparable with anything.
-        test_images: measure every run on this many of the test images only.
         dry_run: only print the commands, those of finished runs behind a #.
     """
     found = find_table(name)
@@ -69,9 +58,7 @@ def table(
         if value is not None and value < 1:
             raise BadInput(f"--{flag} must be positive, not {value}")
     folder = out or Path("runs") / (name if epochs in (None, found.epochs) else f"{name}-{epochs}-epochs")
-    flags: dict[str, Any] = {"data_dir": data_dir, "device": device, "precision": precision, "compile": compile}
-    flags |= {"workers": workers, "cache": cache, "on_bad_image": on_bad_image}
-    flags |= {"holdout": holdout, "images": images, "test_images": test_images}
+    flags: dict[str, Any] = {**asdict(data), "device": device, "precision": precision, "compile": compile}
     machine = {flag: value for flag, value in flags.items() if value != getattr(Training(), flag)}
     rows = found.rows(epochs)
     runs = expand(rows, seeds, folder, machine, only)

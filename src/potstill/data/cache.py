@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save
 
 from potstill.data.images import ImageSet
 from potstill.errors import BadInput
+from potstill.whole_file import drafted, remove_drafts, write_whole
 
 LAYOUT = 1  # part of every key: raise it when what is decoded, or how it is written, changes
 
@@ -55,19 +55,17 @@ def key(sources: Sequence[Path], what: str) -> str:
 def make_once(path: Path, make: Callable[[Path], None]) -> None:
     """Have ``make`` write a file, unless it is there: another process waits meanwhile, and none ever sees half of it.
 
-    Errors: BadInput if the disk is full or the folder cannot be written.
+    Raises:
+        BadInput: the disk is full, or the folder cannot be written.
     """
-    draft = path.with_name(f".{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             if path.exists():
                 return
-            try:
+            remove_drafts(path.parent, path.name)
+            with drafted(path) as draft:
                 make(draft)
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
     except OSError as error:
         hint = "$XDG_CACHE_HOME names another folder for it"
         raise BadInput(f"{path} cannot be written: {error.strerror or error}; {hint}") from error
@@ -89,16 +87,6 @@ def _read(path: Path) -> ImageSet:
 
 
 def _write(path: Path, image_set: ImageSet) -> None:
-    """Write a whole file or none: other processes may read it, and this one may be killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, torch.Tensor] = {"images": image_set.images, "labels": image_set.labels}
-    content = save(tensors, metadata={"crc32": _checksum(image_set)})
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
+    write_whole(path, save(tensors, metadata={"crc32": _checksum(image_set)}))

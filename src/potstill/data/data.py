@@ -1,63 +1,76 @@
 """A data set, ready to train on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import Protocol
 
 from potstill.batch import Batch
-from potstill.data.files.image_loader import ImageLoader
-from potstill.data.loader import FEWER, HOLDOUT, Loader, seeded
-from potstill.data.normalize import Triple
-from potstill.errors import BadInput
+from potstill.runs.schema import DataSet
+
+
+class Batches(Protocol):
+    """What `fit` goes through once an epoch: the package's own loaders, or somebody else's in `from_loaders`."""
+
+    def __len__(self) -> int:
+        """How many batches an epoch has; TypeError if that is not known."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of the epoch chosen last."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0."""
+
+    def example(self) -> Batch:
+        """A batch, or the first images of one, to see what they look like; no random number is drawn for it."""
+
+    @property
+    def count(self) -> int | None:
+        """How many images an epoch has, if that is known."""
 
 
 @dataclass(frozen=True)
 class Data:
     """A data set: names of its classes, mean and std (of pixels in 0..1), and its loaders.
 
-    ``train`` is shuffled and augmented; ``test`` and ``holdout`` (training images kept back, or None) are neither.
-    ``shape`` is that of an image: channels, height and width.
+    ``train`` is shuffled and augmented; ``test`` and ``holdout`` (training images kept back) are neither. ``shape`` is
+    that of an image: channels, height and width. Of somebody else's loaders, classes, mean, std and test may be
+    unknown: empty, or None.
     """
 
     name: str
     classes: tuple[str, ...]
-    shape: tuple[int, int, int]
-    mean: Triple
-    std: Triple
-    train: Loader | ImageLoader
-    test: Loader | ImageLoader
-    holdout: Loader | ImageLoader | None
+    shape: tuple[int, ...]
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    train: Batches
+    test: Batches | None
+    holdout: Batches | None
 
     def example(self) -> Batch:
         """The first training batch of epoch 0; of images in files, the first 16 images of it."""
         return self.train.example()
 
-    def described(self) -> dict[str, Any]:
+    @property
+    def chosen_on(self) -> str:
+        """The images on which the best epoch is chosen: the ``holdout`` if there is one, or the ``test`` images."""
+        return "test" if self.holdout is None else "holdout"
+
+    @property
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Mean and std, if they are known."""
+        return None if self.mean is None or self.std is None else (self.mean, self.std)
+
+    def described(self) -> DataSet:
         """What a network that was trained on it has to be told later: classes, normalisation, shape of an image.
 
         ``images`` counts those that are trained on and measured: a stopped run does not go on with others.
         """
-        images = {"train": len(self.train.rows), "test": len(self.test.rows)}
-        normalisation = {"mean": list(self.mean), "std": list(self.std)}
-        seen = {**normalisation, "shape": list(self.shape), "images": images}
-        return {"name": self.name, "classes": list(self.classes), **seen}
-
-
-def split_rows(total: int, holdout: int, images: int | None, seed: int) -> tuple[Tensor, Tensor]:
-    """The rows to hold out and the rows to train on, both in order."""
-    if not 0 <= holdout < total:
-        raise BadInput(f"holdout is {holdout}, but must be 0..{total - 1}, fewer than the training images")
-    order = torch.randperm(total, generator=seeded(seed, HOLDOUT))
-    rest = order[holdout:].sort().values
-    return order[:holdout].sort().values, rest[drawn(len(rest), images, seed, "images")]
-
-
-def drawn(total: int, count: int | None, seed: int, name: str) -> Tensor:
-    """``count`` rows of ``total``, drawn by the seed, in order; all of them without a count."""
-    if count is None:
-        return torch.arange(total)
-    if not 1 <= count <= total:
-        raise BadInput(f"{name} is {count}, but must be 1..{total}")
-    return torch.randperm(total, generator=seeded(seed, FEWER))[:count].sort().values
+        counts = {"train": self.train.count, "test": None if self.test is None else self.test.count}
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "mean": None if self.mean is None else list(self.mean),
+            "std": None if self.std is None else list(self.std),
+            "shape": list(self.shape),
+            "images": {split: count for split, count in counts.items() if count is not None},
+        }

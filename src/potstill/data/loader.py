@@ -13,15 +13,19 @@ from potstill.data.images import ImageSet
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 
-HOLDOUT, EPOCH, FEWER = 0, 1, 2  # what random numbers are drawn for: no two share a stream
+HOLDOUT, EPOCH, FEWER, TRANSFORMS = 0, 1, 2, 3  # what random numbers are drawn for: no two share a stream
 
 
 def seeded(seed: int, *purpose: int) -> torch.Generator:
     """A CPU generator for one purpose, the same wherever and whenever it is asked for."""
+    return torch.Generator().manual_seed(seed_of(seed, *purpose))
+
+
+def seed_of(seed: int, *purpose: int) -> int:
+    """A seed for one purpose, made of the run's."""
     if seed < 0:
         raise BadInput(f"seed is {seed}, but must not be negative")
-    mixed = np.random.SeedSequence(seed, spawn_key=purpose).generate_state(1)
-    return torch.Generator().manual_seed(int(mixed[0]))
+    return int(np.random.SeedSequence(seed, spawn_key=purpose).generate_state(1)[0])
 
 
 class Loader:
@@ -90,6 +94,11 @@ class Loader:
     def example(self) -> Batch:
         """The first batch of epoch 0."""
         return next(self.batches(0))
+
+    @property
+    def count(self) -> int:
+        """How many images an epoch has."""
+        return len(self.rows)
 
     def plain(self, rows: Tensor | None = None, batch_size: int | None = None) -> "Loader":
         """The same images (or some ``rows`` of them) in order and unchanged, without a second copy in memory."""

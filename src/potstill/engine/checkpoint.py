@@ -12,18 +12,22 @@ from safetensors.torch import save
 from torch import nn
 
 from potstill.errors import BadInput
+from potstill.taps import unwrapped
 from potstill.whole_file import write_whole
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """A network's weights and buffers as plain safetensors, which load into the bare network."""
-    write_whole(path, save({name: value.detach().clone().contiguous() for name, value in network.state_dict().items()}))
+    write_whole(
+        path,
+        save({name: value.detach().clone().contiguous() for name, value in unwrapped(network).state_dict().items()}),
+    )
 
 
 def fingerprint(network: nn.Module) -> str:
     """A digest of all weights and buffers: two networks with the same one are bit-identical."""
     digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
+    for name, value in unwrapped(network).state_dict().items():
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

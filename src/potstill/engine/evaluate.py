@@ -5,40 +5,56 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from potstill.batch import as_batch
+from potstill.batch import Batch, as_batch, on_device
 from potstill.errors import BadInput
+from potstill.eval_mode import eval_mode
+from potstill.outputs import logits_of
 
 
 def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
     """Accuracy and cross-entropy over all batches, in eval mode and float32; the network's mode comes back after.
 
     Args:
-        network: images (N, C, H, W) -> logits (N, K).
-        batches: dictionaries with ``images`` and ``labels``, or pairs, on the network's device.
+        network: images (N, C, H, W) -> logits (N, K), or what `potstill.outputs.logits_of` finds them in.
+        batches: dictionaries with ``images`` and ``labels`` (N,), or pairs.
 
     Returns:
         ``top1`` and ``top5`` in percent (``top5`` of the K best where K < 5), ``loss`` in nats, ``n`` images.
 
     Raises:
-        BadInput: no batch.
+        BadInput: no batch, or one without labels.
+
+    >>> batches = [(torch.eye(3), torch.tensor([0, 1, 1]))]
+    >>> round(evaluate(nn.Identity(), batches)["top1"], 2)
+    66.67
     """
-    training = network.training
-    network.eval()
-    sums: torch.Tensor | None = None  # on the device until the last batch is in
-    try:
-        with torch.no_grad():
-            for batch in batches:
-                images, labels = (as_batch(batch)[key] for key in ("images", "labels"))
-                logits = network(images).float()
-                hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-                loss = F.cross_entropy(logits, labels, reduction="sum")
-                row = torch.stack([hits[:, 0].sum(), hits.sum(), loss, loss.new_tensor(len(labels))]).double()
-                sums = row if sums is None else sums + row
-    finally:
-        network.train(training)
+    sums: Tensor | None = None  # on the device until the last batch is in
+    with eval_mode(network), torch.no_grad():
+        for batch in batches:
+            entries = labelled(as_batch(batch), network)
+            logits, labels = logits_of(network(entries["images"])).float(), entries["labels"]
+            hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+            loss = F.cross_entropy(logits, labels, reduction="sum")
+            row = torch.stack([hits[:, 0].sum(), hits.sum(), loss, loss.new_tensor(len(labels))]).double()
+            sums = row if sums is None else sums + row
     if sums is None:
         raise BadInput("nothing to evaluate: no batch")
     top1, top5, loss_sum, n = sums.tolist()
     return {"top1": 100 * top1 / n, "top5": 100 * top5 / n, "loss": loss_sum / n, "n": int(n)}
+
+
+def labelled(batch: Batch, network: nn.Module) -> Batch:
+    """A batch with labels, on the network's device.
+
+    Raises:
+        BadInput: it has none, or not one class an image.
+    """
+    if "labels" not in batch:
+        raise BadInput(f"images to measure accuracy on need labels, but a batch has only {', '.join(batch)}")
+    if batch["labels"].dim() != 1 or batch["labels"].is_floating_point():
+        shape = tuple(batch["labels"].shape)
+        raise BadInput(f"labels to measure accuracy on are classes (N,), not {batch['labels'].dtype} of shape {shape}")
+    like = next(network.parameters(), batch["images"])
+    return on_device(batch, like.device)

@@ -1,77 +1,103 @@
 """Training: `fit`, and the only training loop of the package."""
 
-import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from potstill.batch import as_batch
-from potstill.data import Data, ImageLoader, Loader
+from potstill.batch import Batch, as_batch, on_device, rows_of
+from potstill.compiler import step_of, without_compiler
+from potstill.data.data import Batches, Data
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
-from potstill.engine.checkpoint import (
-    fingerprint,
-    load_checkpoint,
-    random_states,
-    restore_random_states,
-    save_checkpoint,
-    save_weights,
-)
+from potstill.engine.description import describe_run
 from potstill.engine.evaluate import evaluate
-from potstill.engine.insight import INSIGHT, with_costs, write_insight
+from potstill.engine.insight import write_insight
+from potstill.engine.measuring import Measuring, check_classes
 from potstill.engine.meter import Meter
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.progress import Progress
-from potstill.engine.run_folder import RunFolder, default_folder, describe_run
+from potstill.engine.recorders import Recorder, Recorders, TensorBoard
+from potstill.engine.state import State
+from potstill.engine.summary import summarize
+from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
-from potstill.networks.ensemble import MeanOfLogits
-from potstill.networks.weights import load_weights
+from potstill.runs.arguments import default_folder
+from potstill.runs.folder import RunFolder
+from potstill.runs.recording import current_record
+from potstill.runs.schema import Summary, Trained
 from potstill.training import Training
 
 
+@dataclass(frozen=True)
+class Seams:
+    """What the caller of `fit` brings along."""
+
+    transforms: Transforms
+    measuring: Measuring
+    recorders: Sequence[Recorder]
+    after_step: Callable[[Distiller], object] | None
+
+
 def fit(
-    distiller: Distiller, data: Data, training: Training, record: Mapping[str, Any] | None = None
+    distiller: Distiller,
+    data: Data,
+    training: Training,
+    record: Mapping[str, Any] | None = None,
+    *,
+    transforms: Sequence[Callable[[Batch], Batch]] = (),
+    measure: Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]] = evaluate,
+    recorders: Sequence[Recorder] = (),
+    after_step: Callable[[Distiller], object] | None = None,
 ) -> dict[str, Any]:
     """Train a distiller's learners, in a run folder that a killed run continues from, bit for bit.
 
     Args:
         distiller: networks and terms; trained in place.
-        data: what `potstill.data.load` gives.
+        data: what `potstill.data.load` or `potstill.data.from_loaders` gives.
         training: budget, optimiser, machine, folder.
-        record: further arguments of the run, kept in its ``config.json``; ``recipe`` names it.
+        record: further arguments of the run, kept in its ``config.json`` beside those of the recipe that calls `fit`;
+            ``recipe`` names it.
+        transforms: functions from a training batch to a training batch of as many images, on the device. They draw from
+            torch's random numbers, which are seeded by the run's seed, the epoch and the step.
+        measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
+            the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers.
+        recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and TensorBoard: objects with
+            ``log(record)`` and ``close()``. One that fails is named on stderr, and the run goes on.
+        after_step: called with the distiller after every step, to average weights for example. What its ``state_dict``
+            gives, if it has one, is kept in the checkpoint.
 
     Returns:
         The run's summary, as in its ``summary.json``: each teacher's accuracy, and each learner's in the last and in
         the best epoch. A run that is finished already is not repeated: networks and losses get what it ended with.
 
     Raises:
-        BadInput: the run folder or a network does not fit.
+        BadInput: the run folder, a network or a batch does not fit.
         TrainingFailed: a loss was not finite, or the disk is full; the last good checkpoint is kept.
     """
+    record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
-    _check_classes(distiller, data)  # before anything is written
-    config = describe_run(record or {}, training, device)
-    config["networks"] = {name: _identity(network) for name, network in distiller.networks.items()}
-    config["data"] = data.described()
-    config["teachers"] = {f"weights of {n}": fingerprint(network) for n, network in distiller.teachers.items()}
-    with RunFolder(training.out or default_folder(record or {}, training), config) as run:
+    check_classes(distiller, data)  # before anything is written
+    config = describe_run(record, training, distiller, data, device)
+    seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
+    with RunFolder(training.out or default_folder(record, training), config) as run:
         distiller.to(device).to(memory_format=torch.channels_last)
         if summary := run.summary():
-            _restore(distiller, run)
-            if not (run.path / INSIGHT).is_file():  # killed right after its end
-                write_insight(run.path, distiller, data)
-            return summary
+            State(distiller, run, after_step=after_step).restore_finished()
+            if not run.insight.is_file():  # killed right after its end
+                write_insight(run.insight, distiller, data)
+            return dict(summary)
         if training.compile:
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
         try:
-            return _train(distiller, data, training, run)
+            with without_compiler():
+                return dict(_train(distiller, data, training, run, seams))
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error
         except OSError as error:
@@ -79,71 +105,81 @@ def fit(
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
 
 
-def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder) -> dict[str, Any]:
-    optimizer = make_optimizer(distiller, training)
-    learning_rate = training.learning_rate()
+def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder, seams: Seams) -> Summary:
+    """Epoch after epoch, from where the run's checkpoint leaves off."""
+    optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
+    state = State(distiller, run, optimizer, seams.after_step)
     torch.manual_seed(training.seed)
-    history = _resume(distiller, optimizer, run)
+    history = state.resume()
     run.start_logs(history)
     if distiller.weights.is_cuda:
         torch.cuda.reset_peak_memory_stats(distiller.weights.device)
-    with Progress(training.epochs, len(data.train), len(history)) as progress:
+    with (
+        Progress(training.epochs, length(data.train), len(history)) as progress,
+        Recorders([TensorBoard(run.path, purge_step=len(history)), *seams.recorders], progress.say) as recorders,
+    ):
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}")
-        teachers = {name: evaluate(teacher, data.test) for name, teacher in distiller.teachers.items()}
-        for name, result in teachers.items():
-            progress.say(f"{name}: {result['top1']:.2f} % of the test images")
+        teachers = seams.measuring.teachers(progress.say)
         for epoch in range(len(history), training.epochs):
             set_learning_rate(optimizer, learning_rate(epoch))
-            measured = train_epoch(distiller, data.train, optimizer, epoch, progress, bf16=training.precision == "bf16")
-            learners = {name: _measure(network, data) for name, network in distiller.learners.items()}
-            _check_finite(learners, epoch)
+            measured = train_epoch(distiller, data.train, optimizer, epoch, training, progress, seams)
+            learners = seams.measuring.learners(epoch)
             history.append({"epoch": epoch, "lr": learning_rate(epoch), **measured, "learners": learners})
-            _save(distiller, optimizer, run, history, data)
+            state.save(history)
             run.log(history[-1])
+            recorders.log(history[-1])
             progress.epoch(history[-1])
-    summary = with_costs(_summarize(distiller, data, teachers, history), distiller, data)
+    summary = summarize(distiller, data, teachers, history)
     run.finish(summary)
-    write_insight(run.path, distiller, data)
+    write_insight(run.insight, distiller, data)
     return summary
 
 
 def train_epoch(
     distiller: Distiller,
-    batches: Loader | ImageLoader,
+    batches: Batches,
     optimizer: Optimizer,
     epoch: int,
+    training: Training,
     progress: Progress,
-    bf16: bool = False,
-) -> dict[str, Any]:
+    seams: Seams,
+) -> Trained:
     """One pass over the training images. Nothing in a step waits for the device.
 
     Returns:
         The mean of each term's value, its weight, and how long it took.
 
     Raises:
+        BadInput: no batch, or a transform that does not give one.
         TrainingFailed: a term was not finite.
     """
     distiller.train()
     distiller.set_epoch(epoch)
     batches.set_epoch(epoch)
-    device = distiller.weights.device
+    device, steps = distiller.weights.device, length(batches)
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
-    meter = Meter([term.name for term in active], device)
+    meter, take_step = Meter([term.name for term in active], device), step_of(optimizer)
     started = time.monotonic()
-    for step, batch in enumerate(batches, start=1):
+    for step, given in enumerate(batches):
+        batch = seams.transforms(on_device(as_batch(given), device), epoch, step)
+        distiller.progress.fill_((epoch + (step / steps if steps else 0)) / training.epochs)
         values: dict[str, Tensor] = {}
         for turn in distiller.turns:
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
                 total, values_of_turn = distiller(batch, turn)
             total.backward()
-            optimizer.step()
+            take_step()
             optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
             values |= values_of_turn
-        meter.add(values, len(batch["labels"]))
-        if progress.due() or step == len(batches):
-            if broken := meter.broken():
-                raise TrainingFailed(f"{broken[0]!r} is not finite at step {broken[1]} of epoch {epoch}")
-            progress.step(step, meter.images / (time.monotonic() - started), meter.means())
+        if seams.after_step is not None:
+            seams.after_step(distiller)
+        meter.add(values, rows_of(batch))
+        if progress.due():
+            meter.check(epoch)
+            progress.step(step + 1, meter.images / (time.monotonic() - started), meter.means())
+    if meter.steps == 0:
+        raise BadInput(f"the training data gave no batch in epoch {epoch}")
+    meter.check(epoch)
     seconds = time.monotonic() - started
     return {
         "terms": meter.means(),
@@ -153,116 +189,12 @@ def train_epoch(
     }
 
 
-def _measure(network: nn.Module, data: Data) -> dict[str, dict[str, float]]:
-    splits = {"test": data.test} | ({"holdout": data.holdout} if data.holdout else {})
-    return {split: evaluate(network, loader) for split, loader in splits.items()}
-
-
-def _check_finite(learners: Mapping[str, Any], epoch: int) -> None:
-    """The last step of an epoch may have broken the weights, which no term has seen: never save those."""
-    for name, splits in learners.items():
-        if not math.isfinite(splits["test"]["loss"]):
-            raise TrainingFailed(f"{name} gives no finite output after epoch {epoch}: its last update broke it")
-
-
-def _save(
-    distiller: Distiller, optimizer: Optimizer, run: RunFolder, history: list[dict[str, Any]], data: Data
-) -> None:
-    """The epoch's files. The checkpoint comes last: until it is there, a restart repeats the epoch, bit for bit."""
-    epoch = history[-1]["epoch"]
-    for name, network in distiller.learners.items():
-        save_weights(network, run.path / f"{name}.safetensors")
-        if _best(history, name, data)["epoch"] == epoch:
-            save_weights(network, run.path / f"{name}-best.safetensors")
-    state = {
-        "learners": {name: network.state_dict() for name, network in distiller.learners.items()},
-        "losses": distiller.losses.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "random": random_states(),
-        "history": history,
-    }
-    save_checkpoint(run.checkpoint, state)
-
-
-def _resume(distiller: Distiller, optimizer: Optimizer, run: RunFolder) -> list[dict[str, Any]]:
-    """Continue from the run's checkpoint, if it has one; the epochs it has finished."""
-    if not run.checkpoint.is_file():
-        return []
-    rates = [group["lr"] for group in optimizer.param_groups]
-    state = load_checkpoint(run.checkpoint, distiller.weights.device)
+def length(batches: Batches) -> int | None:
+    """How many batches an epoch has; None for somebody's own loader that does not know."""
     try:
-        for name, network in distiller.learners.items():
-            network.load_state_dict(state["learners"][name])
-        distiller.losses.load_state_dict(state["losses"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise BadInput(f"{run.checkpoint} is of other networks: {str(error).splitlines()[0]}") from error
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate  # loading has put a copy there
-    restore_random_states(state["random"])
-    history: list[dict[str, Any]] = state["history"]
-    return history
-
-
-def _restore(distiller: Distiller, run: RunFolder) -> None:
-    """What a finished run ended with, for whoever goes on with its networks, a next stage for example."""
-    for name, network in distiller.learners.items():
-        load_weights(network, run.path / f"{name}.safetensors")
-    if distiller.losses.state_dict():
-        if not run.checkpoint.is_file():
-            raise BadInput(f"{run.checkpoint} is gone, which holds what the losses of this finished run have learned")
-        state = load_checkpoint(run.checkpoint, distiller.weights.device)
-        distiller.losses.load_state_dict(state["losses"])
-
-
-def _best(history: list[dict[str, Any]], learner: str, data: Data) -> dict[str, Any]:
-    """The first of the epochs in which a learner did best, on the held-out images if there are any."""
-    split = "holdout" if data.holdout else "test"
-    return max(history, key=lambda record: record["learners"][learner][split]["top1"])
-
-
-def _summarize(
-    distiller: Distiller, data: Data, teachers: Mapping[str, Any], history: list[dict[str, Any]]
-) -> dict[str, Any]:
-    learners = {}
-    for name, network in distiller.learners.items():
-        chosen = {"last": history[-1], "best": _best(history, name, data)}
-        learners[name] = {
-            "parameters": sum(parameter.numel() for parameter in network.parameters()),
-            **{which: {"epoch": epoch["epoch"], **epoch["learners"][name]} for which, epoch in chosen.items()},
-        }
-    return {
-        "data": data.name,
-        "epochs": len(history),
-        "best_chosen_on": "holdout" if data.holdout else "test",
-        "teachers": teachers,
-        "learners": learners,
-        "seconds": sum(record["seconds"] for record in history),
-    }
-
-
-def _identity(network: nn.Module) -> dict[str, Any]:
-    """What `networks.create` needs to make this network again; null for a network made by hand.
-
-    ``input``: the images it sees where they are not the data's, see `networks.adapt_input`; ``mean_of``: its members.
-    """
-    identity = {"spec": getattr(network, "spec", None), "classes": getattr(network, "classes", None)}
-    if hasattr(network, "own_input"):
-        identity["input"] = asdict(network.own_input)  # type: ignore[call-overload]
-    if isinstance(network, MeanOfLogits):
-        identity["mean_of"] = [_identity(member) for member in network.networks]
-    return identity
-
-
-def _check_classes(distiller: Distiller, data: Data) -> None:
-    images = as_batch(data.example())["images"]
-    for name, network in distiller.networks.items():
-        mode = network.training
-        with torch.no_grad():
-            classes = network.eval()(images.to(distiller.weights.device)).shape[1]
-        network.train(mode)
-        if classes != len(data.classes):
-            raise BadInput(f"{name} has {classes} classes, but {data.name} has {len(data.classes)}")
+        return len(batches)
+    except TypeError:
+        return None
 
 
 def _kept(run: RunFolder) -> str:

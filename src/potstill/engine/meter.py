@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from potstill.errors import TrainingFailed
+
 
 class Meter:
     """Means of the terms' values over an epoch, and the first step at which one of them was not finite.
@@ -33,8 +35,14 @@ class Meter:
         """Each term's mean over the images so far."""
         return dict(zip(self.names, (self.sums / max(self.images, 1)).tolist(), strict=True))
 
-    def broken(self) -> tuple[str, int] | None:
-        """The first term that was not finite, and the step, counted from 0, at which it was so first."""
+    def check(self, epoch: int) -> None:
+        """Stop a run that has gone wrong.
+
+        Raises:
+            TrainingFailed: a term was not finite; it names the first, and the step, counted from 0, at which it was so.
+        """
         steps = self.finite_steps.tolist()
         first = min(steps)
-        return None if first == self.steps else (self.names[steps.index(first)], first)
+        if first < self.steps:
+            name = self.names[steps.index(first)]
+            raise TrainingFailed(f"{name!r} is not finite at step {first} of epoch {epoch}")

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from potstill.live_line import LiveLine
+from potstill.runs.headline import describe
+from potstill.runs.schema import Epoch
 
 REFRESH_SECONDS = 0.5
 
@@ -18,11 +19,11 @@ class Progress(LiveLine):
 
     Args:
         epochs: how many there will be.
-        steps: how many batches an epoch has.
+        steps: how many batches an epoch has, if that is known.
         done: epochs that an earlier start of this run has finished.
     """
 
-    def __init__(self, epochs: int, steps: int, done: int) -> None:
+    def __init__(self, epochs: int, steps: int | None, done: int) -> None:
         super().__init__()
         self.epochs, self.steps, self.done = epochs, steps, done
         self.started = self.shown = time.monotonic()
@@ -47,16 +48,14 @@ class Progress(LiveLine):
             f"{images_per_second:.0f} images/s",
             _terms(terms),
             self.accuracies,
-            self._left(step / self.steps),
+            self._left(step / self.steps if self.steps else 0),
         )
         self.live.update(line, refresh=True)
 
-    def epoch(self, record: dict[str, Any]) -> None:
+    def epoch(self, record: Epoch) -> None:
         """Print the line of a finished epoch."""
         self.finished_here += 1
-        self.accuracies = "  ".join(
-            f"{name} {splits['test']['top1']:.2f} %" for name, splits in record["learners"].items()
-        )
+        self.accuracies = "  ".join(f"{name} {describe(splits['test'])}" for name, splits in record["learners"].items())
         self.say(
             f"epoch {record['epoch']:>3}  {record['images_per_second']:.0f} images/s  {_terms(record['terms'])}"
             f"  {self.accuracies}  {self._left(0)}"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from potstill.errors import BadInput
+from potstill.errors import BadInput, first_line
 
 Function = Callable[[Tensor], Tensor]
 SIZES = (1, 3)
@@ -97,7 +97,7 @@ def _exact(network: nn.Module, images: Tensor) -> Tensor:
     try:
         logits: Tensor = deepcopy(network).double()(images.double())
     except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise BadInput(f"the network does not run in float64, by which exports are checked: {reason}") from error
     return logits
 
@@ -106,7 +106,7 @@ def _run(exported: Function, images: Tensor, what: str) -> Tensor:
     try:
         return exported(images)
     except Exception as error:  # each runtime raises its own, and whatever it is, the file does not work
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise BadInput(f"{what} fails on a batch of {len(images)}, and is not kept: {reason}") from error
 
 

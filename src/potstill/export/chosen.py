@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from potstill.engine.run_folder import CONFIG, read_json
 from potstill.errors import BadInput
-from potstill.networks import run_folder
+from potstill.runs import networks
+from potstill.runs.names import best_weights, weights
+from potstill.runs.reading import read_config, read_summary
+from potstill.runs.schema import Config, Network, Summary
 
 USUAL = ("student", "light")
 """The networks a run is for, whatever else it trains."""
@@ -23,12 +24,12 @@ class Chosen:
     spec: str
     classes: int
     weights: Path
-    config: dict[str, Any]
+    config: Config
 
     @property
     def is_best(self) -> bool:
         """Whether the weights are those of the best epoch, and not of the last."""
-        return self.weights.stem == f"{self.name}-best"
+        return self.weights.name == best_weights(self.name)
 
     @property
     def epoch(self) -> str:
@@ -41,16 +42,14 @@ class Chosen:
         name = LARGER.get(self.name)
         return name if name in self.config["networks"] else None
 
-    def summary(self) -> dict[str, Any]:
-        """The run's summary, empty while it is unfinished."""
-        file = self.folder / "summary.json"
-        return read_json(file) if file.is_file() else {}
+    def summary(self) -> Summary | None:
+        """The run's summary; None while it is unfinished."""
+        return read_summary(self.folder)
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Network:
         """What the run's config.json says of the network."""
-        found: dict[str, Any] = self.config["networks"][self.name]
-        return found
+        return self.config["networks"][self.name]
 
 
 def choose(run: str, best: bool = False) -> Chosen:
@@ -59,17 +58,12 @@ def choose(run: str, best: bool = False) -> Chosen:
     Raises:
         BadInput: no such run or network, several equal ones, one without weights or made by hand.
     """
-    folder = Path(run)
-    usual = [name for name in USUAL if (folder / f"{name}.safetensors").is_file()]
-    stored = run_folder.find(f"{run}:{usual[0]}" if run and usual else run)
+    usual = [name for name in USUAL if (Path(run) / weights(name)).is_file()]
+    stored = networks.find(f"{run}:{usual[0]}" if run and usual else run)
     if stored is None:
-        raise run_folder.missing(run)
-    folder, name, weights = stored.weights.parent, stored.weights.stem, stored.weights
-    config = read_json(folder / CONFIG)
-    if config["networks"][name]["spec"] is None:
-        raise BadInput(f"{name} of {folder} was made by hand: nothing tells how to make it again; name it file.py:NAME")
-    if best:
-        weights = folder / f"{name}-best.safetensors"
-        if not weights.is_file():
-            raise BadInput(f"run folder {folder} has no weights {weights.name}")
-    return Chosen(folder, name, stored.spec, stored.classes, weights, config)
+        raise networks.missing(run)
+    spec, classes = stored.made_from()
+    file = stored.folder / best_weights(stored.name) if best else stored.weights
+    if not file.is_file():
+        raise BadInput(f"run folder {stored.folder} has no weights {file.name}")
+    return Chosen(stored.folder, stored.name, spec, classes, file, read_config(stored.folder))

@@ -11,6 +11,8 @@ from potstill.export.again import make_again
 from potstill.export.check import Function
 from potstill.export.chosen import Chosen
 from potstill.export.images import RunImages
+from potstill.runs.headline import heads, of_teacher, title, value_text
+from potstill.runs.schema import Network
 
 BATCHES = (1, 64)
 SECONDS = 0.5
@@ -62,8 +64,9 @@ def compare(chosen: Chosen, network: nn.Module, data: RunImages, run: Function |
     return {**result, "table": [{key: row.get(key, "") for key in columns} for row in rows]}
 
 
-def _spec(identity: dict[str, Any]) -> str:
-    return ", ".join(_spec(member) for member in identity["mean_of"]) if "mean_of" in identity else identity["spec"]
+def _spec(identity: Network) -> str:
+    members = identity.get("mean_of")
+    return ", ".join(map(_spec, members)) if members else str(identity.get("spec"))
 
 
 def _row(cost: str, values: dict[str, int]) -> Row:
@@ -79,12 +82,14 @@ def _bytes(network: nn.Module) -> int:
 def _accuracy(chosen: Chosen, names: list[str]) -> list[Row]:
     """The accuracies in the run's summary, the exported network's of the exported epoch; none if it is unfinished."""
     summary = chosen.summary()
-    if not summary:
+    if summary is None:
         return []
-    learners, which = summary["learners"], "best" if chosen.is_best else "last"
-    found = {name: learners[name][which]["test"]["top1"] for name in names if name in learners}
-    found |= {name: summary["teachers"][name]["top1"] for name in names if name in summary["teachers"]}
-    return [{"cost": f"top-1, %, {which} epoch", **{name: f"{top1:.2f}" for name, top1 in found.items()}}]
+    learners, teachers = summary["learners"], summary["teachers"]
+    found = {name: learners[name]["best" if chosen.is_best else "last"]["test"] for name in names if name in learners}
+    found |= {name: of_teacher(teachers[name]) for name in names if name in teachers}
+    head = heads(found.values())
+    cells = {name: value_text(measured) for name, measured in found.items()}
+    return [{"cost": f"{title(head[0])}, {chosen.epoch}", **cells}] if head else []
 
 
 def _times(

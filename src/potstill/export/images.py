@@ -1,5 +1,6 @@
 """The images of a run: some real ones for the check, and what one must know to prepare others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from potstill.data.load import listing
-from potstill.engine.run_folder import CONFIG
 from potstill.errors import BadInput
 from potstill.export.chosen import Chosen
-from potstill.networks import Input
+from potstill.network_input import Input
+from potstill.runs.names import CONFIG
 from potstill.training import Training
 
 ENOUGH = 32
@@ -62,6 +63,9 @@ def run_images(chosen: Chosen, data_dir: Path | None = None) -> RunImages:
         raise BadInput(
             f"{error}; export is checked on the run's test images: --data-dir says where they lie"
         ) from error
+    assert data.test is not None, "data.load gives test images"
+    assert data.mean is not None, "and knows how they are normalised"
+    assert data.std is not None
     found = RunImages(next(iter(data.test))["images"][:ENOUGH].contiguous(), data.classes, data.mean, data.std)
     _must_fit(found, chosen)
     return found
@@ -73,7 +77,7 @@ def _as_given(value: Any) -> Any:
 
 
 def _must_fit(found: RunImages, chosen: Chosen) -> None:
-    recorded = chosen.config.get("data", {})
+    recorded: Mapping[str, Any] = chosen.config.get("data") or {}
     now = {"classes": list(found.classes), "mean": list(found.mean), "std": list(found.std), "shape": list(found.shape)}
     changed = [key for key, value in now.items() if recorded.get(key, value) != value]
     if changed or len(found.classes) != chosen.classes:

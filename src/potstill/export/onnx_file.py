@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from potstill.errors import BadInput
+from potstill.errors import BadInput, first_line
 from potstill.export.check import Function
 from potstill.export.graph import quiet
 
@@ -48,7 +48,7 @@ def save_onnx(program: ExportedProgram, path: Path, about: Mapping[str, str]) ->
                 opset_version=OPSET,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = str(error.__cause__ or error).partition("\n")[0]
+            reason = first_line(error.__cause__ or error)
             raise BadInput(f"this network has no ONNX form: {reason}; --to torch needs none") from error
         assert written is not None
         for part in (written.model.graph, *written.model.graph):

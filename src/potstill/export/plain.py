@@ -6,16 +6,16 @@ import runpy
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
 from potstill.errors import BadInput
-from potstill.export.again import own_input
+from potstill.export.again import made_from, own_input
 from potstill.export.source import making, source
-from potstill.networks import Input
+from potstill.network_input import Input
+from potstill.runs.schema import Network
 
 MARK = "Written by potstill "
 IMPORTS = ("import json", "from pathlib import Path", "import torch")
@@ -64,7 +64,7 @@ def must_be_ours(loader: Path) -> None:
         raise BadInput(f"{loader} is in the way, and was not written by potstill; choose another --out")
 
 
-def save_plain(network: nn.Module, identity: Mapping[str, Any], path: Path, about: Mapping[str, str]) -> None:
+def save_plain(network: nn.Module, identity: Network, path: Path, about: Mapping[str, str]) -> None:
     """Write the weights with ``about`` in their metadata, and the file that makes the network and loads them.
 
     ``identity`` is the network's entry in the run's config.json.
@@ -74,7 +74,7 @@ def save_plain(network: nn.Module, identity: Mapping[str, Any], path: Path, abou
     if strange := [dtype for dtype in used if dtype not in DTYPES]:
         raise BadInput(f"weights of {strange[0]} cannot be loaded with torch alone; --to torch holds them")
     dtypes = ", ".join(f'"{DTYPES[dtype]}": {dtype}' for dtype in used)
-    made = making(identity["spec"], identity["classes"])
+    made = making(*made_from(identity))
     imports, definitions = source(made.ours)
     head = _sorted([*IMPORTS, *made.imports, *imports])
     loading = f"network = {made.expression}\n" + LOADING.format(weights=path.name, dtypes=dtypes)

@@ -30,6 +30,14 @@ class AB(nn.Module):
     Shapes: student (N, C, H, W), teacher (N, C', H', W'). If the channels differ, `build` makes a connector for the
     student's map: a 1x1 convolution and batch norm. Of two sizes, the larger map is average-pooled to the smaller
     first, which the paper leaves open.
+
+    >>> import torch
+    >>> from potstill.losses import AB
+    >>> teacher = torch.randn(8, 64, 16, 16)
+    >>> AB(margin=2)(2 * teacher.sign(), teacher)  # fires where the teacher does, by the margin
+    tensor(0.)
+    >>> AB(margin=2)(-2 * teacher.sign(), teacher)  # nowhere
+    tensor(16.)
     """
 
     taps = ("student.stages:pre", "teacher.stages:pre")

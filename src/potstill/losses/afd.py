@@ -29,6 +29,16 @@ class AFD(nn.Module):
     Shapes: student (N, C, H, W), teacher (N, C', H', W'); `build` needs a pair of them. Where the original needs equal
     shapes, other channels get a connector here, a 1x1 convolution and batch norm on the student's map, and of two sizes
     the larger map is average-pooled to the smaller.
+
+    >>> import torch
+    >>> from potstill.losses import AFD
+    >>> student, teacher = torch.randn(8, 32, 16, 16), torch.randn(8, 64, 8, 8)
+    >>> loss = AFD()
+    >>> loss.build(student, teacher)
+    >>> loss.connector.conv
+    Conv2d(32, 64, kernel_size=(1, 1), stride=(1, 1), bias=False)
+    >>> loss(student, teacher).shape
+    torch.Size([])
     """
 
     taps = ("student.stages", "teacher.stages")

@@ -35,6 +35,15 @@ class AT(nn.Module):
 
     Shapes: student (N, C, H, W), teacher (N, C', H', W'). Channels may differ; of two sizes, the larger map is
     average-pooled to the smaller first.
+
+    >>> import torch
+    >>> from potstill.losses import AT
+    >>> student, teacher = torch.zeros(8, 16, 8, 8), torch.zeros(8, 64, 8, 8)
+    >>> student[:, :, 0, 0], teacher[:, :, 7, 7] = 1, 1  # they look at opposite corners
+    >>> AT()(student, teacher)  # 2 of 64 positions differ by 1
+    tensor(0.0312)
+    >>> AT()(3 * teacher[:, :16], teacher)
+    tensor(0.)
     """
 
     taps = ("student.stages", "teacher.stages")

@@ -13,8 +13,9 @@ class BSS(nn.Module):
         L = KL(softmax(z_t / T) || softmax(z_s / T)), summed over classes, mean over the attacked images
 
     Heo, Lee, Yun and Choi, "Knowledge distillation with adversarial samples supporting decision boundary", AAAI 2019,
-    section 3: https://arxiv.org/abs/1805.05532. There is no T^2. The images come from `base_samples`, `attack_classes`
-    and `boundary_attack`. Where no image qualifies, the loss is 0.
+    section 3: https://arxiv.org/abs/1805.05532. There is no T^2. The images come from a `BoundaryAttack`, a network of
+    the distiller called ``attack``, say: ``Term(BSS(), "student@attack", "teacher@attack")``. Where no image qualifies,
+    the loss is 0.
 
     Knowledge: responses.
 
@@ -22,6 +23,14 @@ class BSS(nn.Module):
         temperature: T.
 
     Shapes: student and teacher logits (N, K) of the attacked images; N may be 0.
+
+    >>> import torch
+    >>> from potstill.losses import BSS, KD
+    >>> student, teacher = torch.eye(10)[:4], torch.eye(10)[1:5]  # logits of four attacked images
+    >>> torch.isclose(9 * BSS(temperature=3)(student, teacher), KD(temperature=3)(student, teacher))
+    tensor(True)
+    >>> BSS()(student[:0], teacher[:0])  # none qualified
+    tensor(0.)
     """
 
     def __init__(self, temperature: float = 3.0) -> None:
@@ -34,6 +43,31 @@ class BSS(nn.Module):
         log_student = F.log_softmax(student / self.temperature, dim=1)
         log_teacher = F.log_softmax(teacher / self.temperature, dim=1)
         return F.kl_div(log_student, log_teacher, reduction="sum", log_target=True) / max(1, len(student))
+
+
+class BoundaryAttack(nn.Module):
+    """Images (M, C, H, W) on a teacher's decision boundary: some of a batch's, moved there.
+
+    As a network of a distiller it is called with ``inputs={"attack": ("images", "labels", "student", "teacher")}``, and
+    others run on what it returns: ``student@attack``.
+
+    Args:
+        teacher: whose boundary; frozen.
+        most: how many images of a batch at most, see `base_samples`.
+    """
+
+    def __init__(self, teacher: nn.Module, most: int = 32) -> None:
+        super().__init__()
+        self.teacher, self.most = teacher, most
+
+    def forward(self, images: Tensor, labels: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
+        """Choose among ``images`` by both networks' logits (N, K), and attack; no row if none qualifies."""
+        student, teacher = student.float(), teacher.float()
+        chosen = base_samples(student, teacher, labels, self.most)
+        if len(chosen) == 0:
+            return images[chosen]
+        targets = attack_classes(teacher[chosen], torch.rand(len(chosen), device=images.device))
+        return boundary_attack(self.teacher, images[chosen], labels[chosen], targets)
 
 
 @torch.no_grad()

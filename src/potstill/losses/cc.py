@@ -35,6 +35,15 @@ class CC(nn.Module):
 
     Raises:
         BadInput: kernel "neighbours" and features of two widths.
+
+    >>> import torch
+    >>> from potstill.losses import CC
+    >>> student = torch.randn(8, 64)
+    >>> teacher = torch.cat([student, student], dim=1)  # twice as wide, with the same cosines
+    >>> bool(CC()(student, teacher) < 1e-9)
+    True
+    >>> CC(kernel="neighbours")(student, student + 1)  # all 64 differences are 1
+    tensor(64.)
     """
 
     taps = ("student.pooled", "teacher.pooled")

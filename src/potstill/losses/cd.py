@@ -22,6 +22,15 @@ class CD(nn.Module):
             equation needs none.
 
     Shapes: student (N, C, H, W), teacher (N, C', H', W') of any sizes; `build` needs a pair of them.
+
+    >>> import torch
+    >>> from potstill.losses import CD
+    >>> student, teacher = torch.zeros(8, 64, 8, 8), torch.ones(8, 64, 4, 4)
+    >>> student[:, :, 0, 0] = 64  # the mean of every channel is 1, as the teacher's
+    >>> CD()(student, teacher)
+    tensor(0.)
+    >>> CD()(3 * student, teacher)
+    tensor(4.)
     """
 
     taps = ("student.stages", "teacher.stages")

@@ -10,7 +10,17 @@ class CE(nn.CrossEntropyLoss):
 
     Knowledge: labels.
 
-    Shapes: student logits (N, K), labels (N,).
+    Shapes: student logits (N, K); labels: class indices (N,), or probabilities (N, K), of which it is the mean over the
+    classes.
+
+    >>> import torch
+    >>> from potstill.losses import CE
+    >>> logits = torch.zeros(8, 10)
+    >>> CE()(logits, torch.arange(8))  # log 10
+    tensor(2.3026)
+    >>> mixed = 0.7 * torch.eye(10)[:8] + 0.3 * torch.eye(10)[1:9]  # as mixup labels two images in one
+    >>> CE()(logits, mixed)
+    tensor(2.3026)
     """
 
     taps = ("student", "labels")

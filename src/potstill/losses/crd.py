@@ -9,8 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.losses.labels import class_indices
 from potstill.losses.memory_bank import draw_by_class, draw_others, products, update
 from potstill.losses.unit_length import unit_length
+
+ONE_CLASS = "CRD draws rows of its bank by their class; with mixup, use contrast='batch'"
 
 
 class CRD(nn.Module):
@@ -25,9 +28,12 @@ class CRD(nn.Module):
     first batch, eps is added to s + K/M, and a row becomes momentum * row + (1 - momentum) * e, of unit length.
 
     Scores come from products with the whole bank, not from rows gathered for each negative: the same numbers, many
-    times faster. A hook on the embedding updates the bank as soon as the backward pass no longer needs it, in train
-    mode only; so one backward pass belongs to one forward pass. Of an image twice in a batch, the last one counts.
-    Negatives are drawn with replacement, by the originals' loaders without: the expected loss is the same.
+    times faster. In train mode a hook on the embedding updates the bank as soon as the backward pass no longer needs
+    it, so each forward pass may have one backward pass. If an image is in a batch twice, the last one counts. Negatives
+    are drawn with replacement, where the originals' loaders draw without: the expected loss is the same.
+
+    Soft labels are refused where classes matter: a row of the bank is one training image of one class, and a mixture
+    of two has neither one row nor one class. Contrast "batch" takes neither index nor labels.
 
     Knowledge: relations of samples. Trained parts: an embedding of each network's features.
 
@@ -43,10 +49,21 @@ class CRD(nn.Module):
         eps: guards the division.
 
     Shapes: student (N, D), teacher (N, D'), further dimensions flattened; index (N,), rows of the training set;
-    labels (N,) if classes matter; ``size`` () unless samples is given. `build` makes embeddings and banks.
+    if classes matter, labels: class indices (N,) only; ``size`` () unless samples is given. `build` makes the
+    embeddings and banks.
 
     Raises:
-        BadInput: an index beyond the bank, or no `build` before the first call.
+        BadInput: an index beyond the bank, no `build` before the first call, or labels that are not class indices.
+
+    >>> import torch
+    >>> from potstill.losses import CRD
+    >>> CRD().taps
+    ('student.pooled', 'teacher.pooled', 'index', 'labels', 'size')
+    >>> batch = torch.randn(64, 64), torch.randn(64, 256), torch.arange(64), torch.arange(64) % 10, torch.tensor(5000)
+    >>> loss = CRD(negatives=1024)
+    >>> loss.build(*batch)
+    >>> loss.memory_t.shape, loss(*batch).shape
+    (torch.Size([5000, 128]), torch.Size([]))
     """
 
     memory_s: Tensor
@@ -116,6 +133,7 @@ class CRD(nn.Module):
         same, negatives = index, torch.empty(0)
         if self.by_class:
             assert labels is not None, "CRD needs the labels to draw by class"
+            labels = class_indices(labels, index, ONE_CLASS)
             self.classes[index] = labels
             same, negatives = draw_by_class(labels, self.classes, self.negatives)
         if self.contrast == "samples":

@@ -6,6 +6,9 @@ from torch import Tensor, nn
 
 from potstill.errors import BadInput
 from potstill.losses.kd import z_scores
+from potstill.losses.labels import class_indices
+
+ONE_LABEL = "DKD splits the classes at one label an image; with mixup, use KD"
 
 
 class DKD(nn.Module):
@@ -19,6 +22,10 @@ class DKD(nn.Module):
     authors' code takes the logarithm of probabilities that may be 0, and moves the label's logit by -1000: infinite
     or wrong for logits that are far apart. With two classes the second part is 0.
 
+    Soft labels are refused. A mixture of two images has two right classes: with one masked out, the other still
+    outweighs the wrong ones, which the second part is there to prevent. For an image of one class whose label was
+    smoothed, address the class instead: another entry of the batch.
+
     Knowledge: responses.
 
     Args:
@@ -27,10 +34,18 @@ class DKD(nn.Module):
         temperature: T.
         standardize: z-scores of the logits first, as in `KD`; Sun et al., "Logit standardization", CVPR 2024.
 
-    Shapes: student and teacher logits (N, K), labels (N,).
+    Shapes: student and teacher logits (N, K); labels: class indices (N,) only.
 
     Raises:
-        BadInput: student and teacher have different classes.
+        BadInput: student and teacher have different classes, or labels are not class indices.
+
+    >>> import torch
+    >>> from potstill.losses import DKD
+    >>> teacher = torch.tensor([[6.0, 3.0, 1.0, 0.0]])
+    >>> student = torch.tensor([[6.0, 0.0, 1.0, 3.0]])  # as sure of class 0, but sees other likenesses
+    >>> labels = torch.tensor([0])
+    >>> DKD(beta=0)(student, teacher, labels).item() < 1e-5, DKD(alpha=0)(student, teacher, labels).item() > 1
+    (True, True)
     """
 
     taps = ("student", "teacher", "labels")
@@ -49,6 +64,7 @@ class DKD(nn.Module):
     def forward(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
         if student.shape != teacher.shape:
             raise BadInput(f"DKD: logits {tuple(student.shape)} and {tuple(teacher.shape)} differ in shape")
+        labels = class_indices(labels, student, ONE_LABEL)
         (own, rest), (teacher_own, teacher_rest) = self._decouple(student, labels), self._decouple(teacher, labels)
         target = F.kl_div(own, teacher_own, reduction="batchmean", log_target=True)
         others = F.kl_div(rest, teacher_rest, reduction="batchmean", log_target=True)

@@ -29,6 +29,16 @@ class FitNet(nn.Module):
         regressor: whether to learn one; by default, only if the shapes of the maps differ.
 
     Shapes: student (N, C, H, W), teacher (N, C', H', W'); `build` needs a pair of them.
+
+    >>> import torch
+    >>> from potstill.losses import FitNet
+    >>> student, teacher = torch.randn(8, 32, 16, 16), torch.randn(8, 64, 8, 8)
+    >>> loss = FitNet()
+    >>> loss.build(student, teacher)
+    >>> loss.regressor.conv
+    Conv2d(32, 64, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))
+    >>> FitNet()(torch.zeros(8, 64, 8, 8), torch.ones(8, 64, 8, 8))  # of equal shapes, without a regressor
+    tensor(1.)
     """
 
     taps = ("student.stages", "teacher.stages")

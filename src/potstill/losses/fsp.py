@@ -35,6 +35,14 @@ class FSP(nn.Module):
 
     Raises:
         BadInput: other numbers of maps or of channels: there is nothing to compare.
+
+    >>> import torch
+    >>> from potstill.losses import FSP
+    >>> first, second = torch.ones(8, 16, 16, 16), torch.ones(8, 32, 8, 8)
+    >>> FSP()((first, second), (2 * first, second / 2))  # other maps, the same flow
+    tensor(0.)
+    >>> FSP()((first, second), (first, 3 * second))
+    tensor(4.)
     """
 
     taps = (

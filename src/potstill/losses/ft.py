@@ -77,6 +77,16 @@ class FT(nn.Module):
 
     Raises:
         BadInput: the paraphraser has not been trained.
+
+    >>> import torch
+    >>> from potstill.losses import FT
+    >>> student, teacher = torch.randn(8, 32, 8, 8), torch.randn(8, 64, 8, 8)
+    >>> loss = FT(factor=0.5)
+    >>> loss.build(student, teacher)
+    >>> loss.encoder(student).shape == loss.paraphraser.encoder(teacher).shape == (8, 32, 8, 8)
+    True
+    >>> loss(student, teacher).shape
+    torch.Size([])
     """
 
     taps = ("student.stage3", "teacher.stage3")

@@ -34,6 +34,14 @@ class IRG(nn.Module):
 
     Raises:
         BadInput: two maps of a network whose channels are no multiple of each other.
+
+    >>> import torch
+    >>> from potstill.losses import IRG
+    >>> maps, logits = (torch.randn(8, 16, 16, 16), torch.randn(8, 32, 8, 8), torch.randn(8, 32)), torch.randn(8, 10)
+    >>> IRG()((*maps, logits), (*maps, logits))
+    tensor(0.)
+    >>> IRG()((*maps, torch.zeros(8, 10)), (*maps, torch.ones(8, 10)))  # only the logits differ, and weigh 0.1
+    tensor(0.1000)
     """
 
     taps = (

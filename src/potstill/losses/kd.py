@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.losses.labels import is_soft
 
 
 class KD(nn.Module):
@@ -16,6 +17,10 @@ class KD(nn.Module):
 
     Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015, section 2:
     https://arxiv.org/abs/1503.02531. T^2 keeps the gradient's size independent of T.
+
+    Guided by soft labels, a sample counts with the probability that its label gives to the teacher's favourite class.
+    That is the average over classes drawn from the label, as in cross-entropy; the label's most probable class alone
+    would be all or nothing between two nearly equal halves. The sum of what counts is the divisor, or 1 if it is less.
 
     Knowledge: responses.
 
@@ -30,7 +35,20 @@ class KD(nn.Module):
             scale. Sun et al., "Logit standardization", CVPR 2024, eq. 10: https://arxiv.org/abs/2403.01427. As there,
             the deviation is unbiased and 1e-7 is added to it.
 
-    Shapes: student and teacher logits (N, K); labels (N,) if guided.
+    Shapes: student and teacher logits (N, K); if guided, labels: class indices (N,), or probabilities (N, K).
+
+    Raises:
+        BadInput: guided without labels, or the labels do not fit the logits.
+
+    >>> import torch
+    >>> from potstill.losses import KD
+    >>> student, teacher = torch.zeros(8, 10), 100 * torch.eye(10)[:8]
+    >>> KD(temperature=1)(student, teacher)  # log 10: the teacher is sure, the student has no idea
+    tensor(2.3026)
+    >>> student[4:] = teacher[4:]
+    >>> labels = torch.tensor([0, 1, 2, 3, 9, 9, 9, 9])  # the teacher is wrong about the last four
+    >>> KD(temperature=1)(student, teacher), KD(temperature=1, guided=True)(student, teacher, labels)
+    (tensor(1.1513), tensor(2.3026))
     """
 
     def __init__(
@@ -56,12 +74,20 @@ class KD(nn.Module):
         log_teacher = F.log_softmax(teacher / self.temperature, dim=1)
         divergences = F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(dim=1)
         if self.guided:
-            assert labels is not None, "guided KD needs the labels as its third input"
-            right = teacher.argmax(dim=1) == labels
+            right = _right(teacher, labels)
             mean = (divergences * right).sum() / right.sum().clamp(min=1)
         else:
             mean = divergences.mean()
         return mean * self.temperature**2 / (student.shape[1] if self.reduction == "elementmean" else 1)
+
+
+def _right(teacher: Tensor, labels: Tensor | None) -> Tensor:
+    """Whether the teacher's favourite class is the label (N,), or its probability if labels are soft."""
+    if labels is None:
+        raise BadInput("KD(guided=True) needs the labels as its third input")
+    if is_soft(labels, teacher):
+        return labels.gather(1, teacher.argmax(dim=1, keepdim=True)).squeeze(1).to(teacher)
+    return teacher.argmax(dim=1) == labels
 
 
 def z_scores(logits: Tensor) -> Tensor:

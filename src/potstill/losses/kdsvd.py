@@ -38,6 +38,15 @@ class KDSVD(nn.Module):
 
     Raises:
         BadInput: other numbers of maps, or of channels (columns): patterns of two lengths cannot be aligned.
+
+    >>> import torch
+    >>> from potstill.losses import KDSVD
+    >>> maps = torch.randn(8, 32, 16, 16), torch.randn(8, 64, 8, 8)
+    >>> bool(KDSVD()(maps, maps) < 1e-9)
+    True
+    >>> turned = tuple(features.rot90(dims=(2, 3)) for features in maps)  # the same patterns of channels, elsewhere
+    >>> bool(KDSVD()(turned, maps) < 1e-9)
+    True
     """
 
     taps = (
@@ -77,9 +86,9 @@ class KDSVD(nn.Module):
         return maps.flatten(2).transpose(1, 2) if self.patterns == "channels" else maps.flatten(1, 2)
 
 
-def _patterns(matrix: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """The leading right singular vectors (N, C, n) of (N, positions, C), and the singular values (N, n)."""
-    count = min(most, *matrix.shape[1:])
+def _patterns(matrix: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """The leading right singular vectors (N, C, n) of (N, positions, C), n <= limit, and the singular values (N, n)."""
+    count = min(limit, *matrix.shape[1:])
     gram = matrix.transpose(1, 2) @ matrix
     values, vectors = (ascending.flip(-1) for ascending in torch.linalg.eigh(gram.detach()))
     noise = values.shape[1] * torch.finfo(gram.dtype).eps * values[:, :1].unsqueeze(2)

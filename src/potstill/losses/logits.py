@@ -22,6 +22,12 @@ class Logits(nn.Module):
         reduction: which of the two.
 
     Shapes: student and teacher logits (N, K).
+
+    >>> import torch
+    >>> from potstill.losses import Logits
+    >>> student, teacher = torch.zeros(8, 10), torch.ones(8, 10)
+    >>> Logits()(student, teacher), Logits(reduction="batchmean")(student, teacher)
+    (tensor(1.), tensor(10.))
     """
 
     def __init__(self, reduction: Literal["mean", "batchmean"] = "mean") -> None:

@@ -20,6 +20,7 @@ class LwM(nn.Module):
     Dhar, Singh, Peng, Wu and Chellappa, "Learning without memorizing", CVPR 2019, section 3.2:
     https://arxiv.org/abs/1811.08051. The paper distils against forgetting and explains the teacher's favourite class;
     here, as in the Knowledge-Distillation-Zoo (weight 0.4), the class is the label. The paper has a sum over positions.
+    With soft labels y, z[label] is the sum over k of y_k z_k, which one-hot labels turn into the label's logit.
 
     Knowledge: features.
 
@@ -28,11 +29,20 @@ class LwM(nn.Module):
             positions apart in front of a global pooling.
 
     Shapes: student map (N, C, H, W), teacher map (N, C', H', W'), student and teacher logits (N, K) that were computed
-    from them with autograd, labels (N,). A `Term` sees to the autograd, also for a frozen teacher. Of two sizes, the
-    larger q is average-pooled to the smaller.
+    from them with autograd; labels: class indices (N,), or probabilities (N, K). A `Term` sees to the autograd, also
+    for a frozen teacher. Of two sizes, the larger q is average-pooled to the smaller.
 
     Raises:
-        BadInput: there is no graph from the logits back to the maps.
+        BadInput: there is no graph from the logits back to the maps, or the labels do not fit the logits.
+
+    >>> import torch
+    >>> from potstill.losses import LwM
+    >>> maps = torch.rand(8, 64, 8, 8, requires_grad=True)
+    >>> logits = maps.mean(dim=(2, 3)) @ torch.randn(64, 10)
+    >>> LwM()(maps, maps, logits, logits, torch.arange(8)).item()
+    0.0
+    >>> LwM()(maps, maps, logits, 3 * logits, 0.5 * torch.eye(10)[:8] + 0.05).item() < 1e-6  # soft labels
+    True
     """
 
     taps = ("student.stage3", "teacher.stage3", "student", "teacher", "labels")

@@ -6,19 +6,19 @@ from torch import Tensor
 from potstill.losses.unit_length import unit_length
 
 PRODUCT_PAYS = 100  # rows of the bank for each score wanted, up to which a product with all of it is no slower
-AT_ONCE = 2**26  # numbers in the largest product with the bank
-ANY = 2**62  # so far above any count that a random number below it, modulo the count, is uniform
+MAX_ELEMENTS = 2**26  # of the largest product with the bank
+HIGH = 2**62  # random integers below it, modulo a count, are uniform: it is far above any count
 
 
 def products(vectors: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
     """Dot products (N, K) of each vector (N, D) with its own rows (N, K) of the bank (M, D).
 
-    One product with the whole bank, or several over parts of the batch where that would be too large, and then a
-    choice among its entries, instead of copying N * K rows: thirty times faster unless K is far smaller than M.
+    It multiplies by the whole bank, for parts of the batch where the product would be too large, and picks from that.
+    To copy N * K rows takes thirty times as long, unless K is far smaller than M.
     """
     if len(bank) > PRODUCT_PAYS * rows.shape[1]:
         return torch.bmm(bank[rows], vectors.unsqueeze(2)).squeeze(2)
-    part = max(1, AT_ONCE // len(bank))
+    part = max(1, MAX_ELEMENTS // len(bank))
     parts = zip(torch.split(vectors, part), torch.split(rows, part), strict=True)
     return torch.cat([(some @ bank.T).gather(1, wanted) for some, wanted in parts])
 
@@ -34,24 +34,25 @@ def update(bank: Tensor, index: Tensor, vectors: Tensor, momentum: float) -> Non
 
 
 def draw_others(index: Tensor, count: int, size: int) -> Tensor:
-    """Uniformly drawn rows (N, count) of a bank of ``size`` rows, none of them the image's own row ``index`` (N,)."""
+    """Draw rows (N, count) of a bank of ``size`` rows uniformly, but never the image's own row ``index`` (N,)."""
     return _draw_outside(index, torch.ones_like(index), count, size)
 
 
 def draw_by_class(labels: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """For images of these labels (N,), rows (N,) of the same class and rows (N, count) of other classes, uniformly.
+    """Draw for each image rows (N,) of the same class and rows (N, count) of other classes, uniformly.
 
-    ``known`` (M,) is the class of each row. Without another class, negatives are of the same.
+    ``labels`` (N,) are the images' classes, as int64; ``known`` (M,) are the rows'. Where there is no other class,
+    negatives are of the same.
     """
     classes, order = known.sort(stable=True)  # the rows of a class stand together
     start = torch.searchsorted(classes, labels)
     length = torch.searchsorted(classes, labels, right=True) - start
-    same = order[start + torch.randint_like(labels, ANY) % length]
+    same = order[start + torch.randint_like(labels, HIGH) % length]
     return same, order.take(_draw_outside(start, length, count, len(known)))
 
 
 def _draw_outside(start: Tensor, length: Tensor, count: int, size: int) -> Tensor:
-    """Numbers (N, count) below ``size``, none from ``start`` to ``start + length``: draw fewer, step over those."""
+    """Draw numbers (N, count) below ``size`` outside of ``start`` to ``start + length``, by stepping over those."""
     start, length = start.unsqueeze(1), length.unsqueeze(1)
-    drawn = torch.randint(ANY, (len(start), count), device=start.device) % (size - length).clamp(min=1)
+    drawn = torch.randint(HIGH, (len(start), count), device=start.device) % (size - length).clamp(min=1)
     return torch.where(drawn >= start, drawn + length, drawn).clamp(max=size - 1)

@@ -21,6 +21,15 @@ class NST(nn.Module):
 
     Shapes: student (N, C, H, W), teacher (N, C', H', W'). Channels may differ; of two sizes, the larger map is
     average-pooled to the smaller first.
+
+    >>> import torch
+    >>> from potstill.losses import NST
+    >>> student, teacher = torch.zeros(8, 16, 8, 8), torch.zeros(8, 64, 8, 8)
+    >>> student[:, :, 0, 0], teacher[:, :, 7, 7] = 1, 1  # they respond to opposite corners
+    >>> NST()(student, teacher)
+    tensor(2.)
+    >>> NST()(3 * student, student[:, :8])
+    tensor(0.)
     """
 
     taps = ("student.stages", "teacher.stages")

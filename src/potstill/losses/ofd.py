@@ -52,6 +52,14 @@ class OFD(nn.Module):
 
     Shapes: student (N, C, H, W), teacher (N, C', H', W'); `build` needs a pair of them. Of two sizes, the larger map is
     average-pooled to the smaller first, which the paper leaves open.
+
+    >>> import torch
+    >>> from potstill.losses.ofd import OFD, bn_margin
+    >>> student, teacher = torch.randn(8, 32, 16, 16), torch.randn(8, 64, 8, 8)
+    >>> loss = OFD(margin=bn_margin(torch.ones(64), torch.zeros(64)))  # weight and bias of a fresh batch norm
+    >>> loss.build(student, teacher)
+    >>> loss.margin[0, 0, 0, 0], loss(student, teacher).shape
+    (tensor(-0.7979), torch.Size([]))
     """
 
     taps = ("student.stages:pre", "teacher.stages:pre")

@@ -21,6 +21,13 @@ class PKT(nn.Module):
         eps: 1e-7 in the authors' code, RepDistiller and mdistiller; 1e-6 in the Knowledge-Distillation-Zoo.
 
     Shapes: student (N, D), teacher (N, D'); further dimensions are flattened.
+
+    >>> import torch
+    >>> from potstill.losses import PKT
+    >>> student = torch.randn(64, 32)
+    >>> teacher = torch.cat([student, student], dim=1)  # twice as wide, with the same neighbours
+    >>> bool(PKT()(student, teacher).abs() < 1e-6)
+    True
     """
 
     taps = ("student.pooled", "teacher.pooled")

@@ -27,6 +27,16 @@ class ReviewKD(nn.Module):
 
     Raises:
         BadInput: student and teacher give different numbers of maps.
+
+    >>> import torch
+    >>> from potstill.losses import ReviewKD
+    >>> shapes = (32, 16, 16), (64, 8, 8), (64,)
+    >>> student = tuple(torch.randn(8, *shape) for shape in shapes)
+    >>> teacher = tuple(torch.randn(8, 2 * channels, *size) for channels, *size in shapes)
+    >>> loss = ReviewKD()
+    >>> loss.build(student, teacher)
+    >>> len(loss.fusions), loss(student, teacher).shape
+    (3, torch.Size([]))
     """
 
     taps = (

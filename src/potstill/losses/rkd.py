@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from potstill.errors import BadInput
 
-AT_ONCE = 2**19  # numbers in the largest tensor of angles or directions
+MAX_ELEMENTS = 2**19  # of the largest tensor of angles or directions
 
 
 class RKD(nn.Module):
@@ -22,8 +22,8 @@ class RKD(nn.Module):
     and what is 0 by itself (i = j) counts there, but not in the mean distance. Two samples of equal features have
     distance 0, no direction and no gradient between them; the original has distance 1e-6, and gradients times 1e12.
 
-    Angles are computed a few corners at a time, with their gradients, so that memory stays quadratic in N. For that
-    reason they can be differentiated only once.
+    It computes the angles at a few corners at a time, with their gradients, so that memory stays quadratic in N. They
+    can therefore be differentiated only once.
 
     Knowledge: relations of samples.
 
@@ -32,6 +32,13 @@ class RKD(nn.Module):
         angle: weight w_a. A part of weight 0 is left out.
 
     Shapes: student (N, D), teacher (N, D'); further dimensions are flattened. One sample has no relation: 0.
+
+    >>> import torch
+    >>> from potstill.losses import RKD
+    >>> student = torch.randn(64, 32)
+    >>> teacher = 3 * torch.cat([student, student], dim=1)  # the same figure, larger and in more dimensions
+    >>> bool(RKD()(student, teacher) < 1e-6)
+    True
     """
 
     taps = ("student.pooled", "teacher.pooled")
@@ -67,7 +74,7 @@ class _Angles(torch.autograd.Function):
     def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
         count = len(student)
         total, gradient = student.new_zeros(()), torch.zeros_like(student)
-        step = max(1, AT_ONCE // (count * max(count, student.shape[1], teacher.shape[1])))
+        step = max(1, MAX_ELEMENTS // (count * max(count, student.shape[1], teacher.shape[1])))
         for corners in (slice(start, start + step) for start in range(0, count, step)):
             (ours, inverse), (theirs, _) = _directions(student, corners), _directions(teacher, corners)
             cosines = theirs @ theirs.transpose(1, 2)

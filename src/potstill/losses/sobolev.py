@@ -14,15 +14,25 @@ class Sobolev(nn.Module):
     Czarnecki, Osindero, Jaderberg, Swirszcz and Pascanu, "Sobolev training for neural networks", NeurIPS 2017, section
     2: https://arxiv.org/abs/1706.04859. As in the Knowledge-Distillation-Zoo (weight 20), only the label's logit is
     differentiated, where the paper has random projections of all, and only the direction counts. Needs a second
-    derivative of the student: about twice the time of a step.
+    derivative of the student: about twice the time of a step. With soft labels y, z[label] is the sum over k of
+    y_k z_k, which one-hot labels turn into the label's logit.
 
     Knowledge: responses and their gradients.
 
-    Shapes: student and teacher logits (N, K), labels (N,), images (N, C, H, W), of which the logits were computed with
-    autograd. A `Term` sees to that, also for a frozen teacher.
+    Shapes: student and teacher logits (N, K); labels: class indices (N,), or probabilities (N, K); images (N, C, H, W),
+    of which the logits were computed with autograd. A `Term` sees to that, also for a frozen teacher.
 
     Raises:
-        BadInput: there is no graph from the logits back to the images.
+        BadInput: there is no graph from the logits back to the images, or the labels do not fit the logits.
+
+    >>> import torch
+    >>> from potstill.losses import Sobolev
+    >>> images = torch.randn(8, 3, 32, 32, requires_grad=True)
+    >>> logits = images.flatten(1) @ torch.randn(3072, 10)
+    >>> bool(Sobolev()(logits, 7 * logits + 1, torch.arange(8), images) < 1e-9)  # only the direction counts
+    True
+    >>> bool(Sobolev()(logits, -logits, torch.full((8, 10), 0.1), images) > 1e-4)  # soft labels
+    True
     """
 
     taps = ("student", "teacher", "labels", "images")

@@ -17,6 +17,14 @@ class SP(nn.Module):
     Knowledge: relations of samples.
 
     Shapes: student (N, ...), teacher (N, ...): any widths and sizes.
+
+    >>> import torch
+    >>> from potstill.losses import SP
+    >>> maps = torch.randn(8, 32, 8, 8)
+    >>> SP()(maps, 2 * maps)  # all similarities are four times as large: the same beside each other
+    tensor(0.)
+    >>> SP()(maps, torch.randn(8, 64, 4, 4)) > 0
+    tensor(True)
     """
 
     taps = ("student.stages", "teacher.stages")

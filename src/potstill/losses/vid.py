@@ -31,6 +31,16 @@ class VID(nn.Module):
 
     Raises:
         BadInput: the variance at the start is not above eps.
+
+    >>> import torch
+    >>> from potstill.losses import VID
+    >>> student, teacher = torch.randn(8, 32, 16, 16), torch.randn(8, 64, 8, 8)
+    >>> loss = VID()
+    >>> loss.build(student, teacher)
+    >>> loss.raw_variance.shape, loss.regressor(student).shape
+    (torch.Size([64]), torch.Size([8, 64, 16, 16]))
+    >>> loss(student, teacher).shape
+    torch.Size([])
     """
 
     taps = ("student.stages", "teacher.stages")

@@ -1,11 +1,12 @@
 """Networks: building them by name, loading and sharing their weights, counting what they cost."""
 
+from potstill.network_input import Input
 from potstill.networks.cheap import cheap
 from potstill.networks.cost import conv_parameters, layers, macs, parameters
 from potstill.networks.create import create
 from potstill.networks.ensemble import MeanOfLogits
 from potstill.networks.finder import fitting
-from potstill.networks.input import Input, adapt_input
+from potstill.networks.input import adapt_input
 from potstill.networks.latency import latencies, latency
 from potstill.networks.sharing import share
 from potstill.networks.splitting import split_stages

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from potstill.compiler import without_compiler
 from potstill.errors import BadInput, first_line
 from potstill.eval_mode import eval_mode
 
@@ -52,7 +53,7 @@ def macs(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> int:
 
     The network runs once on zeros in eval mode and is left as it was. ``BadInput`` if it cannot take such an image.
     """
-    with FlopCounterMode(display=False) as counter:
+    with without_compiler(), FlopCounterMode(display=False) as counter:
         _run(network, input_shape)
     return int(counter.get_total_flops()) // 2
 
@@ -63,7 +64,7 @@ def layers(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[Layer]:
     A layer is a module that has parameters or multiply-adds of its own. What is computed by functions (attention,
     matrix products) belongs to the innermost module that calls them; the path of the network itself is empty.
     """
-    with FlopCounterMode(display=False) as counter, _Books(network, counter) as books:
+    with without_compiler(), FlopCounterMode(display=False) as counter, _Books(network, counter) as books:
         _run(network, input_shape)
     seen: set[nn.Parameter] = set()
     rows = []

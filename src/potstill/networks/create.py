@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from potstill.errors import BadInput
-from potstill.networks import run_folder
 from potstill.networks.built_in import built_in, unknown_network
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
+from potstill.runs import networks as run_networks
 
 CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
 """A network and what takes its convolutions' place. A plus in a path has a / : or . after it, or is a run folder's."""
@@ -48,10 +48,10 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
         plus = None if network is not None or Path(spec).is_dir() else re.fullmatch(CHEAPER, spec)
         if plus is not None:
             network, spec = _cheaper(plus["network"], plus["conv"], classes)
-        stored = run_folder.find(spec) if network is None else None
+        stored = run_networks.find(spec) if network is None else None
         if stored is not None:
             network = _restore(spec, stored, classes)
-            spec = stored.spec
+            spec, _ = stored.made_from()
         if network is None:
             network = _elsewhere(spec, classes)
     network.spec, network.classes = spec, classes  # type: ignore[assignment]
@@ -60,10 +60,11 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
     return network
 
 
-def _restore(spec: str, stored: run_folder.StoredNetwork, classes: int) -> nn.Module:
-    if stored.classes != classes:
-        raise BadInput(f"the network in {spec} has {stored.classes} classes, not {classes}")
-    return create(stored.spec, classes, weights=stored.weights)
+def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> nn.Module:
+    own, trained = stored.made_from()
+    if trained != classes:
+        raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
+    return create(own, classes, weights=stored.weights)
 
 
 def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str]:
@@ -83,7 +84,7 @@ def _elsewhere(spec: str, classes: int) -> nn.Module:
     if home.endswith(".py"):
         return from_callable(home, name, classes)
     if "/" in spec:
-        raise run_folder.missing(spec)
+        raise run_networks.missing(spec)
     if not colon or not home or not name:
         raise unknown_network(spec)
     return from_callable(home, name, classes)

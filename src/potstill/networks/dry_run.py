@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from potstill.compiler import uncompiled
 from potstill.errors import BadInput
-from potstill.eval_mode import eval_mode, uncompiled
+from potstill.eval_mode import eval_mode
 from potstill.maps import map_shape
-from potstill.taps import AS_MAP, find
+from potstill.outputs import tensor_in
+from potstill.taps import AS_MAP, find, unwrapped
 
 
 @dataclass(eq=False)
@@ -52,7 +54,7 @@ class DryRun:
     """
 
     def __init__(self, network: nn.Module, name: str, images: Tensor) -> None:
-        self.network, self.name = network, name
+        self.network, self.name = unwrapped(network), name
         self.count = len(images)
         self.size: tuple[int, ...] = tuple(images.shape[2:])  # of the images as the network's first layer gets them
         self.calls: list[Call] = []  # in the order in which they end
@@ -89,7 +91,7 @@ class DryRun:
 
     def _leave(self, output: Any) -> None:
         call = self._running.pop()
-        call.output = Seen(output)
+        call.output = Seen(tensor_in(output))
         self.calls.append(call)
 
     def map_shape(self, value: Any) -> tuple[int, int, int] | None:

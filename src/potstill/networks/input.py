@@ -1,6 +1,5 @@
 """What a network sees: images of its own normalisation and size, whatever the data gives."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,22 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.network_input import Input, Size
 
-Size = tuple[int, int]  # height and width
 SCALE, SHIFT = "potstill_scale", "potstill_shift"
 """Names of two buffers of an adapted network, outside of its state dict: (C, 1, 1), on its device."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """The images that a network is made for; None: as they come.
-
-    ``statistics`` are the mean and the standard deviation of each channel, for pixels in 0..1: what an image is
-    normalised by. ``size`` is its height and width.
-    """
-
-    statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    size: Size | None = None
 
 
 def adapt_input(network: nn.Module, given: Input, wanted: Input) -> Input:

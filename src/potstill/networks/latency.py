@@ -20,7 +20,7 @@ FEWEST, MOST = 5, 200
 
 
 @dataclass(frozen=True)
-class Spread:
+class Quartiles:
     """What lies in the middle of repeated measurements, and the quartiles around it."""
 
     median: float
@@ -41,13 +41,13 @@ class Latency:
     threads: int
 
     @property
-    def milliseconds(self) -> Spread:
+    def milliseconds(self) -> Quartiles:
         """Median and quartiles of the times."""
-        return _spread(self.times)
+        return _quartiles(self.times)
 
-    def over(self, other: "Latency") -> Spread:
+    def over(self, other: "Latency") -> Quartiles:
         """How many times as long as ``other`` this took, round by round: what slows down both does not count."""
-        return _spread([mine / its for mine, its in zip(self.times, other.times, strict=True)])
+        return _quartiles([mine / its for mine, its in zip(self.times, other.times, strict=True)])
 
 
 def latency(
@@ -125,6 +125,6 @@ def _name(device: torch.device) -> str:
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
-def _spread(values: Sequence[float]) -> Spread:
+def _quartiles(values: Sequence[float]) -> Quartiles:
     low, _, high = quantiles(values, n=4, method="inclusive")
-    return Spread(median(values), low, high)
+    return Quartiles(median(values), low, high)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
-from potstill.networks.input import Input
+from potstill.network_input import Input
 from potstill.networks.third_party import library
 
 PRETRAINED = "pretrained"

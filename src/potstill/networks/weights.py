@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
-from potstill.networks import run_folder
 from potstill.networks.pretrained import PRETRAINED, find_pretrained
+from potstill.runs import networks as run_networks
 
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "student")
 """Entries under which training scripts keep a network's state, beside epochs and accuracies."""
@@ -76,7 +76,7 @@ def _find(network: nn.Module, path: Path | str) -> tuple[dict[str, Tensor], str]
         if offered is None:
             raise BadInput(f"there are no pre-trained weights of {spec}, only of networks of timm: and torchvision:")
         return offered.state(), f"{spec}, pre-trained,"
-    stored = run_folder.find(str(path))
+    stored = run_networks.find(str(path))
     path = Path(path) if stored is None else stored.weights
     return _spelled(_state_dict(_read(path), path), network.state_dict(), path), str(path)
 

@@ -1,24 +1,20 @@
 """Distillation on boundary supporting samples: images moved to where the teacher is in two minds."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_pair
+from potstill.recipes.learner import create_learner
+from potstill.runs.recording import recipe
+from potstill.teacher import Teacher
 from potstill.training import Training
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
-
+@recipe
 def boundary(
     *,
     student: str,
-    teacher: str,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
+    teacher: Teacher,
     student_weights: Path | None = None,
     weight: float = 2.0,
     temperature: float = 3.0,
@@ -34,61 +30,32 @@ def boundary(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
         student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         weight: of the attacked images, at the height the line has in epoch 0.
         temperature: of their probabilities.
         attack_size: how many images of a batch to attack at most.
         warmup: epochs without any.
     """
-    record = {"recipe": "boundary", **locals()}
+    from potstill.losses.bss import BoundaryAttack
+
     data = training.load_data()
-    networks = create_pair(
-        student,
-        teacher,
-        data,
-        seed=training.seed,
-        student_weights=student_weights,
-        teacher_weights=teacher_weights,
-        teacher_normalize=teacher_normalize,
-        teacher_size=teacher_size,
-    )
+    networks = {
+        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        **teacher.create(data),
+    }
     falling = ps.schedules.from_epoch(ps.schedules.linear(weight, epochs=round(0.8 * training.epochs)), warmup)
-    attack = boundary_loss(networks["student"], networks["teacher"], temperature, attack_size)
+    networks["attack"] = BoundaryAttack(networks["teacher"], attack_size)
+    bss = ps.losses.BSS(temperature)
     terms = [
         ps.Term(ps.losses.CE(), "student", "labels"),
-        ps.Term(attack, "student", "teacher", "images", "labels", weight=falling, name="BSS student"),
+        ps.Term(bss, "student@attack", "teacher@attack", weight=falling, name="BSS student"),
     ]
-    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
-
-
-def boundary_loss(
-    student: "nn.Module", teacher: "nn.Module", temperature: float, most: int
-) -> "Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]":
-    """A loss of the logits (N, K) on plain images, the images and labels: attacks some, and gives BSS on those.
-
-    It runs both networks a second time, on at most ``most`` images. 0 if no image qualifies.
-    """
-    import torch
-
-    from potstill.losses.bss import BSS, attack_classes, base_samples, boundary_attack
-
-    bss = BSS(temperature)
-
-    def loss(ours: "Tensor", theirs: "Tensor", images: "Tensor", labels: "Tensor") -> "Tensor":
-        chosen = base_samples(ours, theirs, labels, most)
-        if len(chosen) == 0:
-            return ours.new_zeros(())
-        uniform = torch.rand(len(chosen), device=ours.device)
-        targets = attack_classes(theirs[chosen], uniform)
-        attacked = boundary_attack(teacher, images[chosen], labels[chosen], targets)
-        with torch.no_grad():
-            answer = teacher(attacked)
-        value: Tensor = bss(student(attacked), answer)
-        return value
-
-    return loss
+    distiller = ps.Distiller(
+        networks,
+        terms,
+        example=data.example(),
+        seed=training.seed,
+        inputs={"attack": ("images", "labels", "student", "teacher")},
+        classifiers=["student", "teacher"],
+    )
+    return ps.fit(distiller, data, training)

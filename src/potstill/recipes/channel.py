@@ -4,21 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_learner
-from potstill.recipes.teachers import Together, create_teachers, recorded, terms_of_teachers
+from potstill import term_strings
+from potstill.recipes.learner import create_learner
+from potstill.runs.recording import recipe
+from potstill.teacher import Teachers
 from potstill.training import Training
 
 FACTOR = 0.9
 
 
+@recipe
 def channel(
     *,
     student: str,
-    teacher: str | tuple[str, ...],
-    teacher_weights: Path | tuple[Path, ...] | None = None,
-    teacher_normalize: str | tuple[str, ...] | None = None,
-    teacher_size: int | tuple[int, ...] | None = None,
-    teachers: Together = "mean",
+    teacher: Teachers,
     student_weights: Path | None = None,
     guided: bool = True,
     early_decay: bool = True,
@@ -35,13 +34,6 @@ def channel(
 
     Args:
         student: the network to train, for example resnet50-cifar.
-        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given; or
-            several, each of which gets the flags below in the same order.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
-        teachers: several are one teacher, the mean of their logits; or each has a term of its own, of the n-th part of
-            the weight. Terms on their insides are always one each.
         student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         guided: add guided KD: KD on the images that the teacher gets right.
         early_decay: the weight of the channels falls by a tenth at each of --decay-at; cross-entropy and KD start at
@@ -51,13 +43,10 @@ def channel(
         temperature: of guided KD.
         decay_at: epochs, counted from 0; by default 30 and 80 % of the run.
     """
-    record = recorded("channel", **locals())
     data = training.load_data()
     networks = {
         "student": create_learner(student, data, seed=training.seed, weights=student_weights),
-        **create_teachers(
-            teacher, data, teachers, weights=teacher_weights, normalize=teacher_normalize, size=teacher_size
-        ),
+        **teacher.create(data),
     }
     at = list(decay_at) or [max(1, round(part * training.epochs)) for part in (0.3, 0.8)]
     if early_decay:
@@ -68,6 +57,6 @@ def channel(
     if guided:
         terms.append(f"{labels.format(kd_weight)} * KD(temperature={temperature}, guided=True)")
     example = data.example()
-    parsed = terms_of_teachers(terms, networks, images=example["images"][:2])
-    distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    parsed = term_strings.terms(terms, networks, example)
+    distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed, classifiers=[*networks])
+    return ps.fit(distiller, data, training)

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import potstill as ps
 from potstill.errors import BadInput
+from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
-from potstill.recipes.teacher import create_pair
+from potstill.runs.recording import recipe
+from potstill.teacher import Teacher
 from potstill.training import Training
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+@recipe
 def factor_transfer(
     *,
     student: str,
-    teacher: str,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
+    teacher: Teacher,
     student_weights: Path | None = None,
     on: str | None = None,
     weight: float = 200.0,
@@ -38,10 +38,6 @@ def factor_transfer(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
         student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         on: which maps: a tap of both, or student_tap=teacher_tap; by default each network's last stage.
         weight: of the factors' distance, beside a cross-entropy of weight 1.
@@ -54,18 +50,11 @@ def factor_transfer(
     from potstill.losses.ft import Paraphraser
     from potstill.taps import find
 
-    record = {"recipe": "factor-transfer", **locals()}
     data = training.load_data()
-    networks = create_pair(
-        student,
-        teacher,
-        data,
-        seed=training.seed,
-        student_weights=student_weights,
-        teacher_weights=teacher_weights,
-        teacher_normalize=teacher_normalize,
-        teacher_size=teacher_size,
-    )
+    networks = {
+        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        **teacher.create(data),
+    }
     left, _, right = (on or "").partition("=")
     maps = {"student": left or last_stage(networks, "student"), "teacher": right or left}
     maps["teacher"] = maps["teacher"] or last_stage(networks, "teacher")
@@ -73,17 +62,18 @@ def factor_transfer(
 
     paraphraser = Paraphraser(factor, batch_norm)
     terms = [ps.Term(paraphraser, f"teacher.{maps['teacher']}")]
-    first, earlier, training = earlier_stage("paraphraser", record, training, paraphraser_epochs, paraphraser_lr)
-    teacher_alone = {"teacher": networks["teacher"]}
-    ps.fit(ps.Distiller(teacher_alone, terms, example=data.example(), seed=training.seed), data, earlier, first)
+    first, earlier, training = earlier_stage("paraphraser", training, paraphraser_epochs, paraphraser_lr)
+    alone = {"teacher": networks["teacher"]}
+    distiller = ps.Distiller(alone, terms, example=data.example(), seed=training.seed, classifiers=[*alone])
+    ps.fit(distiller, data, earlier, first)
 
     transfer = ps.losses.FT(paraphraser, batch_norm=batch_norm, channel_power=channel_power)
     terms = [
         ps.Term(ps.losses.CE(), "student", "labels"),
         ps.Term(transfer, f"student.{maps['student']}", f"teacher.{maps['teacher']}", weight=weight),
     ]
-    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
+    return ps.fit(distiller, data, training)
 
 
 def last_stage(networks: "dict[str, nn.Module]", name: str) -> str:

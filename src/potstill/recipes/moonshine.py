@@ -1,25 +1,24 @@
 """Moonshine: a student made of its teacher by swapping convolutions for cheap ones."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
 import potstill as ps
+from potstill import term_strings
 from potstill.errors import BadInput
-from potstill.recipes.teacher import create_learner, create_teacher
-from potstill.recipes.term_strings import parse_terms
+from potstill.recipes.learner import create_learner
+from potstill.runs.recording import recipe
+from potstill.teacher import Teacher
 from potstill.training import Training
 
 
+@recipe
 def moonshine(
     *,
-    teacher: str,
+    teacher: Teacher,
     conv: str | None = None,
     budget_params: float | None = None,
     budget_macs: float | None = None,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
     student: str | None = None,
     alpha: float = 0.0,
     beta: float = 1000.0,
@@ -40,13 +39,9 @@ def moonshine(
     convolutions that make a student within the budget, the cheapest first.
 
     Args:
-        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
         conv: the student's convolutions, for example G8B2; see potstill describe NETWORK --conv.
         budget_params: list what has at most this fraction of the teacher's parameters, for example 0.25.
         budget_macs: list what has at most this fraction of the teacher's multiply-adds; with both, what keeps both.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
         student: another network to put the convolutions into; by default the teacher's own architecture.
         alpha: weight of KD, which takes as much from that of cross-entropy.
         beta: weight of attention transfer.
@@ -55,12 +50,10 @@ def moonshine(
         keep: 1x1 starts what the student has in common with the teacher from its weights: 1x1 convolutions, batch norms
             and the classifier, and the stem.
     """
-    record = {"recipe": "moonshine", **locals()}
-    budgets = {name: record.pop(name) for name in ("budget_params", "budget_macs")}
-    if any(budget is not None for budget in budgets.values()):
+    if budget_params is not None or budget_macs is not None:
         if conv is not None:
             raise BadInput(f"--conv {conv} trains a student, a budget lists those that fit: give one of them")
-        return list_fitting(teacher, student, training, **budgets)
+        return list_fitting(teacher.teacher, student, training, budget_params, budget_macs)
     if conv is None:
         raise BadInput(
             "give --conv SPEC, for example G8B2, or list what fits: --budget-params 0.25, --budget-macs 0.25"
@@ -68,7 +61,7 @@ def moonshine(
     if not 0 <= alpha <= 1:
         raise BadInput(f"--alpha is a fraction of 1, not {alpha}")
     data = training.load_data()
-    frozen = create_teacher(teacher, data, teacher_weights, normalize=teacher_normalize, size=teacher_size)
+    frozen = teacher.create(data)["teacher"]
     base = student or str(frozen.spec)
     spec = base if conv == "Conv" else f"{base}+{conv}"  # Conv: nothing is cheaper than in the teacher
     networks = {"student": create_learner(spec, data, seed=training.seed), "teacher": frozen}
@@ -76,17 +69,16 @@ def moonshine(
         ps.networks.keep_weights(networks["student"], frozen)
     if split != 1:
         networks = {name: ps.networks.split_stages(network, split) for name, network in networks.items()}
-    attention = parse_terms(["AT on stages"], networks, images=data.example()["images"][:2])
-    for term in attention:
-        term.weight = 3 * beta / len(attention)
+    example = data.example()
+    attention = term_strings.terms(["AT on stages"], networks, example)
     kd = ps.losses.KD(temperature, reduction="elementmean")
     terms = [
         ps.Term(ps.losses.CE(), "student", "labels", weight=1 - alpha),
         ps.Term(kd, "student", "teacher", weight=2 * alpha),
-        *attention,
+        *(term.scaled(3 * beta / len(attention)) for term in attention),
     ]
-    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    distiller = ps.Distiller(networks, terms, example=example, seed=training.seed, classifiers=[*networks])
+    return ps.fit(distiller, data, training)
 
 
 def list_fitting(

@@ -5,12 +5,14 @@ from typing import Any
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.recipes.teacher import create_learner
+from potstill.recipes.learner import create_learner
+from potstill.runs.recording import recipe
 from potstill.training import Training
 
 SEEDS_APART = 1000  # between peers, so that no two start alike
 
 
+@recipe
 def mutual(
     *,
     networks: tuple[str, ...],
@@ -34,7 +36,6 @@ def mutual(
         weight: of the peers' part.
         temperature: of its probabilities; neither the paper nor the Zoo has one.
     """
-    record = {"recipe": "mutual", **locals()}
     if not 2 <= len(networks) <= len(ascii_lowercase):
         raise BadInput(f"--networks needs two networks or more to learn from each other, not {len(networks)}")
     data = training.load_data()
@@ -49,5 +50,7 @@ def mutual(
             if other != name:
                 kd, share = ps.losses.KD(temperature), weight / (len(peers) - 1)
                 terms.append(ps.Term(kd, name, other, weight=share, name=f"KD {name} from {other}"))
-    distiller = ps.Distiller(peers, terms, example=data.example(), seed=training.seed, alternate=alternate)
-    return ps.fit(distiller, data, training, record)
+    distiller = ps.Distiller(
+        peers, terms, example=data.example(), seed=training.seed, classifiers=[*peers], alternate=alternate
+    )
+    return ps.fit(distiller, data, training)

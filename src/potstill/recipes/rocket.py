@@ -1,18 +1,20 @@
 """Rocket Launching: a light net and its booster, trained together."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.recipes.teacher import create_learner, create_teacher
-from potstill.recipes.term_strings import parse_terms
+from potstill.recipes.learner import create_learner
+from potstill.runs.recording import recipe
+from potstill.teacher import OptionalTeacher
+from potstill.term_strings import parse_terms
 from potstill.training import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+@recipe
 def rocket(
     *,
     light: str = "wrn-16-1",
@@ -21,10 +23,7 @@ def rocket(
     gradient_block: bool = True,
     gamma: float = 0.03,
     hint: str = "Logits(reduction='batchmean')",
-    teacher: str | None = None,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
+    teacher: OptionalTeacher = OptionalTeacher(),
     alpha: float = 0.9,
     temperature: float = 4.0,
     training: Training = Training(optimizer="sgd", border="reflect"),
@@ -43,14 +42,9 @@ def rocket(
         gamma: weight of the hint.
         hint: what the light net learns from the booster, a string as in distill with the light net as student: by
             default the squared difference of the logits, summed over classes, mean over the batch; "AT on stages".
-        teacher: a third, trained network, whose KD is added to the light net's loss.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
-        alpha: weight of that KD: 2 alpha T^2 times the mean over batch and classes.
+        alpha: weight of the teacher's KD: 2 alpha T^2 times the mean over batch and classes.
         temperature: its temperature T.
     """
-    record = {"recipe": "rocket", **locals()}
     data = training.load_data()
     networks = {
         name: create_learner(spec, data, seed=training.seed, name=name)
@@ -63,14 +57,12 @@ def rocket(
         ps.Term(ps.losses.CE(), "booster", "labels"),
         *hint_terms(hint, networks, gamma, gradient_block, data.example()["images"][:2]),
     ]
-    if teacher is not None:
-        networks["teacher"] = create_teacher(
-            teacher, data, teacher_weights, normalize=teacher_normalize, size=teacher_size
-        )
+    networks |= teacher.create(data)
+    if "teacher" in networks:
         kd = ps.losses.KD(temperature, reduction="elementmean")
         terms.append(ps.Term(kd, "light", "teacher", weight=2 * alpha))
-    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
+    return ps.fit(distiller, data, training)
 
 
 def hint_terms(
@@ -86,19 +78,9 @@ def hint_terms(
         BadInput: it has a weight of its own, or cannot do without the gradient block.
     """
     pair = {"student": networks["light"], "teacher": networks["booster"]}
-    parsed = parse_terms([hint], pair, {"student": "light", "teacher": "booster"}, images)
+    parsed = parse_terms([hint], pair, {"student": "light", "teacher": "booster"}, images, both=not gradient_block)
     if any(term.weight != 1.0 for term in parsed):
         raise BadInput(f"--hint {hint!r} has a weight; the hint's weight is --gamma")
     if not gradient_block and any(term.needs_graph for term in parsed):
         raise BadInput(f"--hint {hint!r} always blocks the booster's gradient; leave out --no-gradient-block")
-    both = not gradient_block
-    return [
-        ps.Term(
-            term.loss,
-            *term.addresses,
-            weight=gamma,
-            both=both,
-            name="hint" if len(parsed) == 1 else f"hint {term.name}",
-        )
-        for term in parsed
-    ]
+    return [term.scaled(gamma, "hint" if len(parsed) == 1 else f"hint {term.name}") for term in parsed]

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.recipes.teacher import create_learner
+from potstill.recipes.learner import create_learner
+from potstill.runs.recording import recipe
 from potstill.training import Training
 
 
+@recipe
 def supervised(*, network: str, weights: Path | None = None, training: Training = Training()) -> dict[str, Any]:
     """Train one network from the labels alone: a baseline, or a teacher for later.
 
@@ -16,9 +18,8 @@ def supervised(*, network: str, weights: Path | None = None, training: Training 
         weights: weights to start from: a safetensors or torch file, a run folder, or pretrained for what timm or
             torchvision offer; fresh ones by default. A classifier of other classes than the data's starts afresh.
     """
-    record = {"recipe": "supervised", **locals()}
     data = training.load_data()
-    student = create_learner(network, data, seed=training.seed, weights=weights, name=network)
+    networks = {"student": create_learner(network, data, seed=training.seed, weights=weights, name=network)}
     terms = [ps.Term(ps.losses.CE(), "student", "labels")]
-    distiller = ps.Distiller({"student": student}, terms, example=data.example(), seed=training.seed)
-    return ps.fit(distiller, data, training, record)
+    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
+    return ps.fit(distiller, data, training)

@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
+from potstill import term_strings
+from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
-from potstill.recipes.teacher import create_pair
-from potstill.recipes.term_strings import parse_terms
+from potstill.runs.recording import recipe
+from potstill.teacher import Teacher
 from potstill.training import Training
 
 
+@recipe
 def two_stage(
     *,
     student: str,
-    teacher: str,
-    teacher_weights: Path | None = None,
-    teacher_normalize: str | None = None,
-    teacher_size: int | None = None,
+    teacher: Teacher,
     student_weights: Path | None = None,
     first: tuple[str, ...] = ("10 * AB",),
     first_epochs: int = 50,
@@ -34,10 +34,6 @@ def two_stage(
 
     Args:
         student: the network to train, for example resnet20.
-        teacher: a trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given.
-        teacher_weights: its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer.
-        teacher_normalize: mean and deviation of the images it was trained on, if not known from there: see normalize.
-        teacher_size: height and width of those images.
         student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         first: what to minimise in the first stage, strings as in distill: "10 * AB", "FitNet on stage2", "FSP".
         first_epochs: length of the first stage, before the run's epochs.
@@ -45,26 +41,17 @@ def two_stage(
         first_milestones: its epochs at whose start that drops; by default it stays.
         terms: what to minimise in the second stage.
     """
-    record = {"recipe": "two-stage", **locals()}
     data = training.load_data()
-    networks = create_pair(
-        student,
-        teacher,
-        data,
-        seed=training.seed,
-        student_weights=student_weights,
-        teacher_weights=teacher_weights,
-        teacher_normalize=teacher_normalize,
-        teacher_size=teacher_size,
-    )
+    networks = {
+        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        **teacher.create(data),
+    }
     # Both before either trains: a mistake in the second should not wait for the first.
     example = data.example()
+    parsed = [term_strings.terms(strings, networks, example) for strings in (first, terms)]
     inside, whole = (
-        ps.Distiller(
-            networks, parse_terms(strings, networks, images=example["images"][:2]), example=example, seed=training.seed
-        )
-        for strings in (first, terms)
+        ps.Distiller(networks, found, example=example, seed=training.seed, classifiers=[*networks]) for found in parsed
     )
-    hint, earlier, training = earlier_stage("hint", record, training, first_epochs, first_lr, first_milestones)
+    hint, earlier, training = earlier_stage("hint", training, first_epochs, first_lr, first_milestones)
     ps.fit(inside, data, earlier, hint)
-    return ps.fit(whole, data, training, record)
+    return ps.fit(whole, data, training)

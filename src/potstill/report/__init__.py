@@ -2,6 +2,6 @@
 
 from potstill.report.find import find_runs
 from potstill.report.page import write_page, write_report
-from potstill.report.rows import Row, found_rows, given_rows
+from potstill.report.rows import ReportRow, found_rows, given_rows
 
-__all__ = ["Row", "find_runs", "found_rows", "given_rows", "write_page", "write_report"]
+__all__ = ["ReportRow", "find_runs", "found_rows", "given_rows", "write_page", "write_report"]

@@ -75,18 +75,20 @@ function drawLooks({ images, networks, seed }, stage) {
   for (const image of images) {
     const cell = put(head, "td");
     paint(put(cell, "canvas"), image.pixels);
-    put(cell, "div", image.class);
+    put(cell, "div", image.class ?? "");
   }
   for (const network of networks) {
     const line = put(table, "tr");
     const name = put(line, "th", network.caption);
     if (network.row !== undefined) name.prepend(key(network.row), document.createElement("br"));
-    network.predictions.forEach((answer, n) => {
+    images.forEach((image, n) => {
       const cell = put(line, "td");
       const map = network.stages[stage]?.[n];
       if (map) paint(put(cell, "canvas"), map);
       else put(cell, "div", "no map");
-      const right = answer.label === images[n].label;
+      const answer = network.predictions[n];
+      if (!answer) return;  // its outputs are no classes
+      const right = answer.label === image.label;
       put(cell, "div", `${right ? "" : "✗ "}${answer.class} ${Math.round(100 * answer.probability)} %`, { class: right ? "right" : "wrong" });
     });
   }

@@ -2,42 +2,48 @@
 
 import math
 from collections.abc import Sequence
-from statistics import mean, stdev
-from typing import Any
+from statistics import mean
+from typing import Any, TypedDict
 
-from potstill.report.rows import Row, baseline
-from potstill.report.runs import Run
+from potstill.report.rows import ReportRow, baseline
+from potstill.runs.headline import ACCURACY, COSTS, digits, heads, results, title
+from potstill.runs.recorded import RecordedRun
+from potstill.runs.schema import Epoch, Image
 
 
-def content(rows: Sequence[Row]) -> dict[str, Any]:
+class PageContent(TypedDict):
+    """All that the charts are drawn from; ``measure``: what its rows are measured by, written with ``digits``."""
+
+    measure: str
+    digits: int
+    rows: list[dict[str, Any]]
+    teachers: list[dict[str, Any]]
+    images: list[list[Image]]
+
+
+def content(rows: Sequence[ReportRow]) -> PageContent:
     """Curves, shares of the loss, costs and attention maps of all rows."""
-    images: list[Any] = []  # sets of test images, each kept once
+    images: list[list[Image]] = []  # sets of test images, each kept once
+    measure = next((row.measure for row in rows if row.measure is not None), ACCURACY)
     return {
-        "rows": [_row(row, rows, images) for row in rows],
-        "teachers": _teachers(rows),
+        "measure": f"test {title(measure)}",
+        "digits": digits(measure),
+        "rows": [_row(row, rows, measure, images) for row in rows],
+        "teachers": _teachers(rows, measure),
         "images": images,
     }
 
 
-def spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation; the latter None of a single value."""
-    return mean(values), stdev(values) if len(values) > 1 else None
-
-
-def cost(row: Row, what: str) -> int | None:
-    """A row's ``parameters`` or ``macs``; None where its runs did not count them."""
-    return next((number for run in row.runs if (number := run.known(row.learner).get(what)) is not None), None)
-
-
-def _row(row: Row, rows: Sequence[Row], images: list[Any]) -> dict[str, Any]:
-    top1, deviation = spread([run.top1(row.learner, "last") for run in row.counted])
+def _row(row: ReportRow, rows: Sequence[ReportRow], measure: str, images: list[list[Image]]) -> dict[str, Any]:
+    """One row; ``value`` is null where it is headed by something else than ``measure``."""
+    last = row.spread("last") if row.measure == measure else None
     alone = baseline(row, rows)
     return {
         "label": row.label,
         "network": row.spec,
-        **{what: cost(row, what) for what in ("parameters", "macs")},
-        "top1": top1,
-        "deviation": deviation,
+        **{what: row.cost(what) for what in COSTS},
+        "value": last and last.mean,
+        "deviation": last and last.std,
         "seeds": [_curves(run, row.learner) for run in row.runs],
         "loss": None if any(r.runs is row.runs for r in rows[: rows.index(row)]) else _loss(row.runs),
         "baseline": None if alone is None else rows.index(alone),
@@ -45,15 +51,15 @@ def _row(row: Row, rows: Sequence[Row], images: list[Any]) -> dict[str, Any]:
     }
 
 
-def _curves(run: Run, learner: str) -> dict[str, Any]:
+def _curves(run: RecordedRun, learner: str) -> dict[str, Any]:
     """Everything measured once an epoch, by name."""
-    results = [record["learners"][learner] for record in run.history]
-    series = {
-        "test top-1, %": [splits["test"]["top1"] for splits in results],
-        "test loss, nats": [splits["test"]["loss"] for splits in results],
-    }
-    if all(splits.get("holdout") for splits in results):
-        series["hold-out top-1, %"] = [splits["holdout"]["top1"] for splits in results]
+    tests = [record["learners"][learner]["test"] for record in run.history]
+    heldout = [record["learners"][learner].get("holdout") or {} for record in run.history]
+    series: dict[str, list[float | None]] = {}
+    for name in results(tests[0]):
+        series[f"test {title(name)}"] = [test[name] for test in tests]
+    for name in heads(heldout):
+        series[f"hold-out {title(name)}"] = [measured.get(name) for measured in heldout]
     for term in _terms([run]):
         series[f"training: {term}"] = [record["terms"].get(term) for record in run.history]
     return {
@@ -64,7 +70,7 @@ def _curves(run: Run, learner: str) -> dict[str, Any]:
     }
 
 
-def _loss(runs: Sequence[Run]) -> dict[str, Any]:
+def _loss(runs: Sequence[RecordedRun]) -> dict[str, Any]:
     """Each term's weight times value, epoch by epoch, mean over the seeds that came so far."""
     longest = max(runs, key=lambda run: len(run.history))
     weighted = {
@@ -77,32 +83,33 @@ def _loss(runs: Sequence[Run]) -> dict[str, Any]:
     return {"start": longest.history[0]["epoch"], "terms": weighted}
 
 
-def _terms(runs: Sequence[Run]) -> list[str]:
+def _terms(runs: Sequence[RecordedRun]) -> list[str]:
     """The terms of a row's loss, in their order."""
     return list(dict.fromkeys(term for run in runs for record in run.history for term in record["terms"]))
 
 
-def _part(record: dict[str, Any], term: str) -> float:
+def _part(record: Epoch, term: str) -> float:
     """A term's part of the loss; 0 in an epoch that leaves it out."""
     return float(record["weights"][term] * record["terms"][term]) if term in record["terms"] else 0.0
 
 
-def _teachers(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Every teacher once, unless one of the rows is its own training."""
+def _teachers(rows: Sequence[ReportRow], measure: str) -> list[dict[str, Any]]:
+    """Every teacher that was measured once, unless one of the rows is its own training."""
     own = [(row, run) for row in rows for run in row.runs]
-    shown = {(row.spec, round(run.top1(row.learner, which), 4)) for row, run in own for which in ("last", "best")}
+    learned = [(row.spec, run.measured(row.learner, which)) for row, run in own for which in ("last", "best")]
+    shown = {(spec, round(measured[measure], 4)) for spec, measured in learned if measure in measured}
     teachers = {}
     for _, run in own:
-        for name, measured in (run.summary or {"teachers": {}})["teachers"].items():
-            key = (run.spec(name), round(measured["top1"], 4))
-            if key not in shown:
-                costs = {what: measured.get(what) for what in ("parameters", "macs")}
-                label = f"{name} {run.spec(name) or ''}".strip()
-                teachers[key] = {"label": label, "top1": measured["top1"], **costs}
+        for name, measured in run.teachers().items():
+            if measure not in measured or (key := (run.spec(name), round(measured[measure], 4))) in shown:
+                continue
+            costs = {what: run.cost(name, what) for what in COSTS}
+            label = f"{name} {run.spec(name) or ''}".strip()
+            teachers[key] = {"label": label, "value": measured[measure], **costs}
     return list(teachers.values())
 
 
-def _look(row: Row, images: list[Any]) -> dict[str, Any] | None:
+def _look(row: ReportRow, images: list[list[Image]]) -> dict[str, Any] | None:
     """What the first of a row's runs that tells sees in the test images: the learner, then the others of its run."""
     run = next((run for run in row.runs if run.insight and row.learner in run.insight["attention"]), None)
     if run is None or run.insight is None:
@@ -113,7 +120,7 @@ def _look(row: Row, images: list[Any]) -> dict[str, Any] | None:
     networks = [
         {
             "name": name if run.spec(name) is None else f"{name} {run.spec(name)}",
-            "predictions": run.insight["predictions"][name],
+            "predictions": run.insight["predictions"].get(name, []),
             "stages": {stage: found["maps"] for stage, found in run.insight["attention"][name].items()},
         }
         for name in names

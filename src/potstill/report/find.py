@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from potstill.errors import BadInput, nearest
-
-SIGNS = ("config.json", "metrics.jsonl", "summary.json")  # any of them makes a folder a run's, broken or not
+from potstill.runs.names import SIGNS
 
 
 def find_runs(folders: Sequence[Path]) -> tuple[list[Path], dict[str, str]]:

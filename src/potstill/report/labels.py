@@ -1,26 +1,25 @@
 """What a row is called: what tells it from the other rows."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-ELSEWHERE = {"seed", "out", "data_dir", "device"}  # where a run lies or ran makes it no other configuration
-BARE = {"network", "student", "light", "booster", "networks", "terms"}  # arguments that speak for themselves
+from potstill.runs.same_run import NOT_COMPARED, SEED
+from potstill.runs.schema import Config
+
+UNSAID = NOT_COMPARED | SEED
+"""The arguments that a row's name leaves out, since they make no other row."""
+BARE = {"network", "student", "light", "booster", "networks", "terms"}
+"""Arguments that speak for themselves."""
 
 
-def configuration(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's recipe, arguments, networks and teachers: equal for the seeds of one row."""
-    arguments = {key: value for key, value in config["arguments"].items() if key not in ELSEWHERE}
-    return {"recipe": config["recipe"], **arguments, "networks made": config["networks"], **config.get("teachers", {})}
-
-
-def labels(configs: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
+def labels(configs: Sequence[Config], folders: Sequence[str]) -> list[str]:
     """A short name for each configuration, made of what differs among those of the same recipe.
 
     Two of the same name get their ``folders`` added.
     """
-    recipes = [str(config["recipe"]) for config in configs]
+    recipes = [config["recipe"] for config in configs]
     names = []
     for config in configs:
         kin = [other for other in configs if other["recipe"] == config["recipe"]]
@@ -28,10 +27,10 @@ def labels(configs: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list
         different = [
             key
             for key in arguments
-            if key not in ELSEWHERE and len({_fixed(other["arguments"].get(key)) for other in kin}) > 1
+            if key not in UNSAID and len({_fixed(other["arguments"].get(key)) for other in kin}) > 1
         ]
         said = [short(key, arguments[key]) for key in different if arguments[key] not in (None, [])]
-        recipe = [str(config["recipe"])] if len(set(recipes)) > 1 or not said else []
+        recipe = [config["recipe"]] if len(set(recipes)) > 1 or not said else []
         names.append(", ".join([*recipe, *said]))
     return [
         f"{name} ({folder})" if names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)

@@ -10,7 +10,8 @@ from string import Template
 from potstill.errors import BadInput
 from potstill.report import tables
 from potstill.report.content import content
-from potstill.report.rows import Row, given_rows
+from potstill.report.rows import ReportRow, given_rows
+from potstill.runs.headline import COUNT, title
 from potstill.whole_file import write_whole
 
 SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "page.js")  # in this order
@@ -37,7 +38,7 @@ def write_report(
     return write_page(file, title, *given_rows(runs, learners))
 
 
-def write_page(file: Path, title: str, rows: Sequence[Row], left_out: dict[str, str]) -> Path:
+def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict[str, str]) -> Path:
     """Write a report of ``rows``, with the folders that were ``left_out`` and why; returns ``file``.
 
     Raises:
@@ -55,6 +56,7 @@ def write_page(file: Path, title: str, rows: Sequence[Row], left_out: dict[str, 
         "settings": tables.settings(rows),
         "left_out": f"<h2>Left out</h2>{tables.left_out(left_out)}" if left_out else "",
         "footer": escape(footer(rows)),
+        "measure": escape(measured(rows)),
         "best": escape(" and ".join(sorted({_chosen(row) for row in rows}))),
         "style": _part("page.css"),
         "script": "\n".join(_part(script) for script in SCRIPTS),
@@ -73,20 +75,26 @@ def as_script(data: object) -> str:
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
 
 
-def facts(rows: Sequence[Row]) -> str:
+def facts(rows: Sequence[ReportRow]) -> str:
     """Data set, epochs and runs in one line."""
     runs = list({run.folder: run for row in rows for run in row.runs}.values())
     data = ", ".join(sorted({row.data for row in rows}))
     epochs = sorted({len(run.history) for run in runs})
     length = f"{epochs[0]} epochs" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]} epochs"
-    images = sorted({record["test"]["n"] for run in runs for record in run.history[-1]["learners"].values()})
-    return (
-        f"{data} · {length} · {_many(len(rows), 'row')} from {_many(len(runs), 'run')} · "
-        f"{' or '.join(f'{n:,}' for n in images)} test images"
-    )
+    tests = [splits["test"] for run in runs for splits in run.history[-1]["learners"].values()]
+    images = sorted({test[COUNT] for test in tests if COUNT in test})
+    measured = [f"{' or '.join(f'{n:,}' for n in images)} test images"] if images else []
+    return " · ".join([data, length, f"{_many(len(rows), 'row')} from {_many(len(runs), 'run')}", *measured])
 
 
-def footer(rows: Sequence[Row]) -> str:
+def measured(rows: Sequence[ReportRow]) -> str:
+    """What the rows are measured by, in words."""
+    names = dict.fromkeys(title(row.measure).removesuffix(", %") for row in rows if row.measure is not None)
+    words = " or ".join(names) or "nothing"
+    return words[0].upper() + words[1:]
+
+
+def footer(rows: Sequence[ReportRow]) -> str:
     """The commits, versions and devices that the runs name."""
     configs = [run.config for row in rows for run in row.runs]
     commits = sorted({_commit(str(config.get("commit") or "unknown")) for config in configs})
@@ -100,7 +108,7 @@ def _commit(name: str) -> str:
     return digest[:10] + dash + changed
 
 
-def _chosen(row: Row) -> str:
+def _chosen(row: ReportRow) -> str:
     summaries = [run.summary for run in row.runs if run.summary is not None]
     on = summaries[0]["best_chosen_on"] if summaries else "test"
     return "the test images themselves" if on == "test" else "held-out training images"

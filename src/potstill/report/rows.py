@@ -1,26 +1,30 @@
 """Rows: the seeds of one configuration together."""
 
-import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from potstill.errors import BadInput
-from potstill.report.labels import configuration, labels
-from potstill.report.runs import Run, read_run
+from potstill.report.labels import labels
+from potstill.runs.headline import headline, heads
+from potstill.runs.names import INSIGHT
+from potstill.runs.recorded import RecordedRun, read_run
+from potstill.runs.same_run import SEED, asked, difference
+from potstill.runs.spread import Spread
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class ReportRow:
     """One learner of the runs of one configuration; ``label`` is unique in its report."""
 
     label: str
     learner: str
-    runs: list[Run]
+    runs: list[RecordedRun]
 
     @property
-    def counted(self) -> list[Run]:
+    def counted(self) -> list[RecordedRun]:
         """The runs whose figures are averaged: the finished ones; all of them only where none is."""
         return [run for run in self.runs if run.summary is not None] or self.runs
 
@@ -32,15 +36,31 @@ class Row:
     @property
     def data(self) -> str:
         """The data set, by its name."""
-        return str((self.runs[0].summary or self.runs[0].config["arguments"]).get("data", "unknown data"))
+        run = self.runs[0]
+        return run.summary["data"] if run.summary else str(run.config["arguments"].get("data") or "unknown data")
+
+    @property
+    def measure(self) -> str | None:
+        """The name of the number that heads its runs' summaries; None if it was not measured."""
+        return next(iter(heads(run.measured(self.learner, "last") for run in self.counted)), None)
+
+    def spread(self, which: str) -> Spread | None:
+        """That number in the ``last`` or the ``best`` epochs of its runs."""
+        found = [headline(run.measured(self.learner, which)) for run in self.counted]
+        values = tuple(one[1] for one in found if one is not None and one[0] == self.measure)
+        return Spread(values) if values else None
+
+    def cost(self, what: str) -> int | None:
+        """Its ``parameters`` or ``macs``; None where its runs did not count them."""
+        return next((number for run in self.runs if (number := run.cost(self.learner, what)) is not None), None)
 
     @property
     def alone(self) -> bool:
         """Whether nobody helped it."""
-        return str(self.runs[0].config["recipe"]) == "supervised"
+        return self.runs[0].config["recipe"] == "supervised"
 
 
-def baseline(row: Row, rows: Sequence[Row]) -> Row | None:
+def baseline(row: ReportRow, rows: Sequence[ReportRow]) -> ReportRow | None:
     """The row in which the same network learned the same data alone; None for a row that is alone itself."""
     if row.alone or row.spec is None:
         return None
@@ -49,9 +69,9 @@ def baseline(row: Row, rows: Sequence[Row]) -> Row | None:
 
 def given_rows(
     named: Mapping[str, Sequence[Path]], learners: Mapping[str, str] | None = None
-) -> tuple[list[Row], dict[str, str]]:
+) -> tuple[list[ReportRow], dict[str, str]]:
     """A row for each name, of its learner in ``learners`` or the runs' first; and why folders were left out."""
-    rows: list[Row] = []
+    rows: list[ReportRow] = []
     left_out: dict[str, str] = {}
     for name, folders in named.items():
         runs, broken = _read(folders)
@@ -60,35 +80,41 @@ def given_rows(
             continue
         learner = (learners or {}).get(name, runs[0].learners[0])
         left_out |= {str(run.folder): f"{learner} does not learn there" for run in runs if learner not in run.learners}
-        rows.append(Row(name, learner, [run for run in runs if learner in run.learners]))
+        rows.append(ReportRow(name, learner, [run for run in runs if learner in run.learners]))
     return rows, left_out
 
 
-def found_rows(folders: Sequence[Path]) -> tuple[list[Row], dict[str, str]]:
+def found_rows(folders: Sequence[Path]) -> tuple[list[ReportRow], dict[str, str]]:
     """Rows made of runs that differ in nothing but the seed, each learner its own; and why folders were left out.
 
     A network alone comes before the rows in which it was helped.
     """
     runs, left_out = _read(sorted(folders, key=lambda folder: natural(str(folder))))
-    groups: dict[str, list[Run]] = {}
+    groups: list[list[RecordedRun]] = []
     for run in runs:
-        same = json.dumps([configuration(run.config), run.learners], sort_keys=True)
-        group = groups.get(same, [])
+        kin = [group for group in groups if _of_one_row(group[0], run)]
         if stage := run.config["arguments"].get("stage"):
             left_out[str(run.folder)] = f"stage {stage!r} of a run that has not come further"
-        elif copied := next((other for other in group if other.history == run.history), None):
+        elif copied := next((other for group in kin for other in group if other.history == run.history), None):
             left_out[str(run.folder)] = f"a copy of {copied.folder}"
-        elif any(other.seed == run.seed for other in group):
-            groups[f"{same} {run.folder}"] = [run]  # the same again with another result: no further seed
+        elif not kin or any(other.seed == run.seed for other in kin[0]):
+            groups.append([run])  # also the same again with another result: no further seed
         else:
-            groups[same] = [*group, run]
-    names = labels([group[0].config for group in groups.values()], [group[0].folder.name for group in groups.values()])
+            kin[0].append(run)
+    names = labels([group[0].config for group in groups], [group[0].folder.name for group in groups])
     rows = [
-        Row(f"{name}: {learner}" if len(group[0].learners) > 1 else name, learner, group)
-        for name, group in zip(names, groups.values(), strict=True)
+        ReportRow(f"{name}: {learner}" if len(group[0].learners) > 1 else name, learner, group)
+        for name, group in zip(names, groups, strict=True)
         for learner in group[0].learners
     ]
     return _in_order(rows), left_out
+
+
+def _of_one_row(one: RecordedRun, other: RecordedRun) -> bool:
+    """Whether two runs differ in nothing but the seed."""
+    if one.measures != other.measures:
+        return False
+    return difference(asked(one.config), asked(other.config), but=SEED) is None
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -100,23 +126,28 @@ def natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
-def _in_order(rows: list[Row]) -> list[Row]:
+def _in_order(rows: list[ReportRow]) -> list[ReportRow]:
     """Each baseline before the first row that it is the baseline of; the rest as they are."""
-    ordered: list[Row] = []
+    ordered: list[ReportRow] = []
     for row in sorted(rows, key=lambda row: row.alone):
         alone = baseline(row, rows)
         ordered += [new for new in (alone, row) if new is not None and new not in ordered]
     return ordered
 
 
-def _read(folders: Sequence[Path]) -> tuple[list[Run], dict[str, str]]:
+def _read(folders: Sequence[Path]) -> tuple[list[RecordedRun], dict[str, str]]:
     runs, left_out = [], {}
     for folder in folders:
         try:
             runs.append(read_run(folder))
         except BadInput as error:
-            left_out[str(folder)] = str(error)
+            left_out[str(folder)] = _inside(folder, str(error))
         else:
             if reason := runs[-1].insight_missing:
-                left_out[f"{folder / 'insight.json'}"] = reason
+                left_out[f"{folder / INSIGHT}"] = _inside(folder, reason)
     return runs, left_out
+
+
+def _inside(folder: Path, reason: str) -> str:
+    """A reason without the path to its folder, which stands beside it; where that lay is nobody's business."""
+    return reason.replace(f"{folder}{os.sep}", "")

@@ -6,21 +6,21 @@ function drawScatter(what, label) {
     ...page.rows.map((row, i) => ({ ...row, i })).filter(({ i }) => !hidden.has(i)),
     ...page.teachers.map((teacher) => ({ ...teacher, i: null })),
   ];
-  const points = networks.filter((network) => network[what] && network.top1 !== null);
+  const points = networks.filter((network) => network[what] && network.value !== null);
   const missing = networks.length - points.length;
   container.replaceChildren();
   if (points.length) {
     const costs = points.map((point) => point[what]);
-    const low = Math.min(...points.map((point) => point.top1 - (point.deviation ?? 0)));
-    const high = Math.max(...points.map((point) => point.top1 + (point.deviation ?? 0)));
+    const low = Math.min(...points.map((point) => point.value - (point.deviation ?? 0)));
+    const high = Math.max(...points.map((point) => point.value + (point.deviation ?? 0)));
     const margin = (high - low || 1) * 0.1;
     const [least, most] = [Math.min(...costs), Math.max(...costs)];
     const room = least === most ? 2 : 1.3;
     const x = { low: least / room, high: most * room, log: true, label, format: short };
     const chart = frame(container, {
       x: { ...x, ticks: logTicks(x.low, x.high) },
-      y: { low: low - margin, high: high + margin, label: "test top-1, %" },
-      height: 320, name: `test top-1 against ${label}`,
+      y: { low: low - margin, high: high + margin, label: page.measure },
+      height: 320, name: `${page.measure} against ${label}`,
     });
     drawFront(points, what, chart);
     const places = sideBySide(points, what, chart.toX);
@@ -42,11 +42,11 @@ function sideBySide(points, what, toX) {
   });
 }
 
-function drawPoint({ i, top1, deviation }, x, { svg, toY }) {
-  const y = toY(top1);
+function drawPoint({ i, value, deviation }, x, { svg, toY }) {
+  const y = toY(value);
   const { colour, mark } = i === null ? { colour: "var(--text)", mark: MARKS[0] } : style(i);
   const group = draw(svg, "g", { class: "point", "data-row": i ?? "teacher" });
-  if (deviation) draw(group, "path", { d: `M${x} ${toY(top1 - deviation)}V${toY(top1 + deviation)}`, stroke: colour, "stroke-width": 1.5 });
+  if (deviation) draw(group, "path", { d: `M${x} ${toY(value - deviation)}V${toY(value + deviation)}`, stroke: colour, "stroke-width": 1.5 });
   const paint = i === null ? { fill: "var(--page)", stroke: colour, "stroke-width": 1.6 } : { fill: colour };
   draw(group, "path", { d: mark, transform: `translate(${x} ${y})`, ...paint });
 }
@@ -54,18 +54,18 @@ function drawPoint({ i, top1, deviation }, x, { svg, toY }) {
 /** The networks that no other is both cheaper and better than, joined by stairs. */
 function drawFront(points, what, { svg, box, toX, toY }) {
   const front = [];
-  for (const point of [...points].sort((a, b) => a[what] - b[what] || b.top1 - a.top1))
-    if (!front.length || point.top1 > front.at(-1).top1) front.push(point);
+  for (const point of [...points].sort((a, b) => a[what] - b[what] || b.value - a.value))
+    if (!front.length || point.value > front.at(-1).value) front.push(point);
   let path = "";
-  front.forEach((point, n) => { path += n ? `H${toX(point[what])}V${toY(point.top1)}` : `M${toX(point[what])} ${toY(point.top1)}`; });
+  front.forEach((point, n) => { path += n ? `H${toX(point[what])}V${toY(point.value)}` : `M${toX(point[what])} ${toY(point.value)}`; });
   draw(svg, "path", { class: "front", d: `${path}H${box.right}` });
 }
 
 function watchPoints(points, places, cost, { svg, toY }) {
   onHover(svg, (x, y, event) => {
-    const distances = points.map((point, n) => Math.hypot(places[n] - x, toY(point.top1) - y));
+    const distances = points.map((point, n) => Math.hypot(places[n] - x, toY(point.value) - y));
     const best = points[distances.indexOf(Math.min(...distances))];
-    const spread = best.deviation ? ` ± ${best.deviation.toFixed(2)}` : "";
-    showTooltip(event, [best.label, `${best.top1.toFixed(2)}${spread} % top-1`, cost(best)]);
+    const spread = best.deviation ? ` ± ${best.deviation.toFixed(page.digits)}` : "";
+    showTooltip(event, [best.label, `${page.measure}: ${best.value.toFixed(page.digits)}${spread}`, cost(best)]);
   }, () => {});
 }

@@ -5,28 +5,30 @@ from datetime import timedelta
 from html import escape
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
-from potstill.report.content import cost, spread
-from potstill.report.labels import ELSEWHERE, plain
-from potstill.report.rows import Row
-from potstill.report.runs import Run
+from potstill.report.labels import UNSAID, plain
+from potstill.report.rows import ReportRow
+from potstill.runs.headline import COSTS, cell, column
+from potstill.runs.recorded import RecordedRun
+from potstill.runs.spread import Spread
 
 
-def results(rows: Sequence[Row]) -> str:
+def results(rows: Sequence[ReportRow]) -> str:
     """Accuracy and cost of every row: mean ± sample standard deviation over its seeds."""
-    head = ("row", "seeds", "last epoch, %", "best epoch, %", "network", "parameters", "multiply-adds", "training time")
+    measures = list(dict.fromkeys(row.measure for row in rows if row.measure is not None))
+    columns = [column(f"{which} epoch", measures) for which in ("last", "best")]
+    head = ("row", "seeds", *columns, "network", "parameters", "multiply-adds", "training time")
     lines = []
     for i, row in enumerate(rows):
         counted = row.counted
-        accuracies = [_spread([run.top1(row.learner, which) for run in counted], 2) for which in ("last", "best")]
-        counts = [_count(cost(row, what)) for what in ("parameters", "macs")]
+        accuracies = [escape(cell(row.spread(which), row.measure, measures)) for which in ("last", "best")]
+        counts = [_count(row.cost(what)) for what in COSTS]
         cells = [_name(i, row) + _unfinished(row), str(len(counted)), *accuracies, escape(row.spec or "-"), *counts]
         lines.append([*cells, _duration(mean(_seconds(run) for run in counted))])
     return _table(head, lines)
 
 
-def agreement(rows: Sequence[Row]) -> str:
+def agreement(rows: Sequence[ReportRow]) -> str:
     """How often, and how closely, each learner says what the other networks of its run say; empty if none told."""
     head = ("row", "compared with", "same class, %", "KL, nats", "test images")
     lines = []
@@ -35,33 +37,38 @@ def agreement(rows: Sequence[Row]) -> str:
         for other in dict.fromkeys(name for pairs in told for name in pairs):
             pairs = [found[other] for found in told if other in found]
             spec = row.runs[0].spec(other)
-            same, divergence = ([float(pair[what]) for pair in pairs] for what in ("top1", "kl"))
-            cells = [_name(i, row), escape(f"{other} {spec or ''}"), _spread(same, 2)]
-            lines.append([*cells, _spread(divergence, 4), f"{pairs[0]['n']:,}"])
+            same, divergence = Spread(tuple(p["top1"] for p in pairs)), Spread(tuple(p["kl"] for p in pairs))
+            cells = [_name(i, row), escape(f"{other} {spec or ''}"), same.text(2), divergence.text(4)]
+            lines.append([*cells, f"{pairs[0]['n']:,}"])
     return _table(head, lines) if lines else ""
 
 
-def costs(rows: Sequence[Row]) -> str:
+def costs(rows: Sequence[ReportRow]) -> str:
     """What the training of each row took; the learners of one run share a line."""
     head = ("row", "seconds a run", "", "images/s", "peak memory", "device")
     own = [(i, row) for i, row in enumerate(rows) if all(row.runs is not other.runs for other in rows[:i])]
     longest = max(mean(_seconds(run) for run in row.counted) for _, row in own)
     lines = []
     for i, row in own:
-        seconds = [_seconds(run) for run in row.counted]
-        speed = [mean(record["images_per_second"] for record in run.history) for run in row.counted]
+        seconds = tuple(_seconds(run) for run in row.counted)
+        speed = tuple(mean(record["images_per_second"] for record in run.history) for run in row.counted)
         devices = ", ".join(sorted({escape(run.config["device"]) for run in row.runs}))
-        cells = [_name(i, row), _spread(seconds, 1), _bar(mean(seconds), longest), _spread(speed, 0)]
+        cells = [
+            _name(i, row),
+            Spread(seconds).text(1),
+            _bar(mean(seconds), longest),
+            Spread(speed).text(0),
+        ]
         lines.append([*cells, _memory(row.runs), devices])
     return _table(head, lines)
 
 
-def settings(rows: Sequence[Row]) -> str:
+def settings(rows: Sequence[ReportRow]) -> str:
     """Every row's recipe and arguments in full, to be opened."""
     parts = []
     for i, row in enumerate(rows):
         config = row.runs[0].config
-        told = {key: value for key, value in config["arguments"].items() if key not in ELSEWHERE}
+        told = {key: value for key, value in config["arguments"].items() if key not in UNSAID}
         arguments = {"recipe": config["recipe"], **told, "seeds": [run.seed for run in row.runs]}
         arguments["run folders"] = [near(run.folder) for run in row.runs]
         items = "".join(
@@ -83,11 +90,11 @@ def near(folder: Path) -> str:
     return "/".join(folder.parts[-2:]) if not folder.is_absolute() or len(folder.parts) > 2 else folder.name
 
 
-def _name(i: int, row: Row) -> str:
+def _name(i: int, row: ReportRow) -> str:
     return f'<span class="name"><span class="key" data-key="{i}"></span><span>{escape(row.label)}</span></span>'
 
 
-def _unfinished(row: Row) -> str:
+def _unfinished(row: ReportRow) -> str:
     """A line for each of a row's runs that has not come to its end."""
     apart = ", not in the mean" if row.counted != row.runs else ""
     told = [f"{run.name}: {run.unfinished}{apart}" for run in row.runs if run.unfinished]
@@ -104,16 +111,11 @@ def _bar(value: float, largest: float) -> str:
     return f'<span class="bar"><i style="width:{100 * value / max(largest, 1e-9):.1f}%"></i></span>'
 
 
-def _spread(values: Sequence[float], digits: int) -> str:
-    middle, deviation = spread(values)
-    return f"{middle:,.{digits}f}" + ("" if deviation is None else f" ± {deviation:,.{digits}f}")
-
-
 def _count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
-def _seconds(run: Run) -> float:
+def _seconds(run: RecordedRun) -> float:
     return float(sum(record["seconds"] for record in run.history))
 
 
@@ -121,8 +123,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
-def _memory(runs: Sequence[Run]) -> str:
-    known: list[Any] = [run.summary["memory"] for run in runs if run.summary and run.summary.get("memory")]
+def _memory(runs: Sequence[RecordedRun]) -> str:
+    known = [memory for run in runs if run.summary and (memory := run.summary.get("memory"))]
     if not known:
         return "-"
     worst = max(known, key=lambda memory: memory["peak_bytes"])

@@ -1,21 +1,19 @@
 """From rows to runs: which there are, the command of each, and which are finished already."""
 
-import inspect
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, nearest
+from potstill.runs.reading import is_finished, read_config
+from potstill.runs.recording import arguments_of
+from potstill.runs.same_run import Asked, asked, difference
 from potstill.tables.jobs import Job
 from potstill.tables.row import Row
-
-# A finished run is the same wherever its data lay, and whatever it was computed on.
-NOT_COMPARED = {"out", "data_dir", "device", "workers"}
 
 
 @dataclass(frozen=True)
@@ -67,19 +65,21 @@ class Run:
         return (sys.executable, "-m", "potstill", self.row.recipe, *words)
 
     def is_finished(self) -> bool:
-        """Whether its folder holds a finished run of this very configuration."""
-        if not (self.folder / "summary.json").is_file():
+        """Whether its folder holds a finished run of this very configuration.
+
+        Raises:
+            BadInput: what it holds is damaged.
+        """
+        if not is_finished(self.folder):
             return False
-        config = read_json(self.folder / "config.json")
-        known, given = config["arguments"], {**self.arguments(), **self.training()}
-        wanted = _plain({**_defaults(self.row, self.training()), **given})
+        given = {**self.arguments(), **self.training()}
+        wanted = Asked(self.row.recipe, _recorded(self.row, given))
+        there = asked(read_config(self.folder))
+        # What the recipe does not take is none of its arguments, whatever a run of an earlier version recorded.
+        known = {name: value for name, value in there.arguments.items() if name in wanted.arguments}
         # An argument that came to the recipe later than the run had its default there, unless the row gives it.
-        same = all(
-            _same(name, known[name], value) if name in known else name not in given
-            for name, value in wanted.items()
-            if name not in NOT_COMPARED
-        )
-        return bool(config["recipe"] == self.row.recipe and same)
+        defaults = {name: value for name, value in wanted.arguments.items() if name not in given}
+        return difference(replace(there, arguments=known), wanted, defaults=defaults) is None
 
     def job(self) -> Job:
         """The same for the scheduler."""
@@ -128,19 +128,6 @@ def choose(rows: Sequence[Row], only: str | None) -> list[Row]:
     return chosen
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run folder, without what `potstill.engine` has to import.
-
-    Raises:
-        BadInput: the file is missing or damaged.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read: {error}") from error
-    return content
-
-
 def _flag(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
@@ -149,23 +136,8 @@ def _flag(name: str, value: Any) -> list[str]:
     return [] if value is None else [f"--{name}", str(value)]
 
 
-def _defaults(row: Row, training: Mapping[str, Any]) -> dict[str, Any]:
-    """What the recipe takes for everything that the row leaves open."""
+def _recorded(row: Row, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run of the recipe records, the recipe's defaults included."""
     from potstill import recipes
 
-    parameters = inspect.signature(getattr(recipes, row.recipe.replace("-", "_"))).parameters
-    own = {name: p.default for name, p in parameters.items() if p.default is not p.empty and name != "training"}
-    return {**own, **asdict(replace(parameters["training"].default, **training))}
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they come out of a JSON file."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
-    return plain
-
-
-def _same(name: str, before: Any, now: Any) -> bool:
-    if name in ("teacher", "teacher_weights") and isinstance(before, str) and isinstance(now, str):
-        # The folder around a run folder, or around the data, may have moved.
-        return Path(before).parts[-2:] == Path(now).parts[-2:]
-    return bool(before == now)
+    return arguments_of(getattr(recipes, row.recipe.replace("-", "_")), given)

@@ -2,37 +2,41 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
-from statistics import mean, stdev
-from typing import Any
+from typing import TypedDict
 
-from potstill.tables.plan import Run, read_json
+from potstill.errors import BadInput, unknown
+from potstill.runs.headline import heads, value_of
+from potstill.runs.names import SUMMARY
+from potstill.runs.reading import read_config, read_summary
+from potstill.runs.schema import Learner, Reached
+from potstill.runs.spread import PlainSpread, Spread
+from potstill.tables.plan import Run
 from potstill.tables.published import Published
 from potstill.tables.row import Row
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Values of several seeds."""
+class PlainQuote(TypedDict):
+    """A published number, for JSON; ``difference``: ours minus it."""
 
-    values: tuple[float, ...]
+    value: float
+    source: str
+    protocol: str
+    url: str
+    difference: float | None
 
-    @property
-    def mean(self) -> float:
-        """Their mean."""
-        return mean(self.values)
 
-    @property
-    def std(self) -> float | None:
-        """The standard deviation of the sample; None for one value, which has no spread."""
-        return stdev(self.values) if len(self.values) > 1 else None
+class PlainResult(TypedDict):
+    """A `Result` for JSON."""
 
-    def __str__(self) -> str:
-        return f"{self.mean:.2f}" if self.std is None else f"{self.mean:.2f} ± {self.std:.2f}"
-
-    def plain(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"mean": self.mean, "std": self.std, "values": list(self.values)}
+    row: str
+    seeds: list[int]
+    parameters: int | None
+    last: PlainSpread | None
+    best: PlainSpread | None
+    published: list[PlainQuote]
+    problems: list[str]
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Result:
         seeds: of the finished runs.
         folders: theirs.
         parameters: of the network that counts; None as long as nothing is finished.
-        last: top-1 in percent after the last epoch, one value a seed.
+        measure: the name of the number that heads the runs' summaries; None as long as nothing is measured.
+        last: its value after the last epoch, for each seed.
         best: in the best epoch.
         commits: the package's, of each run.
         problems: why runs are missing.
@@ -54,6 +59,7 @@ class Result:
     seeds: tuple[int, ...]
     folders: tuple[Path, ...]
     parameters: int | None
+    measure: str | None
     last: Spread | None
     best: Spread | None
     commits: tuple[str, ...]
@@ -64,19 +70,24 @@ class Result:
         ours = self.best if quote.is_best_epoch else self.last
         return None if ours is None else ours.mean - quote.value
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> PlainResult:
         """For JSON."""
-        published = [
-            {"value": quote.value, "source": quote.source, "protocol": quote.protocol, "url": quote.url}
-            | {"difference": self.difference(quote)}
+        published: list[PlainQuote] = [
+            {
+                "value": quote.value,
+                "source": quote.source,
+                "protocol": quote.protocol,
+                "url": quote.url,
+                "difference": self.difference(quote),
+            }
             for quote in self.row.published
         ]
         return {
             "row": self.row.name,
             "seeds": list(self.seeds),
             "parameters": self.parameters,
-            "last": self.last and self.last.plain(),
-            "best": self.best and self.best.plain(),
+            "last": None if self.last is None else self.last.plain(),
+            "best": None if self.best is None else self.best.plain(),
             "published": published,
             "problems": list(self.problems),
         }
@@ -95,28 +106,38 @@ def collect(rows: Iterable[Row], runs: Sequence[Run], failures: Mapping[str, str
 
 
 def _result(row: Row, runs: Sequence[Run], problems: tuple[str, ...]) -> Result:
-    measured = [_chosen(row, run.folder) for run in runs]
-    spreads = {
-        which: Spread(tuple(learner[which]["test"]["top1"] for learner in measured)) if measured else None
-        for which in ("last", "best")
-    }
-    configs = [read_json(run.folder / "config.json") for run in runs]
+    learners = [_chosen(row, run.folder) for run in runs]
+    configs = [read_config(run.folder) for run in runs]
     return Result(
         row,
         seeds=tuple(run.seed for run in runs),
         folders=tuple(run.folder for run in runs),
-        parameters=measured[0]["parameters"] if measured else None,
-        last=spreads["last"],
-        best=spreads["best"],
-        commits=tuple(config["commit"] or "unknown" for config in configs),
+        parameters=learners[0].get("parameters") if learners else None,
+        measure=next(iter(heads(learner["last"]["test"] for learner in learners)), None),
+        last=_spread(learner["last"] for learner in learners),
+        best=_spread(learner["best"] for learner in learners),
+        commits=tuple(config.get("commit") or "unknown" for config in configs),
         problems=problems,
     )
 
 
-def _chosen(row: Row, folder: Path) -> dict[str, Any]:
-    """What was measured of the network that counts: of several, the one of the highest top-1 in its best epoch."""
-    learners = read_json(folder / "summary.json")["learners"]
-    chosen: dict[str, Any] = max(
-        (learners[name] for name in row.learners), key=lambda learner: learner["best"]["test"]["top1"]
-    )
-    return chosen
+def _spread(reached: Iterable[Reached]) -> Spread | None:
+    values = [value_of(epoch["test"]) for epoch in reached]
+    known = tuple(value for value in values if value is not None)
+    return Spread(known) if known else None
+
+
+def _chosen(row: Row, folder: Path) -> Learner:
+    """What was measured of the network that counts: of several, the one that did best in its best epoch."""
+    summary = read_summary(folder)
+    if summary is None:
+        raise BadInput(f"{folder} holds no finished run any more")
+    learners = summary["learners"]
+    if missing := [name for name in row.learners if name not in learners]:
+        raise unknown(f"learner in {folder / SUMMARY}", missing[0], learners)
+
+    def value(name: str) -> float:
+        found = value_of(learners[name]["best"]["test"])
+        return -inf if found is None else found
+
+    return learners[max(row.learners, key=value)]

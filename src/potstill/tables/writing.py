@@ -9,6 +9,7 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 
+from potstill.runs.headline import ACCURACY, cell, column, title
 from potstill.tables.results import Result
 from potstill.tables.row import Table
 from potstill.whole_file import write_whole
@@ -23,6 +24,8 @@ def cells(results: Sequence[Result]) -> list[dict[str, str]]:
     """The table's cells as text; published numbers have columns of their own, with a letter for their source."""
     letters = sources(results)
     trouble = any(result.problems for result in results)
+    measures = _measures(results)
+    last, best = (column(f"{which} epoch", measures) for which in ("last", "best"))
     rows = []
     for result in results:
         quotes = result.row.published
@@ -31,8 +34,8 @@ def cells(results: Sequence[Result]) -> list[dict[str, str]]:
             "row": result.row.name,
             "seeds": str(len(result.seeds)),
             "parameters": "-" if result.parameters is None else f"{result.parameters:,}",
-            "last epoch, %": str(result.last or "-"),
-            "best epoch, %": str(result.best or "-"),
+            last: cell(result.last, result.measure, measures),
+            best: cell(result.best, result.measure, measures),
             "published, %": ", ".join(f"{q.value:.2f} ({letters[q.source, q.protocol]})" for q in quotes) or "-",
             "difference": ", ".join("-" if d is None else f"{d:+.2f}" for d in differences) or "-",
         }
@@ -64,7 +67,8 @@ def foot(table: Table, results: Sequence[Result], epochs: int | None, changed: M
         lines["test images"] = f"measured on {images} of the test images only, the same ones in every run"
     lines["seeds"] = ", ".join(map(str, seeds)) or "none yet"
     lines["commits"] = ", ".join(f"{commit} ({count} runs)" for commit, count in commits.items()) or "none yet"
-    lines["accuracies"] = "top-1, % of the test images: mean ± standard deviation over the seeds"
+    measured = " or ".join(map(title, _measures(results))) or title(ACCURACY)
+    lines["accuracies"] = f"{measured} of the test images: mean ± standard deviation over the seeds"
     lines["published"] = "quoted, not our own: " + (
         "; ".join(f"({letter}) {source}: {protocol}" for (source, protocol), letter in sources(results).items())
         or "nothing for these rows"
@@ -94,6 +98,11 @@ def write_table(
             write_whole(file, text.encode())
             changed = True
     return {name: str(out / name) for name in content}, changed
+
+
+def _measures(results: Sequence[Result]) -> list[str]:
+    """What the rows are measured by, each once."""
+    return list(dict.fromkeys(result.measure for result in results if result.measure is not None))
 
 
 def _markdown(title: str, sentence: str, rows: Sequence[Mapping[str, str]], lines: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from potstill.errors import BadInput
+from potstill.errors import BadInput, first_line
 
 Pixels = NDArray[np.uint8]
 PLAIN = 0
@@ -37,7 +37,7 @@ def decode(content: bytes) -> Pixels:
         with Image.open(io.BytesIO(content)) as picture:
             return np.array(picture) if picture.mode == "RGB" else _rgb(picture)
     except Exception as error:  # the decoders raise whatever a damaged file makes them stumble over
-        reason = str(error).partition("\n")[0].replace(" <_io.BytesIO object", "").split(" at 0x")[0]
+        reason = first_line(error).replace(" <_io.BytesIO object", "").split(" at 0x")[0]
         raise BadImage(reason or type(error).__name__) from error
 
 

@@ -123,6 +123,11 @@ class ImageLoader:
         self._order.epoch = 0
         return self._finished(*self._views.make(next(iter(self._order))[:EXAMPLES]))
 
+    @property
+    def count(self) -> int:
+        """How many images an epoch has."""
+        return len(self.rows)
+
     def plain(self, rows: Tensor | None = None, batch_size: int | None = None) -> "ImageLoader":
         """The same images (or some ``rows`` of them) in order and in their plain view."""
         loader = copy.copy(self)

@@ -21,6 +21,7 @@ from potstill.data.files.decoding import BadImage, Crops, Pixels
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.reading import Reader
 from potstill.errors import BadInput
+from potstill.whole_file import drafted, remove_drafts
 
 Sizes = NDArray[np.int64]  # (N, 2): height and width; 0 for an image that cannot be decoded
 Sums = NDArray[np.uint32]  # (N,)
@@ -83,12 +84,9 @@ class PixelCache:
 
     def _make(self, draft: Path, crops: Crops, workers: int) -> None:
         print(f"potstill: decoding {len(self.images)} images to {self.file}, once", file=sys.stderr)
-        pixels = self.file.with_name(f".{self.file.name}.draft")  # another process may still read an older file
-        try:
+        remove_drafts(self.file.parent, self.file.name)  # make_once holds the lock
+        with drafted(self.file) as pixels:  # another process may still read an older file
             sizes, sums, reasons = self._write(pixels, crops, workers)
-            pixels.replace(self.file)
-        finally:
-            pixels.unlink(missing_ok=True)  # it may be large
         save_file({"sizes": sizes, "sums": sums}, draft, {"crc32": _checksum(sizes, sums), **reasons})
 
     def _write(self, pixels: Path, crops: Crops, workers: int) -> tuple[Sizes, Sums, dict[str, str]]:

@@ -1,0 +1,39 @@
+"""A run in a few numbers: what its learners reached in the last and in the best epoch, and what networks cost."""
+
+from collections.abc import Mapping
+
+from potstill.data.data import Data
+from potstill.distiller import Distiller
+from potstill.engine.costs import costs_of, peak_memory
+from potstill.runs.headline import best_epoch
+from potstill.runs.schema import Epoch, Learner, Measured, Summary
+
+
+def summarize(distiller: Distiller, data: Data, teachers: Mapping[str, Measured], history: list[Epoch]) -> Summary:
+    """The summary of a run of these epochs.
+
+    Every network has its ``parameters`` and ``macs``, multiply-adds an image (None where it sees no images);
+    ``memory`` is the peak in ``peak_bytes``, of "cuda": allocated there since the peak was last reset, or of
+    "process": resident, since it began.
+    """
+    costs = costs_of(distiller, data)
+    learners: dict[str, Learner] = {}
+    for name in distiller.learners:
+        last, best = history[-1], best_epoch(history, name)
+        learners[name] = {
+            **costs[name],
+            "last": {"epoch": last["epoch"], **last["learners"][name]},
+            "best": {"epoch": best["epoch"], **best["learners"][name]},
+        }
+    return {
+        "data": data.name,
+        "epochs": len(history),
+        "best_chosen_on": data.chosen_on,
+        "teachers": {
+            name: {"parameters": costs[name].get("parameters"), "macs": costs[name].get("macs"), **measured}
+            for name, measured in teachers.items()
+        },
+        "learners": learners,
+        "seconds": sum(record["seconds"] for record in history),
+        "memory": peak_memory(distiller.weights.device),
+    }

@@ -1,0 +1,118 @@
+"""Trained networks: where their weights come from, and which images they were trained on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import potstill as ps
+from potstill.errors import BadInput
+from potstill.networks.seeing import see
+from potstill.say import say
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from potstill.data import Data
+    from potstill.networks import Input
+
+LIBRARIES = ("timm", "torchvision")
+
+
+def create_trained(
+    spec: str,
+    data: "Data",
+    weights: Path | None = None,
+    *,
+    normalize: str | None = None,
+    size: int | None = None,
+    kind: str = "teacher",
+    flag: str = "--teacher-weights",
+) -> "nn.Module":
+    """A frozen network with trained weights, which sees the images that it was trained on, whatever the data's are.
+
+    Its weights are those of the file, of the run folder, of the user's own function, or those that timm or torchvision
+    offer. What it sees is said on stderr where it differs from the data.
+
+    Args:
+        spec: the network.
+        data: what it answers on; gives its classes and images.
+        weights: a file, a run folder, or ``pretrained``.
+        normalize: mean and deviation of the images that it was trained on; by default those that `own_input` knows.
+        size: height and width of those images.
+        kind: what messages call it.
+        flag: what they call the flag for its weights.
+
+    Raises:
+        BadInput: its weights would be random, are of other classes, or cannot be downloaded.
+    """
+    from potstill.data.normalize import statistics
+    from potstill.networks.input import only_size
+    from potstill.networks.pretrained import CannotDownload
+
+    if size is not None and size < 1:
+        raise BadInput(f"{kind}: images have a size of 1 or more, not {size}")
+    weights = _trained_weights(spec, data, weights, kind, flag)
+    try:
+        network = ps.networks.create(spec, len(data.classes), weights=weights)
+    except CannotDownload as error:
+        raise BadInput(f"{error}; give {flag} FILE") from error
+    known = own_input(spec, weights)
+    wanted = ps.networks.Input(
+        known.statistics if normalize is None else statistics(normalize),
+        only_size(network) or known.size if size is None else (size, size),
+    )
+    see(network, data, wanted, kind)
+    _compare_classes(spec, weights, data, kind)
+    return ps.freeze(network)
+
+
+def own_input(spec: str, weights: Path | None) -> "Input":
+    """The images that a network's weights were trained on, as far as a run folder or its library says."""
+    from potstill.networks.pretrained import PRETRAINED, find_pretrained
+    from potstill.runs import networks as run_networks
+
+    if str(weights) == PRETRAINED or (weights is None and spec.partition(":")[0] in LIBRARIES):
+        offered = find_pretrained(spec)
+        return ps.networks.Input() if offered is None else offered.input
+    stored = run_networks.find(spec if weights is None else str(weights))
+    return ps.networks.Input() if stored is None else stored.input
+
+
+def brings_weights(spec: str) -> bool:
+    """Whether a network has trained weights by itself: a run folder's, or those that a user's own function loads."""
+    origin, colon, _ = spec.partition(":")
+    return Path(spec).is_dir() or (bool(colon) and origin not in LIBRARIES)
+
+
+def _trained_weights(spec: str, data: "Data", weights: Path | None, kind: str, flag: str) -> Path | None:
+    """The weights to load into a network that must not have random ones; None if it brings them itself."""
+    from potstill.networks.pretrained import PRETRAINED, find_pretrained
+
+    if weights is not None and str(weights) != PRETRAINED:
+        return weights
+    if weights is None and brings_weights(spec):
+        return None
+    offered = find_pretrained(spec)
+    if offered is None and weights is not None:
+        return weights  # create says that there are none
+    if offered is None:
+        ps.networks.create(spec, len(data.classes))  # it may not even be a network
+        raise BadInput(f"{kind} {spec!r} has no trained weights; give {flag} FILE, or a run folder")
+    if offered.classes != len(data.classes):
+        raise BadInput(
+            f"{kind} {spec!r}: its pre-trained weights have {offered.classes} classes, {data.name} has "
+            f"{len(data.classes)}; fine-tune it first: "
+            f"potstill supervised --network {spec} --weights {PRETRAINED} --data {data.name}"
+        )
+    if weights is None:
+        say(f"{kind}: pre-trained weights {offered.name}")
+    return Path(PRETRAINED)
+
+
+def _compare_classes(spec: str, weights: Path | None, data: "Data", name: str) -> None:
+    """Say so if a run's network was trained on classes of other names: they may mean the same."""
+    from potstill.runs import networks as run_networks
+
+    stored = run_networks.find(spec if weights is None else str(weights))
+    pairs = zip(stored.class_names, data.classes, strict=False) if stored else ()
+    if other := [f"{there!r} where {data.name} has {here!r}" for there, here in pairs if there != here]:
+        say(f"{name} was trained on classes of other names, {len(other)} of {len(data.classes)}, such as {other[0]}")

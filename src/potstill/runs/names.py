@@ -1,0 +1,32 @@
+"""The names of a run folder's files."""
+
+CONFIG = "config.json"
+"""What was asked, of what, and where it ran."""
+METRICS = "metrics.jsonl"
+"""What was measured, a line an epoch."""
+SUMMARY = "summary.json"
+"""What came out; a run that has it is finished."""
+INSIGHT = "insight.json"
+"""How far the networks agree, and where they look."""
+CHECKPOINT = "last.ckpt"
+"""What a killed run continues from."""
+SIGNS = (CONFIG, METRICS, SUMMARY)
+"""Any of these makes a folder a run's, broken or not; they are what is worth keeping of it."""
+
+
+def weights(network: str) -> str:
+    """The file of a learner's weights after the last epoch.
+
+    >>> weights("student")
+    'student.safetensors'
+    """
+    return f"{network}.safetensors"
+
+
+def best_weights(network: str) -> str:
+    """The file of a learner's weights after its best epoch.
+
+    >>> best_weights("student")
+    'student-best.safetensors'
+    """
+    return f"{network}-best.safetensors"

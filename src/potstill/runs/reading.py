@@ -1,0 +1,152 @@
+"""Reading and writing a run folder's files: whatever is read here is what `potstill.runs.schema` says."""
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any, TypeVar
+
+from potstill.errors import BadInput
+from potstill.runs.names import CONFIG, INSIGHT, METRICS, SUMMARY
+from potstill.runs.schema import Config, Epoch, Insight, Networks, Summary, Told, check
+from potstill.whole_file import write_whole
+
+T = TypeVar("T")
+
+
+def read_config(folder: Path) -> Config:
+    """What the run in ``folder`` was asked.
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    config = _read(folder / CONFIG, Config)
+    try:
+        check(config["arguments"], Told, "arguments")
+    except ValueError as error:
+        raise BadInput(f"{folder / CONFIG} is damaged: {error}") from error
+    return config
+
+
+def read_networks(folder: Path) -> Networks:
+    """What the run in ``folder`` says of its networks.
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    return _read(folder / CONFIG, Networks)
+
+
+def read_summary(folder: Path) -> Summary | None:
+    """What came out of the run in ``folder``; None while it is unfinished.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    return _read(folder / SUMMARY, Summary) if is_finished(folder) else None
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in ``folder`` came to its end."""
+    return (folder / SUMMARY).is_file()
+
+
+def read_insight(folder: Path) -> Insight | None:
+    """What the run in ``folder`` left besides numbers; None if it left nothing.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    file = folder / INSIGHT
+    if not file.is_file():
+        return None
+    insight = _read(file, Insight)
+    _must_fit(insight, file)
+    return insight
+
+
+def read_history(folder: Path) -> list[Epoch]:
+    """The epochs of the run in ``folder``: one at least, and each follows on the one before.
+
+    Of an unfinished run, a last line that has no end yet is passed over: it is being written, or the run was killed.
+
+    Raises:
+        BadInput: the file is missing, damaged or empty.
+    """
+    file = folder / METRICS
+    lines = _text(file).splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n") and not is_finished(folder):
+        lines.pop()
+    history: list[Epoch] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            history.append(check(json.loads(line), Epoch))
+            _must_continue(history)
+        except ValueError as error:
+            raise BadInput(f"{file} is damaged: line {number}: {error}") from error
+    if not history:
+        raise BadInput("no epoch is finished")
+    return history
+
+
+def read_json(file: Path) -> Any:
+    """A JSON file's content.
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    text = _text(file)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # the latter for thousands of brackets
+        raise BadInput(f"{file} is damaged: {error}") from error
+
+
+def write_json(file: Path, content: object) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _text(file: Path) -> str:
+    if not file.is_file():
+        raise BadInput(f"{file} is missing")
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BadInput(f"{file} is damaged: {error}") from error
+
+
+def _read(file: Path, shape: type[T]) -> T:
+    content = read_json(file)
+    try:
+        return check(content, shape)
+    except ValueError as error:
+        raise BadInput(f"{file} is damaged: {error}") from error
+
+
+def _must_continue(history: list[Epoch]) -> None:
+    """Refuse an epoch that does not follow on those before it."""
+    first, last = history[0], history[-1]
+    if last["epoch"] != first["epoch"] + len(history) - 1:
+        raise ValueError(f"epoch {last['epoch']} is in the place of {first['epoch'] + len(history) - 1}")
+    if last["learners"].keys() != first["learners"].keys():
+        raise ValueError("other networks learn than in the first epoch")
+    for name, splits in last["learners"].items():
+        if splits["test"].keys() != first["learners"][name]["test"].keys():
+            raise ValueError(f"other numbers are measured of {name} than in the first epoch")
+    if missing := [term for term in last["terms"] if term not in last["weights"]]:
+        raise ValueError(f"the weight of {missing[0]!r} is missing")
+
+
+def _must_fit(insight: Insight, file: Path) -> None:
+    """Refuse pictures that are not as large as they say, or not one an image."""
+    images = len(insight["images"])
+    rows = [("predictions", len(row)) for row in insight["predictions"].values()]
+    stages = [stage["maps"] for stages in insight["attention"].values() for stage in stages.values()]
+    for name, found in rows + [("maps", len(maps)) for maps in stages]:
+        if found != images:
+            raise BadInput(f"{file} is damaged: {found} {name} of {images} images")
+    for array in [image["pixels"] for image in insight["images"]] + [one for maps in stages for one in maps]:
+        if len(array["base64"]) != 4 * -(-prod(array["shape"]) // 3):
+            raise BadInput(f"{file} is damaged: an array is not of the shape {array['shape']}")

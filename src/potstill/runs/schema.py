@@ -1,0 +1,222 @@
+"""What stands in the JSON files of a run folder, and whether it does.
+
+Files may hold more than these types say. What earlier versions did not write is `NotRequired`.
+"""
+
+from types import NoneType, UnionType
+from typing import Any, NotRequired, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+T = TypeVar("T")
+
+Measured = dict[str, float]
+"""Numbers that were measured, by name. The first one heads a summary, and more of it is better. Empty: not measured."""
+Teacher = dict[str, float | None]
+"""What a summary says of a teacher: ``parameters`` and ``macs``, where they were counted, and what was measured."""
+Arguments = dict[str, Any]
+"""What a recipe and its training were told, by name; see `Told` for those that every run has."""
+
+
+class Told(TypedDict):
+    """The arguments that are read by name."""
+
+    seed: NotRequired[int | None]
+    epochs: NotRequired[int | None]
+    data: NotRequired[str | None]
+    stage: NotRequired[str | None]
+
+
+class SeenImages(TypedDict):
+    """The images that a network sees, where they are not the data's: see `potstill.networks.Input`."""
+
+    statistics: list[list[float]] | None
+    size: list[int] | None
+
+
+class Network(TypedDict):
+    """What makes a network again: its spec, null for one made by hand; ``mean_of``: its members."""
+
+    spec: NotRequired[str | None]
+    classes: NotRequired[int | None]
+    input: NotRequired[SeenImages | None]
+    mean_of: NotRequired[list["Network"] | None]
+
+
+class DataSet(TypedDict):
+    """The data of a run: what its networks must be told later, and how many ``images`` each split has."""
+
+    name: str
+    classes: NotRequired[list[str] | None]
+    mean: NotRequired[list[float] | None]
+    std: NotRequired[list[float] | None]
+    shape: NotRequired[list[int] | None]
+    images: NotRequired[dict[str, int] | None]
+
+
+class Networks(TypedDict):
+    """The part of ``config.json`` that tells of networks: all that is needed to use them."""
+
+    networks: dict[str, Network]
+    data: NotRequired[DataSet | None]
+
+
+class Config(Networks):
+    """``config.json``; ``teachers`` holds a digest of the weights of each."""
+
+    recipe: str
+    arguments: Arguments
+    versions: dict[str, str]
+    commit: NotRequired[str | None]
+    device: str
+    threads: NotRequired[int | None]
+    teachers: NotRequired[dict[str, str] | None]
+
+
+class Splits(TypedDict):
+    """What was measured of a network on the test images, and on the held-out ones if there are any."""
+
+    test: Measured
+    holdout: NotRequired[Measured | None]
+
+
+class Trained(TypedDict):
+    """What an epoch's training told: mean value and weight of every term, and how long it took."""
+
+    terms: dict[str, float]
+    weights: dict[str, float]
+    images_per_second: float
+    seconds: float
+
+
+class Epoch(Trained):
+    """A line of ``metrics.jsonl``."""
+
+    epoch: int
+    lr: float
+    learners: dict[str, Splits]
+
+
+class Reached(Splits):
+    """What a learner had come to in an epoch."""
+
+    epoch: int
+
+
+class Costs(TypedDict):
+    """What a network costs: its parameters, and multiply-adds for one image."""
+
+    parameters: NotRequired[int | None]
+    macs: NotRequired[int | None]
+
+
+class Learner(Costs):
+    """What a summary says of a learner."""
+
+    last: Reached
+    best: Reached
+
+
+class Memory(TypedDict):
+    """The most memory in use: allocated on the GPU (``of`` "cuda"), or held by the "process"."""
+
+    peak_bytes: int
+    of: str
+
+
+class Summary(TypedDict):
+    """``summary.json``; ``best_chosen_on`` names the split that chose the best epochs."""
+
+    data: str
+    epochs: int
+    best_chosen_on: str
+    teachers: dict[str, Teacher]
+    learners: dict[str, Learner]
+    seconds: float
+    memory: NotRequired[Memory | None]
+
+
+class Array(TypedDict):
+    """An array of uint8."""
+
+    shape: list[int]
+    base64: str
+
+
+class Agreement(TypedDict):
+    """How often two networks choose the same class, in percent, and the mean divergence, over ``n`` images."""
+
+    top1: float
+    kl: float
+    n: int
+
+
+Image = TypedDict("Image", {"label": NotRequired[int | None], "class": NotRequired[str | None], "pixels": Array})
+Prediction = TypedDict("Prediction", {"label": int, "class": str, "probability": float})
+
+
+class Maps(TypedDict):
+    """Where a network looks at one stage: an attention map for each image."""
+
+    tap: str
+    maps: list[Array]
+
+
+class Insight(TypedDict):
+    """``insight.json``: ``agreement`` of each learner with the others, and what each network sees in ``images``."""
+
+    agreement: dict[str, dict[str, Agreement]]
+    images: list[Image]
+    predictions: dict[str, list[Prediction]]
+    attention: dict[str, dict[str, Maps]]
+
+
+def check(value: object, shape: type[T], place: str = "it") -> T:
+    """``value``, if it is what the `TypedDict` ``shape`` says; it may have more keys.
+
+    Raises:
+        ValueError: it is not; the message names the first place that differs.
+
+    >>> check({"peak_bytes": "2 GB", "of": "cuda"}, Memory)
+    Traceback (most recent call last):
+    ValueError: peak_bytes is '2 GB', not a whole number
+    """
+    _check(value, shape, place)
+    return value  # type: ignore[return-value]
+
+
+_NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", float: "a number"}
+
+
+def _check(value: object, shape: Any, place: str) -> None:
+    origin, parts = get_origin(shape), get_args(shape)
+    if shape is Any:
+        return
+    if origin in (UnionType, Union):  # of one type and null
+        if value is not None:
+            _check(value, next(part for part in parts if part is not NoneType), place)
+    elif is_typeddict(shape):
+        table = _must_be(value, dict, place)
+        for key, part in get_type_hints(shape).items():
+            if key in table:
+                _check(table[key], part, _inside(place, key))
+            elif key in shape.__required_keys__:
+                raise ValueError(f"{_inside(place, key)} is missing")
+    elif origin is dict:
+        for key, item in _must_be(value, dict, place).items():
+            _check(item, parts[1], _inside(place, key))
+    elif origin is list:
+        for i, item in enumerate(_must_be(value, list, place)):
+            _check(item, parts[0], f"{place}.{i}")
+    else:
+        _must_be(value, shape, place)
+
+
+def _inside(place: str, name: str) -> str:
+    return name if place == "it" else f"{place}.{name}"
+
+
+def _must_be(value: Any, kind: Any, place: str) -> Any:
+    kinds = (int, float) if kind is float else kind
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        shown = repr(value)
+        raise ValueError(f"{place} is {shown if len(shown) < 40 else shown[:40] + '…'}, not {_NAMES[kind]}")
+    return value

@@ -1,0 +1,62 @@
+"""What to load: which data set, where it lies, how much of it, and how its images are read; flags of many commands.
+
+Each class has the fields of those above it, and a command takes the one whose flags it has.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which data set."""
+
+    data: str = "cifar10"
+    """Data set: cifar10, cifar100, digits, imagenet, or your own folder with train/CLASS/* and val/CLASS/*."""
+
+    def __post_init__(self) -> None:
+        if "/" in self.data:  # one folder, one name: DIR/ is DIR
+            object.__setattr__(self, "data", str(Path(self.data)))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where data sets lie, and how images in files are read."""
+
+    data_dir: Path | None = None
+    """Where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to."""
+    workers: int | None = None
+    """Images in files: processes that decode; by default one a core."""
+    cache: bool = False
+    """Images in files: keep them decoded in the user's cache folder, so that later epochs decode nothing."""
+    on_bad_image: Literal["fatal", "skip"] = "fatal"
+    """Images in files: what happens when one cannot be read."""
+
+
+@dataclass(frozen=True)
+class Subset(Reading):
+    """Where data sets lie, how images in files are read, and how many of them."""
+
+    holdout: int = 0
+    """Choose the best epoch on this many held-out training images instead of the test set."""
+    images: int | None = None
+    """Train on this many of the training images only, drawn by the seed: a rehearsal, or few-shot learning."""
+    test_images: int | None = None
+    """Measure on this many of the test images only, the same ones whatever the seed."""
+
+
+@dataclass(frozen=True)
+class Selection(Subset, Source):
+    """Which data set, how much of it, and what its images look like.
+
+    >>> Selection("digits", images=100).images
+    100
+    """
+
+    normalize: str | None = None
+    """Mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers."""
+    border: Literal["zero", "reflect"] = "zero"
+    """What lies beyond the border when images are shifted."""
+    image_size: int | None = None
+    """Images in files: side of the crops in pixels; by default 224."""

@@ -1,0 +1,94 @@
+"""The settings of a teacher: which trained network it is, and which images it sees; flags of every recipe with one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from potstill.data import Data
+
+Together = Literal["mean", "each"]
+
+
+@dataclass(frozen=True)
+class AnyTeacher:
+    """What all recipes call the flags of their teachers; what may be given differs."""
+
+    teacher: str | tuple[str, ...] | None
+    """A trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given."""
+    teacher_weights: Path | tuple[Path, ...] | None = None
+    """Its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer."""
+    teacher_normalize: str | tuple[str, ...] | None = None
+    """Mean and deviation of the images it was trained on, if not known from there: see normalize."""
+    teacher_size: int | tuple[int, ...] | None = None
+    """Height and width of those images."""
+
+    def create(self, data: "Data", together: Together = "mean") -> "dict[str, nn.Module]":
+        """The networks with their weights, frozen: none, ``teacher``, or ``teacher1``, ``teacher2``, ...
+
+        Args:
+            data: what they answer on.
+            together: whether several are one teacher, the mean of their logits, or each is one.
+
+        Raises:
+            BadInput: other numbers of flags than of teachers, and whatever is wrong with a teacher.
+        """
+        from potstill.networks.teachers import create_teachers
+
+        if self.teacher is None:
+            return {}
+        return create_teachers(
+            self.teacher,
+            data,
+            together,
+            weights=self.teacher_weights,
+            normalize=self.teacher_normalize,
+            size=self.teacher_size,
+        )
+
+
+@dataclass(frozen=True)
+class Teacher(AnyTeacher):
+    """A trained network to learn from.
+
+    >>> Teacher("runs/teacher")
+    Teacher(teacher='runs/teacher', teacher_weights=None, teacher_normalize=None, teacher_size=None)
+    """
+
+    teacher: str
+    teacher_weights: Path | None = None
+    teacher_normalize: str | None = None
+    teacher_size: int | None = None
+
+
+@dataclass(frozen=True)
+class OptionalTeacher(AnyTeacher):
+    """A trained network to learn from besides, or none."""
+
+    teacher: str | None = None
+    """A third, trained network, whose KD is added to the light net's loss."""
+    teacher_weights: Path | None = None
+    teacher_normalize: str | None = None
+    teacher_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Teachers(AnyTeacher):
+    """One trained network to learn from, or several."""
+
+    teacher: str | tuple[str, ...]
+    """A trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given; or several,
+    each of which gets the flags below in the same order."""
+    teachers: Together = "mean"
+    """Several are one teacher, the mean of their logits; or each has a term of its own, of the n-th part of the weight.
+    Terms on their insides are always one each."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.teacher, tuple):  # of one it does not matter, also not to which run it is
+            object.__setattr__(self, "teachers", None)
+
+    def create(self, data: "Data", together: Together | None = None) -> "dict[str, nn.Module]":
+        """As of any teacher; ``together`` as the flag has it."""
+        return super().create(data, together or self.teachers)
