@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from potstill.distiller import Distiller, freeze
     from potstill.engine.evaluate import evaluate
     from potstill.engine.fit import fit
+    from potstill.teacher import Teacher
     from potstill.term import Term
+    from potstill.term_strings import terms
     from potstill.training import Training
 
 __version__ = "0.1.0"
 __all__ = [
     "Distiller",
+    "Teacher",
     "Term",
     "Training",
     "data",
@@ -28,6 +31,7 @@ __all__ = [
     "networks",
     "recipes",
     "schedules",
+    "terms",
 ]
 
 _HOMES = {
@@ -36,7 +40,9 @@ _HOMES = {
     "freeze": "potstill.distiller",
     "evaluate": "potstill.engine",
     "fit": "potstill.engine",
+    "Teacher": "potstill.teacher",
     "Training": "potstill.training",
+    "terms": "potstill.term_strings",
 }
 
 
