@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import potstill
-from potstill.cli import main
+from potstill.cli import main, show
 
 RUN = "--data digits --epochs 1 --batch-size 200"
 
@@ -74,6 +75,23 @@ def test_json_is_one_object_and_nothing_else(run, capsys):
 def test_tables_for_people(run, capsys):
     assert main(f"supervised --network resnet8 {RUN} --out {run}".split()) == 0
     assert "student" in capsys.readouterr().out
+
+
+def test_a_summary_for_people_whatever_was_measured(capsys):
+    def reached(epoch, test):
+        return {"epoch": epoch, "test": test}
+
+    networks = {"top1": {"top1": 91.734}, "recall": {"recall": 0.5, "top1": 3.0}, "nothing": {}}
+    learners = {n: {"parameters": 5, "last": reached(3, t), "best": reached(2, t)} for n, t in networks.items()}
+    show({"learners": learners, "teachers": {"measured": {"parameters": 7, "macs": 9, "top1": 95.0}, "features": {}}})
+    lines = [re.split(r"  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == [
+        ["top1", "5", "91.73 %", "91.73 % (2)"],
+        ["recall", "5", "0.5000", "0.5000 (2)"],
+        ["nothing", "5", "-", "-"],
+        ["measured (frozen)", "95.00 %"],
+        ["features (frozen)", "-"],
+    ]
 
 
 def test_evaluate_repeats_what_the_run_measured(run, capsys):

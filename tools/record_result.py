@@ -6,15 +6,18 @@ Copies each run's config.json, metrics.jsonl and summary.json, so that every fig
 shortened to their last part: where files lay on the machine is nobody's business.
 """
 
-import json
 import sys
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from potstill.report import write_report
-
-KEPT = ("config.json", "metrics.jsonl", "summary.json")
+from potstill.runs.headline import describe, digits, heads, title, value_of, value_text
+from potstill.runs.names import CONFIG, SIGNS
+from potstill.runs.reading import read_config, read_history, write_json
+from potstill.runs.recorded import read_run
+from potstill.runs.schema import Measured
+from potstill.runs.spread import Spread
 
 
 def main() -> None:
@@ -28,13 +31,13 @@ def main() -> None:
 
 def copy(run: Path, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
-    for name in KEPT:
+    for name in SIGNS:
         (target / name).write_bytes((run / name).read_bytes())
-    config = json.loads((target / "config.json").read_text())
+    config = read_config(target)
     for key, value in config["arguments"].items():
         if isinstance(value, str) and value.startswith("/"):
             config["arguments"][key] = Path(value).name
-    (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_json(target / CONFIG, config)
     return target
 
 
@@ -50,12 +53,9 @@ def page(title: str, copies: dict[str, list[Path]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for name, folders in copies.items():
-        summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
-        configs = [json.loads((folder / "config.json").read_text()) for folder in folders]
-        learner = next(iter(summaries[0]["learners"]))
-        tops = [
-            spread([s["learners"][learner][which]["test"]["top1"] for s in summaries]) for which in ("last", "best")
-        ]
+        found = [read_run(folder) for folder in folders]
+        configs, summaries = [run.config for run in found], [run.summary for run in found]
+        tops = [spread([run.measured(run.learners[0], which) for run in found]) for which in ("last", "best")]
         seeds = ", ".join(str(config["arguments"]["seed"]) for config in configs)
         seconds = f"{mean(summary['seconds'] for summary in summaries):.0f}"
         commits = ", ".join(sorted({(config["commit"] or "unknown")[:10] for config in configs}))
@@ -66,24 +66,24 @@ def page(title: str, copies: dict[str, list[Path]]) -> str:
 
 
 def described(folder: Path) -> str:
-    config = json.loads((folder / "config.json").read_text())
+    run = read_run(folder)
+    config = run.config
     arguments = ", ".join(
         f"{key} {plain(value)}" for key, value in config["arguments"].items() if value not in (None, [])
     )
-    teachers = json.loads((folder / "summary.json").read_text())["teachers"]
-    measured = "".join(f" The {name}: {result['top1']:.2f} %." for name, result in teachers.items())
+    measured = "".join(f" The {name}: {describe(result)}." for name, result in run.teachers().items())
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
     return f"`{config['recipe']}`: {arguments}. {config['device']}, {config['threads']} threads; {versions}.{measured}"
 
 
 def curves(folder: Path) -> list[str]:
-    records: list[dict[str, Any]] = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    records = read_history(folder)
+    tests = [next(iter(record["learners"].values()))["test"] for record in records]
     terms = list(records[0]["terms"])
-    lines = [f"| epoch | lr | {' | '.join(terms)} | test top-1 |", "|---" * (len(terms) + 3) + "|"]
-    for record in records:
-        top1 = next(iter(record["learners"].values()))["test"]["top1"]
+    lines = [f"| epoch | lr | {' | '.join(terms)} | test {heading(tests)} |", "|---" * (len(terms) + 3) + "|"]
+    for record, test in zip(records, tests, strict=True):
         values = " | ".join(f"{record['terms'][term]:.4g}" for term in terms)
-        lines.append(f"| {record['epoch']} | {record['lr']:.4g} | {values} | {top1:.2f} |")
+        lines.append(f"| {record['epoch']} | {record['lr']:.4g} | {values} | {value_text(test)} |")
     return lines
 
 
@@ -91,8 +91,14 @@ def plain(value: Any) -> str:
     return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def spread(values: list[float]) -> str:
-    return f"{mean(values):.2f} ± {stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
+def spread(measured: list[Measured]) -> str:
+    names = heads(measured)
+    values = tuple(value for value in map(value_of, measured) if value is not None)
+    return Spread(values).text(digits(names[0])) if values else "-"
+
+
+def heading(measured: list[Measured]) -> str:
+    return " or ".join(map(title, heads(measured))).removesuffix(", %") or "-"
 
 
 if __name__ == "__main__":

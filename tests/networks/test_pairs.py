@@ -68,9 +68,10 @@ def test_a_step_on_matched_stages(kind, pair, photographs):
     distiller = ps.Distiller(networks, terms, example=batch)
     assert all(max(kernel) <= 7 for kernel in kernels(distiller))
 
-    values = {**batch, **distiller.taps["student"](images)}
-    with torch.no_grad():
-        values |= distiller.taps["teacher"](images)
+    values = {**batch}
+    for one in distiller.passes.in_order:
+        with torch.set_grad_enabled(one.network == "student"):
+            values |= one.taps(images)
     losses = [term(values) for term in terms]
     for term, loss in zip(terms, losses, strict=True):
         tapped = values[term.addresses[0]]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,27 @@ os.dup2(int(sys.argv[1]), 3)
 os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
+
+
+@pytest.fixture
+def measure() -> Callable[[Path, Callable[[dict[str, float]], dict[str, float]]], None]:
+    """Changes what was measured in a run, in its epochs and in its summary."""
+
+    def change(run: Path, how: Callable[[dict[str, float]], dict[str, float]]) -> None:
+        records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        summary = json.loads((run / "summary.json").read_text())
+        reached = [part for learner in summary["learners"].values() for part in (learner["last"], learner["best"])]
+        for splits in [*reached, *(splits for record in records for splits in record["learners"].values())]:
+            splits["test"] = how(splits["test"])
+        for teacher in summary["teachers"].values():
+            costs = {name: teacher[name] for name in ("parameters", "macs")}
+            changed = how({name: value for name, value in teacher.items() if name not in costs})
+            teacher.clear()
+            teacher.update({**costs, **changed})
+        (run / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+        (run / "summary.json").write_text(json.dumps(summary))
+
+    return change
 
 
 class Browser:

@@ -77,7 +77,7 @@ def test_pointing_tells_row_seed_epoch_and_value(browser, report):
     assert ", epoch " in second
     assert third.startswith("test top-1, %: ")
     browser.hover(*centre(browser, "#scatter .point"))
-    assert "% top-1" in browser.run(told)
+    assert "\ntest top-1, %: " in browser.run(told)
     browser.hover(*centre(browser, "#shares .chart svg"))
     assert "KD student: " in browser.run(told)
     browser.hover(1, 1)

@@ -17,7 +17,8 @@ def write(folder, title="Title"):
 
 
 def last(run, learner, which="last"):
-    return json.loads((run / "summary.json").read_text())["learners"][learner][which]["test"]["top1"]
+    test = json.loads((run / "summary.json").read_text())["learners"][learner][which]["test"]
+    return test["top1"] if "top1" in test else 100 * test["recall"]
 
 
 def spread(values):
@@ -114,3 +115,42 @@ write_report(Path({str(runs / "small.html")!r}), "Title", {{"row": [Path({str(ru
 assert not {{"torch", "numpy"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def cells(page):
+    """The lines of the table of results."""
+    body = page.partition("<tbody>")[2].partition("</tbody>")[0]
+    return [re.findall(r"<td>(.*?)</td>", line) for line in body.split("<tr>")[1:]]
+
+
+def test_another_number_may_head_the_runs(runs, measure):
+    for run in runs.iterdir():
+        measure(run, lambda test: {"recall": test["top1"] / 100, "n": test["n"]})
+    page = write(runs)
+    assert '<th scope="col">last epoch, recall</th>' in page
+    assert "Recall on the test images, mean" in page
+    values = [last(runs / f"alone-{seed}", "student") for seed in (0, 1)]
+    assert cells(page)[0][2] == f"{mean(values) / 100:.4f} ± {stdev(values) / 100:.4f}"
+
+
+def test_a_network_that_is_not_measured(runs, measure):
+    measure(runs / "rocket-0", lambda test: {})
+    page = write(runs)
+    assert [line[2:4] for line in cells(page)[2:]] == [["-", "-"]] * 2
+    assert "± " in cells(page)[0][2]
+    for run in runs.iterdir():
+        if run.is_dir():
+            measure(run, lambda test: {})
+    page = write(runs)
+    assert [line[2:4] for line in cells(page)] == [["-", "-"]] * 4
+    assert "4 rows from 5 runs</p>" in page, "nobody says how many images were measured"
+
+
+def test_rows_of_several_measures_say_which(runs, measure):
+    measure(runs / "rocket-0", lambda test: {"recall": 0.25})
+    page = write(runs)
+    assert '<th scope="col">last epoch</th>' in page
+    assert cells(page)[2][2] == "0.2500 (recall)"
+    assert cells(page)[0][2].endswith(" (top-1, %)")
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert [row["value"] is None for row in json.loads(data)["rows"]] == [False, False, True, True]

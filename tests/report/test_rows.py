@@ -116,3 +116,19 @@ def test_unfinished_seeds_do_not_count_beside_finished_ones(runs, finished):
     row = found(runs)[0][1]
     assert len(row.runs) == 2
     assert [run.seed for run in row.counted] == ([1] if finished else [0, 1])
+
+
+def test_where_a_run_was_computed_makes_no_other_row(runs, edit):
+    edit(
+        runs / "helped-1" / "config.json",
+        lambda config: config["arguments"].update(workers=7, device="cuda", data_dir="/x", teacher_size=None),
+    )
+    assert [len(row.runs) for row in found(runs)[0]] == [2, 2, 1, 1]
+    edit(runs / "helped-1" / "config.json", lambda config: config["arguments"].update(cache=True))
+    assert len(found(runs)[0]) == 5, "the cache keeps smaller images"
+
+
+def test_runs_that_are_measured_otherwise_are_another_row(runs, measure):
+    measure(runs / "helped-1", lambda test: {"recall": 0.5})
+    rows = [row for row in found(runs)[0] if "distill" in row.label]
+    assert sorted((row.measure, len(row.runs)) for row in rows) == [("recall", 1), ("top1", 1)]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput
+from potstill.runs.names import CONFIG
 
 
 def report(folders: tuple[Path, ...], /, *, out: Path | None = None, title: str | None = None) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def report(folders: tuple[Path, ...], /, *, out: Path | None = None, title: str 
     rows, broken = found_rows(found)
     left_out = closed | broken
     if not found and not closed:
-        raise BadInput(f"no run folder in {' '.join(map(str, folders))}; a run folder holds a config.json")
+        raise BadInput(f"no run folder in {' '.join(map(str, folders))}; a run folder holds a {CONFIG}")
     heading = title or f"Runs on {', '.join(sorted({row.data for row in rows}))}"
     file = write_page(out or folders[0] / "report.html", heading, rows, left_out)
     runs = {run.folder for row in rows for run in row.runs}

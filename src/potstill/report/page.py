@@ -12,10 +12,11 @@ from potstill.report import tables
 from potstill.report.content import content
 from potstill.report.rows import ReportRow, given_rows
 from potstill.runs.headline import COUNT, title
+from potstill.runs.names import INSIGHT
 from potstill.whole_file import write_whole
 
 SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "page.js")  # in this order
-ABSENT = '<p class="missing note">None of these runs recorded it: a single network, or no insight.json.</p>'
+ABSENT = f'<p class="missing note">None of these runs recorded it: a single network, or no {INSIGHT}.</p>'
 
 
 def write_report(

@@ -19,8 +19,8 @@ NOT_COMPARED = frozenset(
 """The arguments that are not compared."""
 SEED = frozenset({"seed"})
 """What the runs of one row may differ in besides."""
-PLACES = frozenset({"teacher", "teachers", "teacher_weights"})
-"""Arguments that may be run folders or files: their last two parts are compared, since what is around them may have
+PLACES = frozenset({"teacher", "teacher_weights"})
+"""Arguments that may be run folders or files: their last two parts are compared, since what is around these may have
 moved. Whether the teachers are the same is told by the digests of their weights."""
 
 

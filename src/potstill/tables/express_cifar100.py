@@ -38,7 +38,7 @@ express_cifar100 = Table(
     source=SOURCE,
     data="cifar100",
     protocol=f"{PROTOCOL}; weights of the losses as in crd-benchmark and channel-cifar, whose epochs are scaled; the "
-    f"teacher, 72.63 %, is {TEACHER_FILE} in the data folder, from {TEACHER_URL}",
+    f"teacher is {TEACHER_FILE} in the data folder, from {TEACHER_URL}",
     epochs=EPOCHS,
     make=_rows,
 )
