@@ -110,7 +110,7 @@ def find_own_recipe(words: Sequence[str]) -> tuple[str, Command, list[str]]:
         BadInput: there is no such file or function.
         SystemExit: the first word asks for help, which has been printed.
     """
-    from potstill.own_code import find_own
+    from potstill.user_code import find_callable
 
     if words and words[0] in ("-h", "--help"):
         print(RUN_HELP)
@@ -119,7 +119,7 @@ def find_own_recipe(words: Sequence[str]) -> tuple[str, Command, list[str]]:
         instead = f", not {words[0]}" if words else ""
         raise BadInput(f"run needs a file first{instead}: potstill run FILE.py[:function] [--flags]")
     path, _, function = words[0].partition(":")
-    own: Command = find_own(path, function or "main", "recipe")
+    own: Command = find_callable(path, function or "main", "recipe")
     return f"run {words[0]}", recipe(own, function or Path(path).stem), list(words[1:])
 
 
