@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from potstill.data.batches import read_batches
 from potstill.data.cache import cache_folder
+from potstill.data.cifar_batches import read_batches
 from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from potstill.data.download import Archive, download
 from potstill.data.images import ImageSet
