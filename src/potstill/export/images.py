@@ -9,7 +9,7 @@ from torch import Tensor
 
 from potstill.data.load import listing
 from potstill.errors import BadInput
-from potstill.export.chosen import Chosen
+from potstill.export.run_network import RunNetwork
 from potstill.network_input import Input
 from potstill.runs.names import CONFIG
 from potstill.training import Training
@@ -39,7 +39,7 @@ class RunImages:
         return Input((self.mean, self.std), self.shape[1:])
 
 
-def run_images(chosen: Chosen, data_dir: Path | None = None) -> RunImages:
+def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
     """The first test images of the run's own data set, read as the run has read them.
 
     ``data_dir`` says where data sets lie, or which folder it is now, if the run's data were a folder of images.
@@ -76,7 +76,7 @@ def _as_given(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _must_fit(found: RunImages, chosen: Chosen) -> None:
+def _must_fit(found: RunImages, chosen: RunNetwork) -> None:
     recorded: Mapping[str, Any] = chosen.config.get("data") or {}
     now = {"classes": list(found.classes), "mean": list(found.mean), "std": list(found.std), "shape": list(found.shape)}
     changed = [key for key, value in now.items() if recorded.get(key, value) != value]
