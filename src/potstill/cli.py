@@ -76,7 +76,7 @@ def commands() -> dict[str, Command]:
         "export": commands.export,
         "table": commands.table,
         "report": commands.report,
-        "list": commands.listing,
+        "list": commands.list_kind,
     }
 
 

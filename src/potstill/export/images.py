@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from potstill.data.load import listing
+from potstill.data.load import describe_data_sets
 from potstill.errors import BadInput
 from potstill.export.run_network import RunNetwork
 from potstill.network_input import Input
@@ -56,7 +56,7 @@ def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
         settings["data_dir"] = Path(settings["data_dir"])
     if data_dir is not None:
         # Anybody's own folder of images has no name to look for in it: that folder is meant.
-        settings |= {"data_dir": data_dir} if settings["data"] in listing() else {"data": str(data_dir)}
+        settings |= {"data_dir": data_dir} if settings["data"] in describe_data_sets() else {"data": str(data_dir)}
     try:
         data = Training(**settings, device="cpu").load_data()
     except BadInput as error:
