@@ -14,7 +14,7 @@ from potstill.network_input import Input
 from potstill.runs.names import CONFIG
 from potstill.training import Training
 
-ENOUGH = 32
+CHECKED_IMAGES = 32
 """Images that a file is checked on."""
 
 
@@ -66,7 +66,7 @@ def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
     assert data.test is not None, "data.load gives test images"
     assert data.mean is not None, "and knows how they are normalised"
     assert data.std is not None
-    found = RunImages(next(iter(data.test))["images"][:ENOUGH].contiguous(), data.classes, data.mean, data.std)
+    found = RunImages(next(iter(data.test))["images"][:CHECKED_IMAGES].contiguous(), data.classes, data.mean, data.std)
     _must_fit(found, chosen)
     return found
 
