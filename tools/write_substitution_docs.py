@@ -86,8 +86,8 @@ lists every convolution of the grammar that can be built for this teacher and ke
 without weights, data or training. A budget is a fraction of the teacher's cost. All specs of the original are tried,
 and all others with groups of 2 to 64 channels, 2 to 64 groups, and bottlenecks of 1/2, 1/4 and 1/8. Two specs that give
 the same layers are listed once. Then train one: `potstill moonshine --teacher RUN --conv SPEC`. In Python:
-`potstill.networks.fitting(teacher, budget_params=0.25)`. Multiply-adds of ACDC are those of the dense matrix that its
-layers amount to.
+`potstill.networks.within_budget(teacher, budget_params=0.25)`. Multiply-adds of ACDC are those of the dense matrix that
+its layers amount to.
 
 ## In networks from elsewhere
 """

@@ -41,6 +41,7 @@ _HOMES = {
     "freeze": "potstill.distiller",
     "evaluate": "potstill.engine",
     "fit": "potstill.engine",
+    "Teacher": "potstill.teacher",
     "Training": "potstill.training",
     "terms": "potstill.term_strings",
 }
@@ -53,3 +54,8 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         return import_module(f"potstill.{name}")
     raise AttributeError(f"module 'potstill' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, which exist before they are asked for, and what every module has."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -3,35 +3,56 @@
 Nothing here imports torch, so that help and a mistyped flag answer at once.
 """
 
-import contextlib
 import inspect
-import io
 import json
 import os
-import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import is_dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from potstill.errors import BadInput, TrainingFailed, unknown
+from potstill.flags import Command, call
 from potstill.runs.recording import recipe
+from potstill.unread import silent_when_unread, unread
 
 BAD_INPUT, FAILED_TRAINING, INTERRUPTED = 2, 3, 130
 WIDTH_OF_FILES = 160  # characters a line of what is not shown on a terminal
+RUN_HELP = """usage: potstill run FILE.py[:function] [--flags] [--json]
+
+Run a recipe of your own: a function in a file, or in an importable module (package.module:function).
+
+Without :function, it is the file's main. Its arguments, with type hints, are the flags; its docstring is the help.
+
+  import potstill as ps
+
+  def main(*, student: str = "resnet20", training: ps.Training = ps.Training()) -> dict:
+      \"\"\"Train a student in a way of my own.\"\"\"
+      ...
+
+potstill run FILE.py --help tells that recipe's flags."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 2 for bad input, 3 for a run that failed while training."""
+    """Run one command; returns its exit code: 0, 2 for bad input, 3 for a run that failed while training.
+
+    Raises:
+        SystemExit: help has been printed, or nobody reads the output any more.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in words
+    with silent_when_unread():
+        return answer([word for word in words if word != "--json"], "--json" in words)
+
+
+def answer(words: Sequence[str], as_json: bool) -> int:
+    """Run one command and print its result, or what is wrong; returns its exit code."""
     try:
-        command, rest = find_command([word for word in words if word != "--json"])
-        result = call(command, rest)
+        result = call(*find_command(words))
     except BadInput as error:
         return _complain(error, BAD_INPUT)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and unread():
+            raise
         return _complain(f"{error.filename or 'file'}: {error.strerror}", BAD_INPUT)
     except TrainingFailed as error:
         return _complain(error, FAILED_TRAINING)
@@ -46,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def commands() -> dict[str, Callable[..., dict[str, Any]]]:
+def commands() -> dict[str, Command]:
     """Every command by name: the recipes, and the rest."""
     from potstill import commands, recipes
 
@@ -55,12 +76,17 @@ def commands() -> dict[str, Callable[..., dict[str, Any]]]:
         "export": commands.export,
         "table": commands.table,
         "report": commands.report,
-        "list": commands.listing,
+        "list": commands.list_kind,
     }
 
 
-def find_command(words: Sequence[str]) -> tuple[Callable[..., dict[str, Any]], list[str]]:
-    """The function that the first words name, and the words that are left for it."""
+def find_command(words: Sequence[str]) -> tuple[str, Command, list[str]]:
+    """What the first words name: a command's name, its function, and the words that are left for it.
+
+    Raises:
+        BadInput: there is no such command, or no such recipe of one's own.
+        SystemExit: they ask for help or the version, which has been printed.
+    """
     known = commands()
     if not words or words[0] in ("-h", "--help"):
         print(overview(known))
@@ -71,64 +97,39 @@ def find_command(words: Sequence[str]) -> tuple[Callable[..., dict[str, Any]], l
         print(f"potstill {potstill.__version__}")
         raise SystemExit(0)
     if words[0] == "run":
-        from potstill.own_code import find_own
-
-        if len(words) < 2:
-            raise BadInput("run needs a file: potstill run FILE.py[:function]")
-        path, _, function = words[1].partition(":")
-        own: Callable[..., dict[str, Any]] = find_own(path, function or "main", "recipe")
-        return recipe(own, function or Path(path).stem), list(words[2:])
+        return find_own_recipe(words[1:])
     if words[0] not in known:
         raise unknown("command", words[0], [*known, "run"])
-    return known[words[0]], list(words[1:])
+    return words[0], known[words[0]], list(words[1:])
 
 
-def overview(known: dict[str, Callable[..., Any]]) -> str:
+def find_own_recipe(words: Sequence[str]) -> tuple[str, Command, list[str]]:
+    """The same for what follows ``run``: the first word is the file and the function in it.
+
+    Raises:
+        BadInput: there is no such file or function.
+        SystemExit: the first word asks for help, which has been printed.
+    """
+    from potstill.user_code import find_callable
+
+    if words and words[0] in ("-h", "--help"):
+        print(RUN_HELP)
+        raise SystemExit(0)
+    if not words or words[0].startswith("-"):
+        instead = f", not {words[0]}" if words else ""
+        raise BadInput(f"run needs a file first{instead}: potstill run FILE.py[:function] [--flags]")
+    path, _, function = words[0].partition(":")
+    own: Command = find_callable(path, function or "main", "recipe")
+    return f"run {words[0]}", recipe(own, function or Path(path).stem), list(words[1:])
+
+
+def overview(known: Mapping[str, Command]) -> str:
     """The text of ``potstill --help``."""
     rows = {name: (inspect.getdoc(function) or "").split("\n")[0] for name, function in known.items()}
     rows["run"] = "Run a recipe of your own: potstill run FILE.py[:function] [--flags]."
     lines = [f"  {name:<12} {sentence}" for name, sentence in rows.items()]
     head = "usage: potstill COMMAND [--flags] [--json]\n\nKnowledge distillation for image classifiers.\n"
     return "\n".join([head, *lines, "\npotstill COMMAND --help tells a command's flags."])
-
-
-def call(command: Callable[..., dict[str, Any]], words: Sequence[str]) -> dict[str, Any]:
-    """Call ``command`` with the arguments that ``words`` spell.
-
-    Raises:
-        BadInput: they do not fit its signature.
-    """
-    check_flags(command, words)
-    import tyro
-
-    mistakes = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(mistakes):
-            run = tyro.cli(
-                _deferred(command),
-                args=list(words),
-                prog=f"potstill {command.__name__.replace('_', '-')}",
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise BadInput(_one_line(mistakes.getvalue())) from None
-    result: dict[str, Any] = run()
-    return result
-
-
-def check_flags(command: Callable[..., Any], words: Sequence[str]) -> None:
-    """Refuse flags that ``command`` does not have, naming the nearest, before anything slow is imported."""
-    hints: dict[str, Any] = {}
-    for name, hint in get_type_hints(command).items():
-        hints |= get_type_hints(hint) if is_dataclass(hint) else {name: hint}
-    known = {"--help"} | {f"--{name}" for name in hints} | {f"--no-{name}" for name in hints if hints[name] is bool}
-    known = {flag.replace("_", "-") for flag in known}
-    for word in words:
-        flag = word.partition("=")[0].replace("_", "-")
-        if flag.startswith("--") and flag not in known:
-            raise unknown("flag", word.partition("=")[0], sorted(known))
 
 
 def show(result: dict[str, Any]) -> None:
@@ -191,26 +192,6 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:
     for name, value in values.items():
         found += _flat(value) if isinstance(value, dict) else [] if isinstance(value, list) else [(name, value)]
     return found
-
-
-def _deferred(command: Callable[..., dict[str, Any]]) -> Callable[..., Callable[[], dict[str, Any]]]:
-    """A function of the same signature that only binds its arguments, so that the command itself runs unwatched."""
-
-    def bind(*args: Any, **kwargs: Any) -> Callable[[], dict[str, Any]]:
-        return lambda: command(*args, **kwargs)
-
-    bind.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
-    bind.__doc__, bind.__name__ = command.__doc__, command.__name__
-    bind.__annotations__ = get_type_hints(command)
-    return bind
-
-
-def _one_line(box: str) -> str:
-    """The parser's complaint without the box drawn around it."""
-    words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
-    words = re.split("For full helptext|Argument helptext", words)[0]
-    words = re.sub(r"^Invalid choice (?=invalid choice)", "", words)  # the box's title, and its text
-    return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()
 
 
 def _complain(error: object, code: int) -> int:

@@ -12,13 +12,13 @@ class TrainingFailed(RuntimeError):
     """A run broke off while training; the last good checkpoint is still there (exit code 3)."""
 
 
-def nearest(value: str, valid: Iterable[str], most: int = 3) -> list[str]:
-    """The valid names that look most like ``value``, best first.
+def nearest(value: str, valid: Iterable[str], limit: int = 3) -> list[str]:
+    """The valid names that look most like ``value``, ``limit`` at most, best first.
 
     >>> nearest("resnet2", ["resnet20", "resnet56", "wrn-16-2"])
     ['resnet20', 'resnet56']
     """
-    return get_close_matches(value, list(valid), n=most, cutoff=0.5)
+    return get_close_matches(value, list(valid), n=limit, cutoff=0.5)
 
 
 def unknown(kind: str, value: str, valid: Iterable[str]) -> BadInput:

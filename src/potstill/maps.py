@@ -7,7 +7,7 @@ from torch import Tensor
 
 from potstill.errors import BadInput
 
-MOST_EXTRA = 8  # tokens that are no part of the image: of the class, of distillation, registers
+MAX_EXTRA_TOKENS = 8  # tokens that are no part of the image: of the class, of distillation, registers
 
 
 def as_map(values: Tensor, size: Sequence[int]) -> Tensor:
@@ -73,11 +73,11 @@ def _grid(tokens: int, size: Sequence[int]) -> tuple[int, int]:
         for grid in grids
         if 0 < grid[0] * grid[1] <= tokens and _fits(grid, size)
     ]
-    few = [found for found in fitting if tokens + found[1] <= MOST_EXTRA]
+    few = [found for found in fitting if tokens + found[1] <= MAX_EXTRA_TOKENS]
     if not few:
         tried = [f"{h}x{w}" for _, _, (h, w) in sorted(fitting, key=lambda found: found[1])[:2]]
         raise BadInput(
             f"{tokens} tokens are no grid of the shape of a {size[0]}x{size[1]} image: tried {' and '.join(tried)}, "
-            f"which leave out more than {MOST_EXTRA}"
+            f"which leave out more than {MAX_EXTRA_TOKENS}"
         )
     return min(few)[2]

@@ -16,12 +16,12 @@ import potstill as ps
 from potstill import tables
 from potstill.cli import main
 from potstill.commands.table import write_files
-from potstill.own_code import find_own
 from potstill.recipes import rocket
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.row import Row, Table
 from potstill.training import Training
+from potstill.user_code import find_callable
 
 # The table is a file, so that a process of its own can run it too.
 FILE = """
@@ -68,7 +68,7 @@ def tiny(file, monkeypatch):
     monkeypatch.setattr(tables, "__all__", list(tables.__all__))
     monkeypatch.setattr(tables, "tiny", None, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    find_own(str(file), "run", "table")
+    find_callable(str(file), "run", "table")
     return tables.tiny
 
 
@@ -79,7 +79,7 @@ def finished(file, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "__all__", list(tables.__all__))
         patch.setattr(tables, "tiny", None, raising=False)
-        find_own(str(file), "run", "table")
+        find_callable(str(file), "run", "table")
         from potstill.tables.plan import expand
 
         for run in expand(tables.tiny.rows(2), 2, out, {}, "kd"):

@@ -12,8 +12,8 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from potstill.data.batches import read_batches
 from potstill.data.cifar import cifar10, cifar100
+from potstill.data.cifar_batches import read_batches
 from potstill.data.normalize import STATISTICS
 from potstill.data.parquet import read_split
 from potstill.errors import BadInput

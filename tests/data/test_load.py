@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 import pytest
 import torch
 
-from potstill.data import Loader, listing, load
+from potstill.data import Loader, describe_data_sets, load
 from potstill.data.normalize import STATISTICS, statistics
 from potstill.errors import BadInput
 from potstill.selection import Selection
@@ -154,8 +154,8 @@ def test_bad_input(name, options, message):
 
 
 def test_the_listing_has_a_sentence_for_every_set():
-    assert list(listing()) == ["cifar10", "cifar100", "digits", "imagenet", "DIR"]
-    assert all(sentence.endswith(".") for sentence in listing().values())
+    assert list(describe_data_sets()) == ["cifar10", "cifar100", "digits", "imagenet", "DIR"]
+    assert all(sentence.endswith(".") for sentence in describe_data_sets().values())
 
 
 def test_loading_data_imports_no_torchvision():

@@ -3,13 +3,13 @@ import json
 import pytest
 
 from potstill import networks
-from potstill.export import choose, compare, make_again, run_images
+from potstill.export import choose_network, compare, rebuild, run_images
 
 
 def compared(run, run_of_file=None, latency=False):
-    chosen = choose(str(run))
+    chosen = choose_network(str(run))
     data = run_images(chosen)
-    network = make_again(chosen.identity, data.input, chosen.weights)
+    network = rebuild(chosen.identity, data.input, chosen.weights)
     return compare(chosen, network, data, run_of_file and run_of_file(network), latency)
 
 

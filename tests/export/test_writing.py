@@ -14,13 +14,13 @@ from safetensors import safe_open
 
 import potstill
 from potstill.errors import BadInput
-from potstill.export import choose, make_again, run_images, usage, write
+from potstill.export import choose_network, rebuild, run_images, usage, write
 
 
 def exported(run, to, out=None):
-    chosen = choose(str(run))
+    chosen = choose_network(str(run))
     data = run_images(chosen)
-    network = make_again(chosen.identity, data.input, chosen.weights)
+    network = rebuild(chosen.identity, data.input, chosen.weights)
     return write(chosen, network, data, to, out), network, data
 
 

@@ -8,7 +8,7 @@ import torch
 
 from potstill.errors import BadInput
 from potstill.networks import create, parameters, substitute
-from potstill.networks.built_in import BUILT_IN, USUAL, listing
+from potstill.networks.built_in import BUILT_IN, USUAL, describe_built_in
 from potstill.networks.third_party import from_timm
 
 OWN_FILE = """
@@ -60,7 +60,7 @@ def test_shortcuts_by_name():
 
 
 def test_the_listing_says_what_and_where_from():
-    rows = {pattern: (sentence, paper) for pattern, sentence, paper in listing()}
+    rows = {pattern: (sentence, paper) for pattern, sentence, paper in describe_built_in()}
     assert set(rows) == set(BUILT_IN)
     for sentence, paper in rows.values():
         assert sentence.endswith(".")

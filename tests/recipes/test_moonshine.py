@@ -104,7 +104,7 @@ def test_a_budget_lists_what_fits_without_weights_data_or_a_run(tmp_path, monkey
     teacher = ps.networks.create("wrn-10-1", 100)
     assert (listed["teacher"], listed["parameters"]) == ("wrn-10-1", ps.networks.parameters(teacher))
     rows = listed["table"]
-    assert rows == [asdict(fit) for fit in ps.networks.fitting(teacher, budget_params=0.2, budget_macs=0.3)]
+    assert rows == [asdict(fit) for fit in ps.networks.within_budget(teacher, budget_params=0.2, budget_macs=0.3)]
     assert set(rows[0]) == {"spec", "parameters", "parameters_ratio", "macs", "macs_ratio"}
     assert not list(tmp_path.iterdir())
 

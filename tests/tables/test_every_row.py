@@ -12,7 +12,7 @@ import tyro
 
 import potstill as ps
 from potstill import recipes, tables
-from potstill.cli import check_flags
+from potstill.flags import check_flags
 from potstill.recipes.factor_transfer import last_stage
 from potstill.runs.recording import flat
 from potstill.tables.plan import Run

@@ -1,5 +1,6 @@
 """The express tables: one protocol, a baseline in each, and a teacher that is a file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import potstill as ps
 from potstill import tables
 from potstill.cli import main
 from potstill.errors import BadInput
+from potstill.runs.same_run import Asked, difference
 from potstill.tables.express_cifar100 import TEACHER, TEACHER_FILE
 from potstill.tables.plan import Run, data_folder
 
@@ -78,6 +80,15 @@ def test_a_teacher_that_is_a_file_lies_in_the_data_folder(monkeypatch, user_cach
     assert data_folder(Path("/data")) == Path("/data")
     monkeypatch.delenv("POTSTILL_DATA")
     assert data_folder(None) == user_cache / "potstill"
+
+
+def test_a_run_is_the_same_wherever_the_data_lies():
+    row = rows("express_cifar100")["kd"]
+    here, there = (Run(row, 0, Path("out"), {"data_dir": Path(folder)}) for folder in ("/here", "/there"))
+    other = Run(replace(row, teacher_file="teachers/other.pt"), 0, Path("out"), {"data_dir": Path("/here")})
+    first, second, third = (Asked(row.recipe, run.arguments()) for run in (here, there, other))
+    assert difference(first, second) is None
+    assert "--teacher-weights" in difference(first, third)
 
 
 def test_a_missing_file_is_named(tmp_path, capsys):

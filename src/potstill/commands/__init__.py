@@ -4,8 +4,8 @@ from potstill.commands.demo import demo
 from potstill.commands.describe import describe
 from potstill.commands.evaluate import evaluate
 from potstill.commands.export import export
-from potstill.commands.listing import listing
+from potstill.commands.list_kind import list_kind
 from potstill.commands.report import report
 from potstill.commands.table import table
 
-__all__ = ["demo", "describe", "evaluate", "export", "listing", "report", "table"]
+__all__ = ["demo", "describe", "evaluate", "export", "list_kind", "report", "table"]

@@ -31,9 +31,9 @@ def export(
     """
     import potstill.export as exporting
 
-    chosen = exporting.choose(run, best)
+    chosen = exporting.choose_network(run, best)
     data = exporting.run_images(chosen, data_dir)
-    network = exporting.make_again(chosen.identity, data.input, chosen.weights)
+    network = exporting.rebuild(chosen.identity, data.input, chosen.weights)
     written = exporting.write(chosen, network, data, to, out)
     measured = None if to == "safetensors" else written.run  # plain weights are the network itself
     return {

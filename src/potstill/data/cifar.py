@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from potstill.data.batches import read_batches
 from potstill.data.cache import cache_folder
+from potstill.data.cifar_batches import read_batches
 from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from potstill.data.download import Archive, download
 from potstill.data.images import ImageSet
@@ -83,7 +83,8 @@ def read(layout: Layout, data_dir: Path | None = None) -> Splits:
     folder itself, in ``cifar10`` or ``cifar100``, and in the original archive's folder. If it is nowhere, the
     original archive is downloaded into the cache folder. What is not in ``data_dir`` is said on stderr.
 
-    Errors: BadInput for a ``data_dir`` that is no folder, for damaged files, and if there is no network.
+    Raises:
+        BadInput: ``data_dir`` is no folder, files are damaged, or there is no connection to download them.
     """
     given = _given(data_dir)
     roots = [given, cache_folder()] if given else [cache_folder()]

@@ -28,7 +28,8 @@ class Archive:
 def download(archive: Archive, into: Path) -> Path:
     """Fetch, verify and unpack an archive; returns ``into/archive.folder``, which is then whole or does not exist.
 
-    Errors: BadInput without a network, for a wrong checksum, and where nothing can be written.
+    Raises:
+        BadInput: there is no connection, the checksum is wrong, or nothing can be written there.
     """
     target = into / archive.folder
     print(f"potstill: downloading {archive.url} to {target}", file=sys.stderr)

@@ -96,7 +96,7 @@ def outline(
     return class_names(root), (3, size, size)
 
 
-def listing() -> dict[str, str]:
+def describe_data_sets() -> dict[str, str]:
     """Every data set's name and one sentence about it, from the docstring of the function that reads it."""
     readers = {name: source.read for name, source in DATASETS.items()} | {**IN_FILES, "DIR": read_images}
     return {name: (read.__doc__ or "").partition("\n")[0] for name, read in readers.items()}

@@ -34,7 +34,8 @@ AT_ONCE = 2**18  # values: a megabyte
 def statistics(text: str) -> Statistics:
     """Mean and standard deviation by name, or from six numbers "m1 m2 m3 s1 s2 s3" with spaces or commas.
 
-    Errors: BadInput for an unknown name, another count of numbers, or a deviation that is not positive.
+    Raises:
+        BadInput: an unknown name, another count of numbers, or a deviation that is not positive.
 
     >>> statistics("0.5 0.5 0.5, 0.25 0.25 0.25")
     ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

@@ -23,8 +23,9 @@ FORMATS = ("WEBP", "PNG", "JPEG")  # naming them spares Pillow from asking every
 def read_split(folder: Path, split: str, *, image: str, label: str, size: tuple[int, int], classes: int) -> ImageSet:
     """The split whose shards are ``folder/split-*.parquet``, every image ``size`` = (height, width) in RGB.
 
-    Errors: BadInput that names the file, and the row, for a missing shard, a file that is no Parquet, a missing
-    column, an image that cannot be decoded or has another size, a label outside ``range(classes)``.
+    Raises:
+        BadInput: a shard or a column is missing, a file is no Parquet, an image cannot be decoded or has another size,
+            or a label is outside ``range(classes)``. The message names the file, and the row.
     """
     shards = find_shards(folder, split)
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from potstill import networks
 from potstill.errors import BadInput
-from potstill.export.again import make_again
 from potstill.export.check import Function
-from potstill.export.chosen import Chosen
 from potstill.export.images import RunImages
+from potstill.export.rebuild import rebuild
+from potstill.export.run_network import RunNetwork
 from potstill.runs.headline import heads, of_teacher, title, value_text
 from potstill.runs.schema import Network
 
@@ -33,7 +33,9 @@ class _Exported(nn.Module):
         return self.run[0](images)
 
 
-def compare(chosen: Chosen, network: nn.Module, data: RunImages, run: Function | None, latency: bool) -> dict[str, Any]:
+def compare(
+    chosen: RunNetwork, network: nn.Module, data: RunImages, run: Function | None, latency: bool
+) -> dict[str, Any]:
     """Parameters, multiply-adds, accuracy and, with ``latency``, times on the CPU of student and teacher.
 
     ``run`` is the exported file, if it is to be measured beside its network. Without a teacher that can be made again,
@@ -44,7 +46,7 @@ def compare(chosen: Chosen, network: nn.Module, data: RunImages, run: Function |
     if chosen.larger is not None:
         try:
             identity = chosen.config["networks"][chosen.larger]
-            both[chosen.larger] = make_again(identity, data.input)
+            both[chosen.larger] = rebuild(identity, data.input)
             result["beside"] = {chosen.larger: _spec(identity)}
         except (BadInput, OSError) as error:
             result["note"] = f"without {chosen.larger}: {error}"
@@ -79,7 +81,7 @@ def _bytes(network: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
-def _accuracy(chosen: Chosen, names: list[str]) -> list[Row]:
+def _accuracy(chosen: RunNetwork, names: list[str]) -> list[Row]:
     """The accuracies in the run's summary, the exported network's of the exported epoch; none if it is unfinished."""
     summary = chosen.summary()
     if summary is None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from potstill.data.load import listing
+from potstill.data.load import describe_data_sets
 from potstill.errors import BadInput
-from potstill.export.chosen import Chosen
+from potstill.export.run_network import RunNetwork
 from potstill.network_input import Input
 from potstill.runs.names import CONFIG
 from potstill.training import Training
 
-ENOUGH = 32
+CHECKED_IMAGES = 32
 """Images that a file is checked on."""
 
 
@@ -39,7 +39,7 @@ class RunImages:
         return Input((self.mean, self.std), self.shape[1:])
 
 
-def run_images(chosen: Chosen, data_dir: Path | None = None) -> RunImages:
+def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
     """The first test images of the run's own data set, read as the run has read them.
 
     ``data_dir`` says where data sets lie, or which folder it is now, if the run's data were a folder of images.
@@ -56,7 +56,7 @@ def run_images(chosen: Chosen, data_dir: Path | None = None) -> RunImages:
         settings["data_dir"] = Path(settings["data_dir"])
     if data_dir is not None:
         # Anybody's own folder of images has no name to look for in it: that folder is meant.
-        settings |= {"data_dir": data_dir} if settings["data"] in listing() else {"data": str(data_dir)}
+        settings |= {"data_dir": data_dir} if settings["data"] in describe_data_sets() else {"data": str(data_dir)}
     try:
         data = Training(**settings, device="cpu").load_data()
     except BadInput as error:
@@ -66,7 +66,7 @@ def run_images(chosen: Chosen, data_dir: Path | None = None) -> RunImages:
     assert data.test is not None, "data.load gives test images"
     assert data.mean is not None, "and knows how they are normalised"
     assert data.std is not None
-    found = RunImages(next(iter(data.test))["images"][:ENOUGH].contiguous(), data.classes, data.mean, data.std)
+    found = RunImages(next(iter(data.test))["images"][:CHECKED_IMAGES].contiguous(), data.classes, data.mean, data.std)
     _must_fit(found, chosen)
     return found
 
@@ -76,7 +76,7 @@ def _as_given(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _must_fit(found: RunImages, chosen: Chosen) -> None:
+def _must_fit(found: RunImages, chosen: RunNetwork) -> None:
     recorded: Mapping[str, Any] = chosen.config.get("data") or {}
     now = {"classes": list(found.classes), "mean": list(found.mean), "std": list(found.std), "shape": list(found.shape)}
     changed = [key for key, value in now.items() if recorded.get(key, value) != value]

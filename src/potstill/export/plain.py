@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from potstill.errors import BadInput
-from potstill.export.again import made_from, own_input
+from potstill.export.rebuild import made_from, own_input
 from potstill.export.source import making, source
 from potstill.network_input import Input
 from potstill.runs.schema import Network

@@ -13,7 +13,7 @@ from potstill.networks.built_in import by_name
 from potstill.networks.create import CHEAPER
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import classes_argument
-from potstill.own_code import find_own
+from potstill.user_code import find_callable
 
 OURS = "potstill."
 
@@ -45,7 +45,7 @@ def making(spec: str, classes: int) -> Making:
     if home == "torchvision":
         expression = f"get_model({name!r}, weights=None, num_classes={classes})"
         return Making(expression, ("from torchvision.models import get_model",))
-    given = classes_argument(find_own(home, name, "network"), classes)
+    given = classes_argument(find_callable(home, name, "network"), classes)
     call = f"({', '.join(f'{keyword}={value}' for keyword, value in given.items())})"
     if home.endswith(".py"):
         return Making(f"runpy.run_path({str(Path(home).resolve())!r})[{name!r}]{call}", ("import runpy",))

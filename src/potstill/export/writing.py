@@ -9,11 +9,11 @@ from torch import nn
 
 from potstill.errors import BadInput
 from potstill.export import onnx_file, plain
-from potstill.export.about import about
 from potstill.export.check import Check, Function, check, must_be_equal
-from potstill.export.chosen import Chosen
 from potstill.export.graph import load_program, save_program, trace
 from potstill.export.images import RunImages
+from potstill.export.metadata import metadata
+from potstill.export.run_network import RunNetwork
 from potstill.whole_file import write_whole
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
@@ -29,12 +29,12 @@ class Written:
     run: Function
 
 
-def default_file(chosen: Chosen, to: str) -> Path:
+def default_file(chosen: RunNetwork, to: str) -> Path:
     """Where an export goes that is not told: a folder of its own, since the run's own weights have the same name."""
     return chosen.folder / "export" / f"{chosen.weights.stem}{FORMATS[to]}"
 
 
-def write(chosen: Chosen, network: nn.Module, data: RunImages, to: str, out: Path | None = None) -> Written:
+def write(chosen: RunNetwork, network: nn.Module, data: RunImages, to: str, out: Path | None = None) -> Written:
     """Write ``network`` as a file in the format ``to``, which is checked on real images before it gets its name.
 
     Args:
@@ -59,7 +59,7 @@ def write(chosen: Chosen, network: nn.Module, data: RunImages, to: str, out: Pat
     return Written(tuple(file.parent / path.name for path in written), found, run)
 
 
-def _must_be_free(file: Path, chosen: Chosen, to: str) -> None:
+def _must_be_free(file: Path, chosen: RunNetwork, to: str) -> None:
     if file.suffix != FORMATS[to]:
         raise BadInput(f"--out {file} does not end in {FORMATS[to]}, as --to {to} has it; try {file.stem}{FORMATS[to]}")
     if to == "onnx":
@@ -70,26 +70,26 @@ def _must_be_free(file: Path, chosen: Chosen, to: str) -> None:
         plain.must_be_ours(plain.loader_of(file))
 
 
-def _write_onnx(chosen: Chosen, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
-    onnx_file.save_onnx(trace(network, data.images), file, about(chosen, data))
+def _write_onnx(chosen: RunNetwork, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
+    onnx_file.save_onnx(trace(network, data.images), file, metadata(chosen, data))
     run = onnx_file.load_onnx(file)
     return run, check(run, network, data.images, file.name)
 
 
-def _write_program(chosen: Chosen, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
-    save_program(trace(network, data.images), file, about(chosen, data))
+def _write_program(chosen: RunNetwork, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
+    save_program(trace(network, data.images), file, metadata(chosen, data))
     run = load_program(file)
     return run, check(run, network, data.images, file.name)
 
 
-def _write_plain(chosen: Chosen, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
-    plain.save_plain(network, chosen.identity, file, about(chosen, data))
+def _write_plain(chosen: RunNetwork, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
+    plain.save_plain(network, chosen.identity, file, metadata(chosen, data))
     restored = plain.load_plain(file).requires_grad_(False)
     must_be_equal(restored, network, file.name)
     return restored, check(restored, network, data.images, file.name)
 
 
-_WRITERS: dict[str, Callable[[Chosen, nn.Module, RunImages, Path], tuple[Function, Check]]] = {
+_WRITERS: dict[str, Callable[[RunNetwork, nn.Module, RunImages, Path], tuple[Function, Check]]] = {
     "onnx": _write_onnx,
     "torch": _write_program,
     "safetensors": _write_plain,

@@ -5,7 +5,7 @@ from potstill.networks.cheap import cheap
 from potstill.networks.cost import conv_parameters, layers, macs, parameters
 from potstill.networks.create import create
 from potstill.networks.ensemble import MeanOfLogits
-from potstill.networks.finder import fitting
+from potstill.networks.finder import within_budget
 from potstill.networks.input import adapt_input
 from potstill.networks.latency import latencies, latency
 from potstill.networks.sharing import share
@@ -23,7 +23,6 @@ __all__ = [
     "conv_parameters",
     "create",
     "find_stages",
-    "fitting",
     "keep_weights",
     "latencies",
     "latency",
@@ -36,4 +35,5 @@ __all__ = [
     "split_stages",
     "start_from",
     "substitute",
+    "within_budget",
 ]

@@ -88,10 +88,10 @@ def unknown_network(name: str) -> BadInput:
     return unknown("network", name, USUAL)
 
 
-def listing() -> list[tuple[str, str, str]]:
+def describe_built_in() -> list[tuple[str, str, str]]:
     """What ``potstill list networks`` shows: name pattern, one sentence, paper, for each of ``BUILT_IN``.
 
-    >>> listing()[2][:2]
+    >>> describe_built_in()[2][:2]
     ('resnet{depth}', 'CIFAR ResNet with projection shortcuts (option B), widths 16, 32, 64.')
     """
     rows = []

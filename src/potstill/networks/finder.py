@@ -26,7 +26,7 @@ NAMES = {"parameters": "parameters", "macs": "multiply-adds"}
 
 
 @dataclass(frozen=True)
-class Fit:
+class Candidate:
     """A student that can be built: the spec of its convolutions, its costs, and their ratios to the teacher's."""
 
     spec: str
@@ -36,14 +36,14 @@ class Fit:
     macs_ratio: float
 
 
-def fitting(
+def within_budget(
     teacher: nn.Module,
     *,
     budget_params: float | None = None,
     budget_macs: float | None = None,
     into: nn.Module | None = None,
     input_shape: Shape = (3, 32, 32),
-) -> list[Fit]:
+) -> list[Candidate]:
     """List the convolutions that make a student of ``teacher`` within a budget, the cheapest first.
 
     A budget is a fraction of the teacher's parameters or of its multiply-adds for one image of ``input_shape``
@@ -69,7 +69,7 @@ def fitting(
     with torch.random.fork_rng(devices=[]):
         for spec, student in _students(into or teacher):
             weights, work = parameters(student), macs(student, input_shape)
-            found.append(Fit(spec, weights, weights / all_parameters, work, work / all_macs))
+            found.append(Candidate(spec, weights, weights / all_parameters, work, work / all_macs))
     fits = [fit for fit in found if _excess(fit, budgets) <= 1]
     if not fits:
         raise _nothing(min(found, key=lambda fit: _excess(fit, budgets)), budgets, teacher)
@@ -115,12 +115,12 @@ def _students(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield spec, student
 
 
-def _excess(fit: Fit, budgets: dict[str, float]) -> float:
+def _excess(fit: Candidate, budgets: dict[str, float]) -> float:
     """By what factor a student exceeds the budget that it keeps worst."""
     return max(float(getattr(fit, f"{cost}_ratio")) / budget for cost, budget in budgets.items())
 
 
-def _nothing(nearest: Fit, budgets: dict[str, float], teacher: nn.Module) -> BadInput:
+def _nothing(nearest: Candidate, budgets: dict[str, float], teacher: nn.Module) -> BadInput:
     wanted = " and ".join(f"{budget} of the {NAMES[cost]}" for cost, budget in budgets.items())
     has = " and ".join(f"{getattr(nearest, f'{cost}_ratio'):.3g} of the {NAMES[cost]}" for cost in budgets)
     return BadInput(f"no convolutions bring {type(teacher).__name__} to {wanted}; nearest is {nearest.spec}: {has}")

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from potstill.errors import BadInput, unknown
-from potstill.own_code import find_own
+from potstill.user_code import find_callable
 
 
 def from_timm(name: str, classes: int) -> nn.Module:
@@ -66,7 +66,7 @@ def from_callable(home: str, name: str, classes: int) -> nn.Module:
     Raises:
         BadInput: nothing of that name there, or what it returns is no ``nn.Module``.
     """
-    function: Callable[..., Any] = find_own(home, name, "network")
+    function: Callable[..., Any] = find_callable(home, name, "network")
     network = function(**classes_argument(function, classes))
     if not isinstance(network, nn.Module):
         raise BadInput(f"{home}:{name} returned a {type(network).__name__}, not a torch.nn.Module")

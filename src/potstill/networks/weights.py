@@ -161,5 +161,5 @@ def _misfits(network: nn.Module, state: dict[str, Tensor], expected: dict[str, T
     return complaints
 
 
-def _some(items: list[str], most: int = 3) -> str:
-    return ", ".join(items[:most]) + (", ..." if len(items) > most else "")
+def _some(items: list[str], limit: int = 3) -> str:
+    return ", ".join(items[:limit]) + (", ..." if len(items) > limit else "")

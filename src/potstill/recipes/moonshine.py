@@ -53,7 +53,7 @@ def moonshine(
     if budget_params is not None or budget_macs is not None:
         if conv is not None:
             raise BadInput(f"--conv {conv} trains a student, a budget lists those that fit: give one of them")
-        return list_fitting(teacher.teacher, student, training, budget_params, budget_macs)
+        return list_within_budget(teacher.teacher, student, training, budget_params, budget_macs)
     if conv is None:
         raise BadInput(
             "give --conv SPEC, for example G8B2, or list what fits: --budget-params 0.25, --budget-macs 0.25"
@@ -81,7 +81,7 @@ def moonshine(
     return ps.fit(distiller, data, training)
 
 
-def list_fitting(
+def list_within_budget(
     teacher: str, student: str | None, training: Training, budget_params: float | None, budget_macs: float | None
 ) -> dict[str, Any]:
     """The convolutions within the budgets, for classes and images like those of a data set, which is not read."""
@@ -91,7 +91,7 @@ def list_fitting(
     classes, shape = ps.data.outline(training.data, training.data_dir, training.image_size)
     whole = ps.networks.create(teacher, len(classes))
     into = ps.networks.create(student, len(classes)) if student else None
-    found = ps.networks.fitting(
+    found = ps.networks.within_budget(
         whole, budget_params=budget_params, budget_macs=budget_macs, into=into, input_shape=shape
     )
     costs = {"parameters": ps.networks.parameters(whole), "macs": ps.networks.macs(whole, shape)}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import potstill as ps
 from potstill.errors import BadInput, unknown
-from potstill.own_code import find_own
 from potstill.term_strings.matching import Matcher
 from potstill.term_strings.places import Addresses, Places, flat
+from potstill.user_code import find_callable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -119,7 +119,7 @@ def _find_loss(name: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(ps.losses, name)
         return found
     home, _, attribute = name.rpartition(":")
-    own: Callable[..., Any] = find_own(home, attribute, "loss")
+    own: Callable[..., Any] = find_callable(home, attribute, "loss")
     return own
 
 

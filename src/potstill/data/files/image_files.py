@@ -52,7 +52,8 @@ def read_images(root: Path) -> ImageFiles:
     Without test images every fifth image, chosen by a checksum of its name, is one and is not trained on. What is done
     so is said on stderr.
 
-    Errors: BadInput for a folder that holds none of these.
+    Raises:
+        BadInput: the folder holds none of these.
     """
     if not root.is_dir():
         raise BadInput(f"the data folder {root} does not exist")

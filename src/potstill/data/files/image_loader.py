@@ -15,7 +15,7 @@ from potstill.data.files.decoding import PLAIN, BadImage, Crops
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.pixels import PixelCache
 from potstill.data.files.reading import PATIENCE, Reader
-from potstill.data.files.slots import AHEAD, Place, Slots
+from potstill.data.files.slots import PREFETCH, Place, Slots
 from potstill.data.loader import EPOCH, seeded
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput, TrainingFailed
@@ -149,7 +149,7 @@ class ImageLoader:
         ahead: dict[str, Any] = {}
         if self.workers:
             self._views.slots = Slots(self.workers, self.batch_size, self._crops.size)
-            ahead = {"prefetch_factor": AHEAD, "persistent_workers": True}
+            ahead = {"prefetch_factor": PREFETCH, "persistent_workers": True}
         self._loader = DataLoader(
             self._views,
             batch_sampler=self._order,

@@ -27,8 +27,8 @@ Sizes = NDArray[np.int64]  # (N, 2): height and width; 0 for an image that canno
 Sums = NDArray[np.uint32]  # (N,)
 
 LAYOUT = 2  # part of every file's name: raise it when what is kept, or how, changes
-TALK = 10.0  # seconds between two lines about the progress
-ENOUGH = 200  # images from which the size of all is estimated
+PROGRESS_SECONDS = 10.0  # between two lines about it
+SIZE_SAMPLE = 200  # images from which the size of all is estimated
 
 
 class PixelCache:
@@ -101,9 +101,9 @@ class PixelCache:
                 else:
                     sizes[row], sums[row] = result.shape[:2], zlib.crc32(result.data)
                     file.write(result.data)
-                if row + 1 == min(ENOUGH, count):
+                if row + 1 == min(SIZE_SAMPLE, count):
                     self._must_fit(file.tell() * count // (row + 1))
-                if time.monotonic() > spoken + TALK:
+                if time.monotonic() > spoken + PROGRESS_SECONDS:
                     spoken = time.monotonic()
                     print(f"potstill: {row + 1} of {count} images decoded", file=sys.stderr)
         return sizes, sums, reasons

@@ -6,7 +6,7 @@ from torch.utils.data import get_worker_info
 
 from potstill.errors import BadInput
 
-AHEAD = 4
+PREFETCH = 4
 """Batches that each worker prepares ahead, so that a slow image is done by the time it is wanted."""
 
 Place = tuple[int, int]  # worker, and which of its slots
@@ -16,7 +16,7 @@ class Slots:
     """A few batches of pixels a worker, in memory that all processes share, written to in turn.
 
     It is there from the start. To make shared memory for every batch, and to hand it over, takes about as long as to
-    cut the images. A worker has at most ``AHEAD`` batches waiting, and one more is being read: after ``AHEAD + 1``
+    cut the images. A worker has at most ``PREFETCH`` batches waiting, and one more is being read: after ``PREFETCH + 1``
     batches a slot is free again. So a batch has to be read before the next one is asked for.
 
     Raises:
@@ -25,10 +25,10 @@ class Slots:
 
     def __init__(self, workers: int, batch_size: int, size: int) -> None:
         try:
-            memory = torch.empty(workers, AHEAD + 1, batch_size, size, size, 3, dtype=torch.uint8)
+            memory = torch.empty(workers, PREFETCH + 1, batch_size, size, size, 3, dtype=torch.uint8)
             self.memory: Tensor = memory.share_memory_()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
-            needed = workers * (AHEAD + 1) * batch_size * size * size * 3 / 1e9
+            needed = workers * (PREFETCH + 1) * batch_size * size * size * 3 / 1e9
             raise BadInput(
                 f"--workers {workers} need {needed:.1f} GB of shared memory for batches of {batch_size}, more than "
                 "there is; give fewer workers, or the machine more of it (Docker: --shm-size)"
@@ -39,7 +39,7 @@ class Slots:
         """In a worker: its next slot."""
         worker = get_worker_info()
         assert worker is not None, "only workers write"
-        self.turn = (self.turn + 1) % (AHEAD + 1)
+        self.turn = (self.turn + 1) % (PREFETCH + 1)
         return worker.id, self.turn
 
     def __getitem__(self, place: Place) -> Tensor:

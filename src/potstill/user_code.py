@@ -10,7 +10,7 @@ from typing import Any
 from potstill.errors import BadInput, unknown
 
 
-def find_own(home: str, name: str, kind: str) -> Any:
+def find_callable(home: str, name: str, kind: str) -> Any:
     """The callable ``name`` of the Python file or importable module ``home``; ``kind`` is what messages call it.
 
     Raises:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from potstill.errors import BadInput
-from potstill.export import choose
+from potstill.export import choose_network
 
 
 @pytest.mark.parametrize(
@@ -17,37 +17,37 @@ from potstill.export import choose
     ],
 )
 def test_which_network_is_meant(runs, run, name, spec, larger):
-    chosen = choose(str(runs / run))
+    chosen = choose_network(str(runs / run))
     assert (chosen.name, chosen.spec, chosen.classes, chosen.larger) == (name, spec, 10, larger)
     assert (chosen.weights.name, chosen.epoch) == (f"{name}.safetensors", "last epoch")
 
 
 def test_the_student_comes_first_and_a_colon_may_be_in_the_path(made_run, tmp_path):
     run = made_run(tmp_path / "of: two", {"light": "wrn-10-1", "student": "resnet8"})
-    assert (choose(str(run)).name, choose(str(run)).larger) == ("student", None)  # it has no teacher
-    assert choose(f"{run}:light").name == "light"
+    assert (choose_network(str(run)).name, choose_network(str(run)).larger) == ("student", None)  # it has no teacher
+    assert choose_network(f"{run}:light").name == "light"
 
 
 def test_the_best_epoch(runs):
-    chosen = choose(str(runs / "rocket"), best=True)
+    chosen = choose_network(str(runs / "rocket"), best=True)
     assert (chosen.weights.name, chosen.name, chosen.epoch) == ("light-best.safetensors", "light", "best epoch")
 
 
 def test_what_cannot_be_exported_is_said(runs, made_run, tmp_path):
     with pytest.raises(BadInput, match=r"several networks; say which: .*mutual:a, .*mutual:b$"):
-        choose(str(runs / "mutual"))
+        choose_network(str(runs / "mutual"))
     with pytest.raises(BadInput, match=r"did you mean booster\?"):
-        choose(f"{runs}/rocket:boster")
+        choose_network(f"{runs}/rocket:boster")
     with pytest.raises(BadInput, match=r"no weights teacher\.safetensors"):
-        choose(f"{runs}/moonshine:teacher")
+        choose_network(f"{runs}/moonshine:teacher")
     with pytest.raises(BadInput, match=r"no run folder '.*rockt'; did you mean .*rocket"):
-        choose(f"{runs}/rockt")
+        choose_network(f"{runs}/rockt")
     run = made_run(tmp_path / "run", {"student": "resnet8"})
     (run / "student-best.safetensors").unlink()
     with pytest.raises(BadInput, match=r"no weights student-best\.safetensors"):
-        choose(str(run), best=True)
+        choose_network(str(run), best=True)
     config = json.loads((run / "config.json").read_text())
     config["networks"]["student"]["spec"] = None
     (run / "config.json").write_text(json.dumps(config))
     with pytest.raises(BadInput, match="student of .*run was made by hand"):
-        choose(str(run))
+        choose_network(str(run))

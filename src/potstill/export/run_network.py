@@ -16,7 +16,7 @@ LARGER = {"student": "teacher", "light": "booster"}
 
 
 @dataclass(frozen=True)
-class Chosen:
+class RunNetwork:
     """A network of a run: which, what it is made from, and the weights of which epoch."""
 
     folder: Path
@@ -52,7 +52,7 @@ class Chosen:
         return self.config["networks"][self.name]
 
 
-def choose(run: str, best: bool = False) -> Chosen:
+def choose_network(run: str, best: bool = False) -> RunNetwork:
     """The network that ``FOLDER`` or ``FOLDER:NAME`` means: without a name ``student``, ``light`` or the only learner.
 
     Raises:
@@ -66,4 +66,4 @@ def choose(run: str, best: bool = False) -> Chosen:
     file = stored.folder / best_weights(stored.name) if best else stored.weights
     if not file.is_file():
         raise BadInput(f"run folder {stored.folder} has no weights {file.name}")
-    return Chosen(stored.folder, stored.name, spec, classes, file, read_config(stored.folder))
+    return RunNetwork(stored.folder, stored.name, spec, classes, file, read_config(stored.folder))

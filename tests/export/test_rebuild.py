@@ -2,15 +2,15 @@ import pytest
 import torch
 
 from potstill.errors import BadInput
-from potstill.export import make_again
-from potstill.export.again import own_input
+from potstill.export import rebuild
+from potstill.export.rebuild import own_input
 from potstill.networks import Input, adapt_input, create
 
 DIGITS = Input(((0.3, 0.3, 0.3), (0.4, 0.4, 0.4)), (8, 8))
 
 
 def test_weights_and_mode(runs):
-    network = make_again({"spec": "resnet8", "classes": 10}, DIGITS, runs / "lone" / "net.safetensors")
+    network = rebuild({"spec": "resnet8", "classes": 10}, DIGITS, runs / "lone" / "net.safetensors")
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert torch.equal(network.fc.weight, create("resnet8", seed=0).fc.weight)
@@ -19,8 +19,8 @@ def test_weights_and_mode(runs):
 def test_it_sees_its_own_images(runs):
     weights = runs / "lone" / "net.safetensors"
     own = {"statistics": [[0.5, 0.5, 0.5], [0.2, 0.2, 0.2]], "size": [12, 12]}
-    again = make_again({"spec": "resnet8", "classes": 10, "input": own}, DIGITS, weights)
-    plain = make_again({"spec": "resnet8", "classes": 10}, DIGITS, weights)
+    again = rebuild({"spec": "resnet8", "classes": 10, "input": own}, DIGITS, weights)
+    plain = rebuild({"spec": "resnet8", "classes": 10}, DIGITS, weights)
     images = torch.randn(2, 3, 8, 8)
     assert not torch.allclose(again(images), plain(images))
     adapt_input(plain, DIGITS, Input(((0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), (12, 12)))
@@ -31,7 +31,7 @@ def test_it_sees_its_own_images(runs):
 
 def test_several_as_one_and_by_hand():
     member = {"spec": "resnet8", "classes": 10}
-    network = make_again({"spec": None, "classes": 10, "mean_of": [member, member]}, DIGITS)
+    network = rebuild({"spec": None, "classes": 10, "mean_of": [member, member]}, DIGITS)
     assert len(network.networks) == 2
     with pytest.raises(BadInput, match="made by hand"):
-        make_again({"spec": None, "classes": 10}, DIGITS)
+        rebuild({"spec": None, "classes": 10}, DIGITS)

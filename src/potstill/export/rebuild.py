@@ -1,4 +1,4 @@
-"""A run's network, made again from what the run's config.json says of it."""
+"""A run's network, rebuilt from what the run's config.json says of it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from potstill.networks import MeanOfLogits, adapt_input, create
 from potstill.runs.schema import Network
 
 
-def make_again(identity: Network, given: Input, weights: Path | None = None) -> nn.Module:
+def rebuild(identity: Network, given: Input, weights: Path | None = None) -> nn.Module:
     """The network of that entry in ``networks``, fresh or with ``weights``, called with images as ``given``.
 
     It sees its own images, if it has seen others than the run's data; several may answer as one.
@@ -20,7 +20,7 @@ def make_again(identity: Network, given: Input, weights: Path | None = None) -> 
     """
     members = identity.get("mean_of")
     if members:
-        network: nn.Module = MeanOfLogits([make_again(member, given) for member in members])
+        network: nn.Module = MeanOfLogits([rebuild(member, given) for member in members])
     else:
         spec, classes = made_from(identity)
         network = create(spec, classes, weights=weights)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from potstill.catalogue import Card, cards, sentence
 
 
-def listing(kind: Literal["losses", "networks", "recipes", "tables", "data"], /) -> dict[str, Any]:
+def list_kind(kind: Literal["losses", "networks", "recipes", "tables", "data"], /) -> dict[str, Any]:
     """List what there is of a kind: losses with papers and taps, tables with sources, one line each of the others.
 
     Args:
@@ -17,20 +17,20 @@ def listing(kind: Literal["losses", "networks", "recipes", "tables", "data"], /)
         return {kind: _tables()}
     rows: dict[str, str] = {}
     if kind == "networks":
-        from potstill.networks.built_in import listing as built_in
+        from potstill.networks.built_in import describe_built_in
 
-        rows = {name: sentence for name, sentence, _paper in built_in()}
+        rows = {name: sentence for name, sentence, _paper in describe_built_in()}
         rows["timm:NAME"] = "Any classifier of timm."
         rows["torchvision:NAME"] = "Any classifier of torchvision."
         rows["package.module:callable"] = "Your own, also file.py:callable, or a run folder."
     elif kind == "recipes":
         from potstill import recipes
 
-        rows = {name: sentence(getattr(recipes, name)) for name in recipes.__all__}
+        rows = {name.replace("_", "-"): sentence(getattr(recipes, name)) for name in recipes.__all__}
     elif kind == "data":
-        from potstill.data import listing as data_sets
+        from potstill.data import describe_data_sets
 
-        rows = data_sets()
+        rows = describe_data_sets()
     return {kind: rows}
 
 

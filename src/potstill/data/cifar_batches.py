@@ -34,7 +34,9 @@ def read_batches(paths: Sequence[Path], *, label: str, classes: int) -> ImageSet
     """The batches in order, 32x32 RGB images, with the labels under the key ``label``.
 
     Source of the layout: https://www.cs.toronto.edu/~kriz/cifar.html.
-    Errors: BadInput that names the file if one is missing, damaged, or holds anything but such a batch.
+
+    Raises:
+        BadInput: a file is missing, damaged, or holds anything but such a batch. The message names it.
     """
     parts = [_read_batch(path, label, classes) for path in paths]
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))

@@ -3,11 +3,11 @@
 import json
 
 import potstill
-from potstill.export.chosen import Chosen
 from potstill.export.images import RunImages
+from potstill.export.run_network import RunNetwork
 
 
-def about(chosen: Chosen, data: RunImages) -> dict[str, str]:
+def metadata(chosen: RunNetwork, data: RunImages) -> dict[str, str]:
     """Entries for a file's metadata, texts all of them; lists are JSON.
 
     ``classes`` are the names of the logits; an image of ``shape`` (C, H, W), of values in 0..1, becomes the network's

@@ -1,0 +1,95 @@
+"""A function's arguments as a command's flags: which there are, and the call that a command line's words spell."""
+
+import contextlib
+import inspect
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+from potstill.errors import BadInput, unknown
+
+Command = Callable[..., dict[str, Any]]
+ALWAYS = ("--help", "--json")
+
+
+def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
+    """Call ``command`` with the arguments that ``words`` spell; its help calls it ``potstill NAME``.
+
+    Raises:
+        BadInput: they do not fit its signature.
+        SystemExit: they ask for help, which has been printed.
+    """
+    check_flags(command, words)
+    import tyro
+
+    mistakes = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(mistakes):
+            run = tyro.cli(
+                _deferred(command), args=list(words), prog=f"potstill {name}", config=(tyro.conf.OmitArgPrefixes,)
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise BadInput(_one_line(mistakes.getvalue())) from None
+    result: dict[str, Any] = run()
+    return result
+
+
+def check_flags(command: Callable[..., Any], words: Sequence[str]) -> None:
+    """Refuse flags that ``command`` does not have, naming the nearest, before anything slow is imported.
+
+    Raises:
+        BadInput: there is such a flag.
+    """
+    known = flags_of(command)
+    for word in words:
+        flag = word.partition("=")[0]
+        if flag.startswith("--") and flag.replace("_", "-") not in known:
+            raise unknown("flag", flag, known)
+
+
+def flags_of(command: Callable[..., Any]) -> list[str]:
+    """The flags of a command: its arguments by name, where one that is a dataclass stands for its fields.
+
+    >>> def greet(name: str, /, *, loud: bool = False, at_most: int = 1) -> dict: ...
+    >>> flags_of(greet)
+    ['--at-most', '--help', '--json', '--loud', '--no-loud']
+    """
+    hints = get_type_hints(command)
+    named = {
+        name: hints[name]
+        for name, parameter in inspect.signature(command).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    found: dict[str, Any] = {}
+    for name, kind in named.items():
+        if isinstance(kind, type) and is_dataclass(kind):
+            inner = get_type_hints(kind)
+            found |= {field.name: inner[field.name] for field in fields(kind)}
+        else:
+            found[name] = kind
+    flags = [f"--{name}" for name in found] + [f"--no-{name}" for name, kind in found.items() if kind is bool]
+    return sorted({*ALWAYS, *(flag.replace("_", "-") for flag in flags)})
+
+
+def _deferred(command: Command) -> Callable[..., Callable[[], dict[str, Any]]]:
+    """A function of the same signature that only binds its arguments, so that the command itself runs unwatched."""
+
+    def bind(*args: Any, **kwargs: Any) -> Callable[[], dict[str, Any]]:
+        return lambda: command(*args, **kwargs)
+
+    bind.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    bind.__doc__, bind.__name__ = command.__doc__, command.__name__
+    bind.__annotations__ = get_type_hints(command)
+    return bind
+
+
+def _one_line(box: str) -> str:
+    """The parser's complaint without the box drawn around it."""
+    words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
+    words = re.split("For full helptext|Argument helptext", words)[0]
+    words = re.sub(r"^Invalid choice (?=invalid choice)", "", words)  # the box's title, and its text
+    return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()
