@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 import potstill as ps
-from potstill.engine.fit import train_epoch
+from potstill.engine.epoch import train_epoch
 from potstill.engine.optimizer import make_optimizer
 from potstill.engine.progress import Progress
 from potstill.training import Training
@@ -61,7 +61,7 @@ def main() -> None:
     progress = Progress(epochs=1, steps=len(data.train), done=0)
     seconds: dict[str, list[float]] = {"ours": [], "bare": []}
     epochs = {
-        "ours": lambda: train_epoch(distiller, data.train, optimizers[0], 0, progress),
+        "ours": lambda: train_epoch(distiller, data.train, optimizers[0], 0, training, progress),
         "bare": lambda: bare_epoch(bare["student"].train(), bare["teacher"], optimizers[1], data.train),
     }
     for round_ in range(arguments.rounds + 1):

@@ -1,35 +1,33 @@
 """Training: `fit`, and the only training loop of the package."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import nn
 
-from potstill.batch import Batch, as_batch, on_device, rows_of
-from potstill.compiler import step_of, without_compiler
-from potstill.data.data import Batches, Data
+from potstill.batch import Batch
+from potstill.compiler import without_compiler
+from potstill.data.data import Data
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
 from potstill.engine.description import describe_run
+from potstill.engine.epoch import length, train_epoch
 from potstill.engine.evaluate import evaluate
 from potstill.engine.insight import write_insight
 from potstill.engine.measuring import Measuring, check_classes
-from potstill.engine.meter import Meter
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.progress import Progress
 from potstill.engine.recorders import Recorder, Recorders, TensorBoard
 from potstill.engine.state import State
 from potstill.engine.summary import summarize
 from potstill.engine.transforms import Transforms
-from potstill.errors import BadInput, TrainingFailed
+from potstill.errors import TrainingFailed
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
-from potstill.runs.schema import Summary, Trained
+from potstill.runs.schema import Summary
 from potstill.training import Training
 
 
@@ -122,7 +120,9 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder,
         teachers = seams.measuring.teachers(progress.say)
         for epoch in range(len(history), training.epochs):
             set_learning_rate(optimizer, learning_rate(epoch))
-            measured = train_epoch(distiller, data.train, optimizer, epoch, training, progress, seams)
+            measured = train_epoch(
+                distiller, data.train, optimizer, epoch, training, progress, seams.transforms, seams.after_step
+            )
             learners = seams.measuring.learners(epoch)
             history.append({"epoch": epoch, "lr": learning_rate(epoch), **measured, "learners": learners})
             state.save(history)
@@ -133,68 +133,6 @@ def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder,
     run.finish(summary)
     write_insight(run.insight, distiller, data)
     return summary
-
-
-def train_epoch(
-    distiller: Distiller,
-    batches: Batches,
-    optimizer: Optimizer,
-    epoch: int,
-    training: Training,
-    progress: Progress,
-    seams: Seams,
-) -> Trained:
-    """One pass over the training images. Nothing in a step waits for the device.
-
-    Returns:
-        The mean of each term's value, its weight, and how long it took.
-
-    Raises:
-        BadInput: no batch, or a transform that does not give one.
-        TrainingFailed: a term was not finite.
-    """
-    distiller.train()
-    distiller.set_epoch(epoch)
-    batches.set_epoch(epoch)
-    device, steps = distiller.weights.device, length(batches)
-    active = [distiller.terms[i] for turn in distiller.turns for i in turn]
-    meter, take_step = Meter([term.name for term in active], device), step_of(optimizer)
-    started = time.monotonic()
-    for step, given in enumerate(batches):
-        batch = seams.transforms(on_device(as_batch(given), device), epoch, step)
-        distiller.progress.fill_((epoch + (step / steps if steps else 0)) / training.epochs)
-        values: dict[str, Tensor] = {}
-        for turn in distiller.turns:
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
-                total, values_of_turn = distiller(batch, turn)
-            total.backward()
-            take_step()
-            optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
-            values |= values_of_turn
-        if seams.after_step is not None:
-            seams.after_step(distiller)
-        meter.add(values, rows_of(batch))
-        if progress.due():
-            meter.check(epoch)
-            progress.step(step + 1, meter.images / (time.monotonic() - started), meter.means())
-    if meter.steps == 0:
-        raise BadInput(f"the training data gave no batch in epoch {epoch}")
-    meter.check(epoch)
-    seconds = time.monotonic() - started
-    return {
-        "terms": meter.means(),
-        "weights": {term.name: term.weight_at(epoch) for term in active},
-        "images_per_second": meter.images / seconds,
-        "seconds": seconds,
-    }
-
-
-def length(batches: Batches) -> int | None:
-    """How many batches an epoch has; None for somebody's own loader that does not know."""
-    try:
-        return len(batches)
-    except TypeError:
-        return None
 
 
 def _kept(run: RunFolder) -> str:

@@ -48,17 +48,13 @@ def factor_transfer(
         paraphraser_lr: its learning rate, which stays; by default a tenth of the run's.
     """
     from potstill.losses.ft import Paraphraser
-    from potstill.taps import find
 
     data = training.load_data()
     networks = {
         "student": create_learner(student, data, seed=training.seed, weights=student_weights),
         **teacher.create(data),
     }
-    left, _, right = (on or "").partition("=")
-    maps = {"student": left or last_stage(networks, "student"), "teacher": right or left}
-    maps["teacher"] = maps["teacher"] or last_stage(networks, "teacher")
-    find(networks["student"], "student", maps["student"])  # a mistake in it should not wait for the paraphraser
+    maps = places(networks, on)
 
     paraphraser = Paraphraser(factor, batch_norm)
     terms = [ps.Term(paraphraser, f"teacher.{maps['teacher']}")]
@@ -74,6 +70,21 @@ def factor_transfer(
     ]
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)
+
+
+def places(networks: "dict[str, nn.Module]", on: str | None) -> dict[str, str]:
+    """The place in student and teacher that ``on`` names; by default each network's last stage.
+
+    Raises:
+        BadInput: there is no such place in the student: that should not wait for the paraphraser.
+    """
+    from potstill.taps import find
+
+    left, _, right = (on or "").partition("=")
+    maps = {"student": left or last_stage(networks, "student"), "teacher": right or left}
+    maps["teacher"] = maps["teacher"] or last_stage(networks, "teacher")
+    find(networks["student"], "student", maps["student"])
+    return maps
 
 
 def last_stage(networks: "dict[str, nn.Module]", name: str) -> str:

@@ -55,9 +55,8 @@ def moonshine(
             raise BadInput(f"--conv {conv} trains a student, a budget lists those that fit: give one of them")
         return list_within_budget(teacher.teacher, student, training, budget_params, budget_macs)
     if conv is None:
-        raise BadInput(
-            "give --conv SPEC, for example G8B2, or list what fits: --budget-params 0.25, --budget-macs 0.25"
-        )
+        hint = "list what fits: --budget-params 0.25, --budget-macs 0.25"
+        raise BadInput(f"give --conv SPEC, for example G8B2, or {hint}")
     if not 0 <= alpha <= 1:
         raise BadInput(f"--alpha is a fraction of 1, not {alpha}")
     data = training.load_data()
@@ -69,15 +68,14 @@ def moonshine(
         ps.networks.keep_weights(networks["student"], frozen)
     if split != 1:
         networks = {name: ps.networks.split_stages(network, split) for name, network in networks.items()}
-    example = data.example()
-    attention = term_strings.terms(["AT on stages"], networks, example)
+    attention = term_strings.terms(["AT on stages"], networks, data.example())
     kd = ps.losses.KD(temperature, reduction="elementmean")
     terms = [
         ps.Term(ps.losses.CE(), "student", "labels", weight=1 - alpha),
         ps.Term(kd, "student", "teacher", weight=2 * alpha),
         *(term.scaled(3 * beta / len(attention)) for term in attention),
     ]
-    distiller = ps.Distiller(networks, terms, example=example, seed=training.seed, classifiers=[*networks])
+    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)
 
 

@@ -8,23 +8,21 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from potstill.batch import Batch
-from potstill.data.files.decoding import PLAIN, BadImage, Crops
+from potstill.data.files.decoding import BadImage, Crops
 from potstill.data.files.encoded import Encoded
+from potstill.data.files.order import Item, Order
 from potstill.data.files.pixels import PixelCache
 from potstill.data.files.reading import PATIENCE, Reader
 from potstill.data.files.slots import PREFETCH, Place, Slots
-from potstill.data.loader import EPOCH, seeded
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput, TrainingFailed
 
 OnBadImage = Literal["fatal", "skip"]
 EXAMPLES = 16  # images of an example batch: enough for shapes
-LAST_VIEW = 2**62
 
-Item = tuple[int, int]  # row and view
 Bad = tuple[int, str]  # row, and why it cannot be read
 
 
@@ -138,7 +136,7 @@ class ImageLoader:
 
     def _start(self, shuffle: bool, augment: bool) -> None:
         self._views = _Views(self._source, self._crops)
-        self._order = _Order(self.rows, self.batch_size, self.seed, shuffle, augment)
+        self._order = Order(self.rows, self.batch_size, self.seed, shuffle, augment)
         self._loader: DataLoader[Any] | None = None
         self._begun = 0
 
@@ -176,29 +174,6 @@ class ImageLoader:
             if row not in self._reported:
                 self._reported.add(row)
                 print(f"potstill: {self.images.name(row)} cannot be read and is left out: {reason}", file=sys.stderr)
-
-
-class _Order(Sampler[list[Item]]):
-    """Row and view of every image of an epoch, batch by batch."""
-
-    def __init__(self, rows: Tensor, batch_size: int, seed: int, shuffle: bool, augment: bool) -> None:
-        self.rows, self.batch_size, self.seed = rows, batch_size, seed
-        self.shuffle, self.augment = shuffle, augment
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
-
-    def __iter__(self) -> Iterator[list[Item]]:
-        rows, views = self.rows, torch.full_like(self.rows, PLAIN)
-        generator = seeded(self.seed, EPOCH, self.epoch)
-        if self.shuffle:
-            rows = rows[torch.randperm(len(rows), generator=generator)]
-        if self.augment:
-            views = torch.randint(PLAIN + 1, LAST_VIEW, (len(rows),), generator=generator)
-        for start in range(0, len(rows), self.batch_size):
-            some = slice(start, start + self.batch_size)
-            yield list(zip(rows[some].tolist(), views[some].tolist(), strict=True))
 
 
 class _Views(Dataset[Any]):
