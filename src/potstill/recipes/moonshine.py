@@ -69,10 +69,9 @@ def moonshine(
     if split != 1:
         networks = {name: ps.networks.split_stages(network, split) for name, network in networks.items()}
     attention = term_strings.terms(["AT on stages"], networks, data.example())
-    kd = ps.losses.KD(temperature, reduction="elementmean")
     terms = [
         ps.Term(ps.losses.CE(), "student", "labels", weight=1 - alpha),
-        ps.Term(kd, "student", "teacher", weight=2 * alpha),
+        ps.Term(ps.losses.KD(temperature, reduction="elementmean"), "student", "teacher", weight=2 * alpha),
         *(term.scaled(3 * beta / len(attention)) for term in attention),
     ]
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
