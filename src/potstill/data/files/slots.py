@@ -16,8 +16,8 @@ class Slots:
     """A few batches of pixels a worker, in memory that all processes share, written to in turn.
 
     It is there from the start. To make shared memory for every batch, and to hand it over, takes about as long as to
-    cut the images. A worker has at most ``PREFETCH`` batches waiting, and one more is being read: after ``PREFETCH + 1``
-    batches a slot is free again. So a batch has to be read before the next one is asked for.
+    cut the images. A worker has at most ``PREFETCH`` batches waiting, and one more is being read: a slot is free again
+    after ``PREFETCH + 1`` batches. So a batch has to be read before the next one is asked for.
 
     Raises:
         BadInput: there is not so much shared memory.
