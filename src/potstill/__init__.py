@@ -41,7 +41,6 @@ _HOMES = {
     "freeze": "potstill.distiller",
     "evaluate": "potstill.engine",
     "fit": "potstill.engine",
-    "Teacher": "potstill.teacher",
     "Training": "potstill.training",
     "terms": "potstill.term_strings",
 }
