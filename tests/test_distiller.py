@@ -5,6 +5,7 @@ import pickle
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
 from potstill.distiller import Distiller, freeze
@@ -613,12 +614,45 @@ def test_the_state_has_no_frozen_teacher_unless_asked(batch):
     assert not any("teacher" in key for key in holder.state_dict())
 
 
-def test_wrapped_students_keep_their_taps(batch):
-    expected = distilled(batch)(batch)
-    for wrap in (nn.DataParallel, lambda net: torch.compile(net, backend="eager")):
-        wrapped = distilled(batch, student=wrap(make()), teacher=freeze(make(1)))
-        torch.testing.assert_close(wrapped(batch), expected)
-        torch._dynamo.reset()
+@pytest.fixture
+def process_group():
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=store)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+WRAPPERS = {
+    "data parallel": nn.DataParallel,
+    "distributed": nn.parallel.DistributedDataParallel,
+    "compiled": lambda net: torch.compile(net, backend="eager"),
+    "compiled and distributed": lambda net: nn.parallel.DistributedDataParallel(torch.compile(net, backend="eager")),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_wrapped_students_keep_their_taps(batch, wrap, process_group):
+    plain = distilled(batch)
+    expected = plain(batch)
+    expected[0].backward()
+    wrapped = distilled(batch, student=wrap(make()), teacher=freeze(make(1)))
+    total, values = wrapped(batch)
+    torch.testing.assert_close((total, values), expected)
+    total.backward()
+    gradients = [parameter.grad for parameter in wrapped.networks["student"].parameters()]
+    torch.testing.assert_close(gradients, [parameter.grad for parameter in plain.networks["student"].parameters()])
+    torch._dynamo.reset()
+
+
+@pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet")
+def test_the_auxiliary_heads_of_googlenet():
+    student = torchvision.models.googlenet(num_classes=10, aux_logits=True)
+    batch = {"images": torch.randn(2, 3, 96, 96), "labels": torch.tensor([1, 2])}
+    heads = [Term(CE(), f"student#{part}", "labels", weight=0.3) for part in ("aux_logits1", "1")]  # 1: aux_logits2
+    terms = [ce(), *heads]
+    distiller = Distiller({"student": student}, terms, batch)
+    distiller(batch)[0].backward()
+    assert all(head.fc2.weight.grad.abs().sum() > 0 for head in (student.aux1, student.aux2))
 
 
 def test_a_term_is_scaled_in_a_new_term():

@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 
 
-def written() -> dict[str, str]:
-    spec = importlib.util.spec_from_file_location("write_loss_docs", ROOT / "tools" / "write_loss_docs.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool.pages()
+def tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-PAGES = written()
+PAGES = tool("write_loss_docs").pages()
 
 
 def test_no_page_of_a_loss_is_left_over_or_missing():
@@ -51,6 +51,13 @@ def test_links_lead_somewhere(page):
     folder = (DOCS / page).parent
     for target in re.findall(r"\]\(((?!http)[^)#]+)\)", (DOCS / page).read_text(encoding="utf-8")):
         assert (folder / target).exists(), target
+
+
+def test_the_page_on_seams_shows_every_example_as_it_is():
+    stored = (DOCS / "seams.md").read_text(encoding="utf-8")
+    assert stored == tool("write_seams_docs").page(), "run python tools/write_seams_docs.py"
+    for example in (ROOT / "examples").glob("*.py"):
+        assert example.read_text(encoding="utf-8").strip() in stored
 
 
 def test_the_index_has_every_page():

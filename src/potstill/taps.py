@@ -40,9 +40,8 @@ class NoPart(BadInput):
 def unwrapped(network: nn.Module) -> nn.Module:
     """The network inside DistributedDataParallel, DataParallel, ``torch.compile`` or all of them; or itself."""
     children = dict(network.named_children())
-    if len(children) == 1 and (inside := next((children[name] for name in WRAPPERS if name in children), None)):
-        return unwrapped(inside)
-    return network
+    inside = next((children[name] for name in WRAPPERS if name in children), None)
+    return network if inside is None or len(children) > 1 else unwrapped(inside)
 
 
 def find(network: nn.Module, name: str, path: str) -> Place:

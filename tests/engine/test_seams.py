@@ -272,3 +272,15 @@ def test_progress_is_the_part_of_the_training_that_is_done(tmp_path):
     run(tmp_path / "run", data, ps.Distiller({"student": ps.networks.create("resnet8")}, terms, data.example()))
     assert seen[:4] == [(0, 0), (0, 0.1111), (0, 0.2222), (1, 0.3333)]
     assert seen[-1] == (2, 0.8889)
+
+
+class Stream(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        return iter(zip(*_tensors(), strict=True))
+
+
+def test_a_stream_that_knows_no_length_trains_and_is_measured(tmp_path):
+    loader = DataLoader(Stream(), batch_size=100)
+    summary, _ = run(tmp_path / "run", ps.data.from_loaders(loader, loader, classes=10, holdout=loader))
+    assert summary["best_chosen_on"] == "holdout"
+    assert summary["learners"]["student"]["last"]["test"]["n"] == 1000

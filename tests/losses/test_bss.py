@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from potstill.losses import BSS, KD
-from potstill.losses.bss import attack_classes, base_samples, boundary_attack
+from potstill.losses.bss import BoundaryAttack, attack_classes, base_samples, boundary_attack
 from potstill.networks import create
 
 LABELS, TARGETS = torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0])
@@ -94,3 +94,18 @@ def test_attack_classes_follow_the_teachers_probabilities():
     uniform = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
     shares = attack_classes(teacher, uniform).bincount(minlength=4) / 20_000
     torch.testing.assert_close(shares, torch.tensor([0.0, 0.6, 0.3, 0.1]), rtol=0, atol=0.015)
+
+
+def test_soft_labels_are_attacked_as_their_likeliest_class():
+    network = create("resnet8", seed=0).eval()
+    batch = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    logits = network(batch).detach()
+    labels = logits.argmax(1)
+    soft = 0.7 * torch.nn.functional.one_hot(labels, 10).float() + 0.03
+    attack = BoundaryAttack(network, most=2)
+    results = []
+    for given in (labels, soft):
+        torch.manual_seed(1)
+        results.append(attack(batch, given, logits + 0.1 * torch.arange(10), logits))
+    assert len(results[0]) == 2
+    assert torch.equal(*results)

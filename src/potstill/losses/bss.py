@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.losses.labels import is_soft
 
 
 class BSS(nn.Module):
@@ -61,8 +62,14 @@ class BoundaryAttack(nn.Module):
         self.teacher, self.most = teacher, most
 
     def forward(self, images: Tensor, labels: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
-        """Choose among ``images`` by both networks' logits (N, K), and attack; no row if none qualifies."""
-        student, teacher = student.float(), teacher.float()
+        """Choose among ``images`` by both networks' logits (N, K), and attack; no row if none qualifies.
+
+        Labels are (N,) classes or (N, K) probabilities.
+        """
+        dtype = torch.promote_types(student.dtype, torch.float32)
+        student, teacher = student.to(dtype), teacher.to(dtype)
+        # Of soft labels the likeliest class: only images that both networks get right are attacked; it is theirs too.
+        labels = labels.argmax(dim=1) if is_soft(labels, student) else labels
         chosen = base_samples(student, teacher, labels, self.most)
         if len(chosen) == 0:
             return images[chosen]
