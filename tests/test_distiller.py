@@ -663,3 +663,44 @@ def test_a_term_is_scaled_in_a_new_term():
     late = pickle.loads(pickle.dumps(Term(KD(), "student", "teacher", weight=from_epoch(1.0, 2)).scaled(0.5, name="l")))
     assert [late.weight_at(epoch) for epoch in (1, 2)] == [0, 0.5]
     assert late.name == "l"
+
+
+def made_before(distiller):
+    return [*distiller.networks["student"].parameters()]
+
+
+def made_after(distiller):
+    return [p for p in distiller.parameters() if p.requires_grad]
+
+
+@pytest.mark.parametrize("settings", [{}, {"foreach": True}, {"momentum": 0.9}])
+def test_an_optimiser_without_the_losses_parts_is_a_mistake(batch, settings):
+    def train(parameters, steps=5, accumulate=1):
+        networks = {"student": make(), "teacher": freeze(create("resnet8x4", seed=1))}
+        distiller = Distiller(networks, [ce(), Term(FitNet(), "student.stage2", "teacher.stage2")], batch)
+        optimizer = torch.optim.SGD(parameters(distiller), lr=0.01, **settings)
+        for step in range(steps):
+            distiller(batch)[0].backward()
+            if step % accumulate == accumulate - 1:
+                optimizer.step()
+                optimizer.zero_grad()
+
+    train(made_after)
+    train(made_after, steps=10, accumulate=2)
+    with pytest.raises(BadInput, match=r"term 'FitNet student.stage2' has built does not train.*distiller\.parameters"):
+        train(made_before)
+    with pytest.raises(BadInput, match="does not train"):
+        train(made_before, steps=10, accumulate=2)
+
+
+def test_a_term_that_has_not_begun_is_not_missed(batch):
+    networks = {"student": make(), "teacher": freeze(create("resnet8x4", seed=1))}
+    late = Term(FitNet(), "student.stage2", "teacher.stage2", weight=from_epoch(1.0, 1))
+    distiller = Distiller(networks, [ce(), late], batch)
+    optimizer = torch.optim.SGD(made_after(distiller), lr=0.01)
+    for epoch in (0, 0, 0, 0, 0, 1, 1, 1, 1, 1):
+        distiller.set_epoch(epoch)
+        distiller(batch)[0].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    distiller.eval()(batch)

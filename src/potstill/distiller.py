@@ -17,6 +17,7 @@ from potstill.forward_pass import ForwardPasses
 from potstill.roles import check_names, check_roles, find_classifiers
 from potstill.taps import NoPart
 from potstill.term import Addresses, Term
+from potstill.untrained import Untrained
 
 Network = TypeVar("Network", bound=nn.Module)
 FEW = 2  # images are enough to see where tensors flow and how large they are
@@ -98,6 +99,7 @@ class Distiller(nn.Module):
         values = self._try({key: value.to(like.device) for key, value in batch.items()}, seed)
         check_roles(self.learners, self.terms, self.passes)
         self.classifiers = find_classifiers(dict(named), self.terms, values, classifiers)
+        self.untrained = Untrained(self.learners, self.terms)
         self.computed: set[int] = set()  # the terms that have been, once
         self.set_epoch(0)
         self.train()
@@ -171,7 +173,9 @@ class Distiller(nn.Module):
         """
         values: dict[str, Tensor] = {**as_batch(batch), "epoch": self.epoch, "progress": self.progress}
         indices = tuple(self.active if turn is None else turn)
-        plan = self.passes.plan(tuple(self.terms[i] for i in indices))
+        plan = self.passes.plan(terms := tuple(self.terms[i] for i in indices))
+        if self.untrained.looking and self.training and torch.is_grad_enabled():
+            self.untrained.look(terms)
         if plan.graph:
             values["images"] = values["images"].detach().requires_grad_()
         values |= self.passes.parameters()
