@@ -16,8 +16,10 @@ class Source:
     """Data set: cifar10, cifar100, digits, imagenet, or your own folder with train/CLASS/* and val/CLASS/*."""
 
     def __post_init__(self) -> None:
-        if "/" in self.data:  # one folder, one name: DIR/ is DIR
-            object.__setattr__(self, "data", str(Path(self.data)))
+        plain = str(Path(self.data))  # one folder, one name: DIR/ is DIR
+        # A path that leads nowhere stays one: without its ./ it would be called an unknown data set.
+        if "/" in self.data and ("/" in plain or not self.data.startswith("./") or Path(plain).is_dir()):
+            object.__setattr__(self, "data", plain)
 
 
 @dataclass(frozen=True)

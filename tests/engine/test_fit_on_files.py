@@ -56,7 +56,7 @@ def test_other_classes_are_said(picture_folder, tmp_path, capsys):
         (picture_folder / split / "blue").rename(picture_folder / split / "azure")
     assert main(evaluate) == 0
     told = capsys.readouterr().err
-    assert f"1 of 3, such as 'blue' where {picture_folder}/ has 'azure'" in told
+    assert f"1 of 3, such as 'blue' where {picture_folder} has 'azure'" in told
 
 
 def test_a_slash_at_the_end_and_other_workers_make_no_other_run(picture_folder, tmp_path):

@@ -26,7 +26,7 @@ def test_every_alias_is_the_map_that_repdistiller_takes(spec, size):
     with torch.device("meta"):
         network = create(spec, classes=100).eval()
     images = torch.empty(2, 3, size, size, device="meta")
-    values = Taps(network, "net", [f"net.{alias}" for alias in network.aliases])(images)
+    values = Taps(network, "net", ["net", *(f"net.{alias}" for alias in network.aliases)])(images)
     stem, *stages = ((channels, side * size // 32) for channels, side in FEATURES[spec])
     if spec.startswith("vgg") and size == 64:
         stages[-1] = (512, 4)  # one pooling more

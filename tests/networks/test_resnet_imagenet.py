@@ -28,7 +28,7 @@ def test_recorded_counts_and_shapes(counts):
             layers = [m for m in network.modules() if isinstance(m, module)]
             assert parameters(*layers) == recorded[f"parameters_{kind}"], name
         stages = [f"net.stage{i}" for i in (1, 2, 3, 4)]
-        values = Taps(network, "net", stages)(torch.empty(1, 3, size, size, device="meta"))
+        values = Taps(network, "net", ["net", *stages])(torch.empty(1, 3, size, size, device="meta"))
         assert [list(values[stage].shape[1:]) for stage in stages] == recorded["feature_shapes"], name
         assert list(values["net"].shape[1:]) == recorded["logits_shape"], name
         entries = [[n, list(v.shape)] for n, v in network.state_dict().items() if "num_batches" not in n]

@@ -43,7 +43,9 @@ def imagenet_resnet(case: Case, dtype: torch.dtype) -> dict[str, Tensor]:
     missing, unexpected = network.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name.endswith("num_batches_tracked") for name in missing)
-    values = Taps(network.to(dtype), "net", [f"net.stage{i}" for i in range(1, 5)])(case.record("in", dtype)["images"])
+    values = Taps(network.to(dtype), "net", ["net", *(f"net.stage{i}" for i in range(1, 5))])(
+        case.record("in", dtype)["images"]
+    )
     outputs = {"logits": values["net"].detach()}
     for i, statistics in enumerate(case["values"]["stage_stats"], start=1):
         maps = values[f"net.stage{i}"].detach()
