@@ -8,6 +8,7 @@ from typing import Any
 
 from potstill.recipes import distill, rocket, supervised
 from potstill.runs.headline import value_of
+from potstill.runs.schema import Summary
 from potstill.runs.spread import Spread
 from potstill.training import Training
 
@@ -31,7 +32,7 @@ def demo(*, out: Path = Path("runs/demo")) -> dict[str, Any]:
     budget = Training(data="digits", epochs=4, batch_size=32, lr=0.03, schedule="cosine")
     teacher = out / "teacher"
     supervised(network=TEACHER, training=replace(budget, epochs=15, lr=0.05, out=teacher))
-    recipes: dict[str, Callable[[Training], dict[str, Any]]] = {
+    recipes: dict[str, Callable[[Training], Summary]] = {
         ALONE: lambda training: supervised(network=STUDENT, training=training),
         HELPED: lambda training: distill(student=STUDENT, teacher=str(teacher), terms=TERMS, training=training),
         ROCKET: lambda training: rocket(light=STUDENT, booster=TEACHER, training=training),

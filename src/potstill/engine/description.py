@@ -13,7 +13,7 @@ from potstill.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.checkpoint import fingerprint
 from potstill.networks.identity import identity
-from potstill.runs.arguments import recipe_of, recorded_arguments
+from potstill.runs.arguments import plain_arguments, recipe_of
 from potstill.runs.schema import Config
 from potstill.training import Training
 
@@ -24,7 +24,7 @@ def describe_run(
     """A run's configuration: recipe, every argument, versions, commit, device, networks, data, digests of teachers."""
     return {
         "recipe": recipe_of(record),
-        "arguments": recorded_arguments(record, training),
+        "arguments": plain_arguments(record, training),
         "versions": {
             "potstill": potstill.__version__,
             "torch": torch.__version__,

@@ -51,7 +51,7 @@ def fit(
     measure: Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]] = evaluate,
     recorders: Sequence[Recorder] = (),
     after_step: Callable[[Distiller], object] | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """Train a distiller's learners, in a run folder that a killed run continues from, bit for bit.
 
     Args:
@@ -89,13 +89,13 @@ def fit(
             State(distiller, run, after_step=after_step).restore_finished()
             if not run.insight.is_file():  # killed right after its end
                 write_insight(run.insight, distiller, data)
-            return dict(summary)
+            return summary
         if training.compile:
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
         try:
             with without_compiler():
-                return dict(_train(distiller, data, training, run, seams))
+                return _train(distiller, data, training, run, seams)
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error
         except OSError as error:

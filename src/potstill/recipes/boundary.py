@@ -1,11 +1,11 @@
 """Distillation on boundary supporting samples: images moved to where the teacher is in two minds."""
 
 from pathlib import Path
-from typing import Any
 
 import potstill as ps
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.teacher import Teacher
 from potstill.training import Training
 
@@ -21,7 +21,7 @@ def boundary(
     attack_size: int = 32,
     warmup: int = 10,
     training: Training = Training(),
-) -> dict[str, Any]:
+) -> Summary:
     """Train a student to imitate its teacher on images that an attack has moved to the teacher's decision boundary.
 
     Heo et al., "Knowledge distillation with adversarial samples supporting decision boundary", AAAI 2019:

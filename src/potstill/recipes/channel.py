@@ -1,12 +1,12 @@
 """Channel distillation: channels, guided KD, and a teacher whose influence decays."""
 
 from pathlib import Path
-from typing import Any
 
 import potstill as ps
 from potstill import term_strings
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.teacher import Teachers
 from potstill.training import Training
 
@@ -26,7 +26,7 @@ def channel(
     temperature: float = 1.0,
     decay_at: tuple[int, ...] = (),
     training: Training = Training(optimizer="sgd"),
-) -> dict[str, Any]:
+) -> Summary:
     """Train a student on its teacher's channels, on what the teacher gets right, and, later, on the labels.
 
     Zhou, Zhuge, Guan and Liu, "Channel distillation: channel-wise attention for knowledge distillation", 2020:

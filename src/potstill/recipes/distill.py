@@ -1,12 +1,12 @@
 """Training a student with the help of a teacher: any loss or several, any two networks."""
 
 from pathlib import Path
-from typing import Any
 
 import potstill as ps
 from potstill import term_strings
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.teacher import Teachers
 from potstill.training import Training
 
@@ -19,7 +19,7 @@ def distill(
     student_weights: Path | None = None,
     terms: tuple[str, ...] = ("0.1 * CE", "0.9 * KD(temperature=4)"),
     training: Training = Training(),
-) -> dict[str, Any]:
+) -> Summary:
     """Train a student with the help of a frozen teacher, by one loss or several.
 
     Args:

@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.teacher import Teacher
 from potstill.training import Training
 
@@ -30,7 +31,7 @@ def factor_transfer(
     paraphraser_epochs: int = 30,
     paraphraser_lr: float | None = None,
     training: Training = Training(),
-) -> dict[str, Any]:
+) -> Summary:
     """Train a paraphraser of the teacher's last map without labels, then a student that learns its factors.
 
     Kim, Park and Kwak, "Paraphrasing complex network: network compression via factor transfer", NeurIPS 2018:

@@ -8,6 +8,7 @@ from potstill import term_strings
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.teacher import Teacher
 from potstill.training import Training
 
@@ -26,7 +27,7 @@ def moonshine(
     split: int = 1,
     keep: Literal["1x1"] | None = None,
     training: Training = Training(optimizer="sgd"),
-) -> dict[str, Any]:
+) -> Summary | dict[str, Any]:
     """Train a copy of the teacher with cheap convolutions, by attention transfer and KD.
 
         L = (1 - alpha) CE + 2 alpha T^2 mean of KL + beta * sum over stages of AT

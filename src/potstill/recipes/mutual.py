@@ -1,12 +1,12 @@
 """Deep mutual learning: peers that learn from the labels and from each other."""
 
 from string import ascii_lowercase
-from typing import Any
 
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.training import Training
 
 SEEDS_APART = 1000  # between peers, so that no two start alike
@@ -20,7 +20,7 @@ def mutual(
     weight: float = 1.0,
     temperature: float = 1.0,
     training: Training = Training(),
-) -> dict[str, Any]:
+) -> Summary:
     """Train two or more networks together, each from the labels and from what the others say.
 
         L_i = CE(z_i, y) + weight / (n - 1) * sum over j != i of KL(p_j || p_i)

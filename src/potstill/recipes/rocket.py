@@ -1,11 +1,12 @@
 """Rocket Launching: a light net and its booster, trained together."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.teacher import OptionalTeacher
 from potstill.term_strings import parse_terms
 from potstill.training import Training
@@ -27,7 +28,7 @@ def rocket(
     alpha: float = 0.9,
     temperature: float = 4.0,
     training: Training = Training(optimizer="sgd", border="reflect"),
-) -> dict[str, Any]:
+) -> Summary:
     """Launch a light net with a booster: both learn from the labels, share weights, and the light net follows.
 
     Zhou et al., "Rocket launching", AAAI 2018, eq. 2: https://arxiv.org/abs/1708.04106. Each network alone is saved

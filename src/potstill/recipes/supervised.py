@@ -1,16 +1,16 @@
 """Training without help: the baseline, and how teachers are made."""
 
 from pathlib import Path
-from typing import Any
 
 import potstill as ps
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.training import Training
 
 
 @recipe
-def supervised(*, network: str, weights: Path | None = None, training: Training = Training()) -> dict[str, Any]:
+def supervised(*, network: str, weights: Path | None = None, training: Training = Training()) -> Summary:
     """Train one network from the labels alone: a baseline, or a teacher for later.
 
     Args:

@@ -1,13 +1,13 @@
 """Training in two stages: the inside of the student first, then the classifier."""
 
 from pathlib import Path
-from typing import Any
 
 import potstill as ps
 from potstill import term_strings
 from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
 from potstill.runs.recording import recipe
+from potstill.runs.schema import Summary
 from potstill.teacher import Teacher
 from potstill.training import Training
 
@@ -24,7 +24,7 @@ def two_stage(
     first_milestones: tuple[int, ...] = (),
     terms: tuple[str, ...] = ("CE",),
     training: Training = Training(),
-) -> dict[str, Any]:
+) -> Summary:
     """Train a student's inside by hints first, then the whole by other terms: FitNets, AB, FSP.
 
     Romero et al., "FitNets", ICLR 2015, section 2.3: https://arxiv.org/abs/1412.6550; Heo et al., "Knowledge transfer

@@ -17,7 +17,7 @@ def recipe_of(record: Mapping[str, Any]) -> str:
     return str(record.get("recipe", "fit"))
 
 
-def recorded_arguments(record: Mapping[str, Any], training: Training) -> Arguments:
+def plain_arguments(record: Mapping[str, Any], training: Training) -> Arguments:
     """Every argument of a run, of its recipe and of its training, as JSON has it."""
     own = {key: value for key, value in record.items() if key not in ("recipe", "training")}
     plain: Arguments = _plain({**own, **asdict(training)})
@@ -26,7 +26,7 @@ def recorded_arguments(record: Mapping[str, Any], training: Training) -> Argumen
 
 def default_folder(record: Mapping[str, Any], training: Training) -> Path:
     """Where a run goes that is not told: the same configuration always to the same place, so that it resumes."""
-    recipe, arguments = recipe_of(record), recorded_arguments(record, training)
+    recipe, arguments = recipe_of(record), plain_arguments(record, training)
     compared = {key: value for key, value in arguments.items() if key not in NOT_COMPARED}
     digest = sha256(json.dumps([recipe, compared], sort_keys=True).encode()).hexdigest()
     return Path("runs") / f"{recipe}-{digest[:10]}"
