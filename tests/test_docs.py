@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import potstill as ps
 from potstill.cli import main
 from potstill.losses import CD
 
@@ -58,6 +59,23 @@ def test_the_page_on_seams_shows_every_example_as_it_is():
     assert stored == tool("write_seams_docs").page(), "run python tools/write_seams_docs.py"
     for example in (ROOT / "examples").glob("*.py"):
         assert example.read_text(encoding="utf-8").strip() in stored
+
+
+PYTHON = tool("write_python_docs")
+
+
+def test_the_page_of_the_python_surface_is_what_the_tool_writes():
+    stored = (DOCS / "python.md").read_text(encoding="utf-8")
+    assert stored == PYTHON.page(), "run python tools/write_python_docs.py"
+
+
+def test_every_public_name_is_on_a_page_with_an_example():
+    shown = {name: value for names in PYTHON.GROUPS.values() for name, value in names.items()}
+    modules = {name for name in ps.__all__ if inspect.ismodule(getattr(ps, name))}
+    assert {*ps.__all__} - modules <= {*shown}
+    assert {f"networks.{name}" for name in ps.networks.__all__} <= {*shown}
+    for name, value in shown.items():
+        assert ">>> " in inspect.getdoc(value), name
 
 
 def test_the_index_has_every_page():

@@ -1,6 +1,10 @@
 """Docstrings as Markdown, for the pages that tools write."""
 
 import inspect
+import re
+import textwrap
+
+TITLES = {"Args:": "Arguments", "Raises:": "Errors", "Returns:": "Returns"}
 
 
 def section(text: str) -> str:
@@ -10,11 +14,10 @@ def section(text: str) -> str:
         return f"## Example\n\n```python\n{text}\n```"
     if all(line.startswith("    ") for line in (first, *rest)):
         return "```text\n" + inspect.cleandoc(text) + "\n```"
-    if first in ("Args:", "Raises:"):
-        title = {"Args:": "Arguments", "Raises:": "Errors"}[first]
-        return f"## {title}\n\n" + "\n".join(item(line) for line in inspect.cleandoc("\n".join(rest)).split("\n"))
-    if first == "Returns:":
-        return "## Returns\n\n" + inspect.cleandoc("\n".join(rest))
+    if first in TITLES:
+        body = textwrap.dedent("\n".join(rest))
+        entries = body if first == "Returns:" else "\n".join(item(line) for line in body.split("\n"))
+        return f"## {TITLES[first]}\n\n{entries}"
     if first.startswith("Shapes: "):
         shapes = text.removeprefix("Shapes: ")
         return f"## Shapes\n\n{shapes[0].upper()}{shapes[1:]}"
@@ -27,3 +30,8 @@ def item(line: str) -> str:
         return "  " + line.strip()
     name, _, text = line.partition(": ")
     return f"- `{name}`: {text}"
+
+
+def code(text: str) -> str:
+    """Names in double backticks, as docstrings have them, in single ones."""
+    return re.sub(r"``(.+?)``", r"`\1`", text)

@@ -8,19 +8,19 @@ Run it after every change of such a docstring or signature; a test compares.
 import inspect
 import re
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import potstill as ps
 
 sys.path.insert(0, str(Path(__file__).parent))
-from docstrings import section
+from docstrings import code, section
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "python.md"
 GROUPS: dict[str, dict[str, Any]] = {
     "Distilling": {name: getattr(ps, name) for name in ("Distiller", "Term", "terms", "freeze")},
-    "Training": {name: getattr(ps, name) for name in ("fit", "evaluate", "Training", "Teacher")},
+    "Runs": {name: getattr(ps, name) for name in ("fit", "evaluate", "Training", "Teacher")},
     "Data": {f"data.{name}": getattr(ps.data, name) for name in ("load", "from_loaders")},
     "Networks": {f"networks.{name}": getattr(ps.networks, name) for name in ps.networks.__all__},
     "Schedules": {
@@ -46,29 +46,29 @@ def main() -> None:
 
 def page() -> str:
     """The Markdown of the page."""
-    contents = "\n".join(
-        f"- {group}: " + ", ".join(f"[{name}](#{anchor(name)})" for name in names) for group, names in GROUPS.items()
-    )
-    parts = [HEAD, contents]
+    contents = []
     for group, names in GROUPS.items():
-        parts += [f"# {group}", *(entry(name, value) for name, value in names.items())]
+        contents.append(f"- {group}: " + ", ".join(f"[{name}](#{anchor(name)})" for name in names))
+    parts = [HEAD, "\n".join(contents)]
+    for group, names in GROUPS.items():
+        parts += [f"## {group}", *(entry(name, value) for name, value in names.items())]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def entry(name: str, value: Any) -> str:
     """One name: its signature, and its docstring."""
-    texts = (inspect.getdoc(value) or "").split("\n\n")
-    body = [section(text).replace("## ", "### ") for text in _examples_together(texts)]
-    more = [_fields(value)] if is_dataclass(value) else []
-    return "\n\n".join([f"## {name}", f"```python\nps.{name}{signature(value)}\n```", *body, *more])
+    texts = _examples_together((inspect.getdoc(value) or "").split("\n\n"))
+    body = [re.sub(r"^## ", "#### ", section(text)) for text in texts]
+    body = [text if "```" in text else code(text) for text in body]
+    call = name if is_dataclass(value) else f"{name}{signature(value)}"
+    parts = [f"### {name}", f"```python\nps.{call}\n```", *body]
+    return "\n\n".join([*parts, *([_fields(value)] if is_dataclass(value) else [])])
 
 
 def signature(value: Any) -> str:
     """Arguments and defaults, without types: those are in the text, or in an editor."""
-    parameters = [
-        parameter.replace(annotation=parameter.empty) for parameter in inspect.signature(value).parameters.values()
-    ]
-    plain = str(inspect.Signature(parameters))
+    parameters = inspect.signature(value).parameters.values()
+    plain = str(inspect.Signature([parameter.replace(annotation=parameter.empty) for parameter in parameters]))
     return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", plain)
 
 
@@ -78,13 +78,17 @@ def anchor(name: str) -> str:
 
 def _fields(value: Any) -> str:
     """The fields of a dataclass, with the texts below them, which are also the help of the command line."""
-    source = inspect.getsource(value)
-    rows = []
-    for field in fields(value):
-        found = re.search(rf'^    {field.name}: [^\n]*\n    """(.*?)"""', source, re.DOTALL | re.MULTILINE)
-        inherited = "" if found else "see there"
-        rows.append(f"- `{field.name}`: {' '.join(found[1].split()) if found else inherited}")
-    return "### Fields\n\n" + "\n".join(rows)
+    texts: dict[str, str] = {}
+    for owner in reversed([kind for kind in value.__mro__ if is_dataclass(kind)]):
+        pattern = r'^    (\w+): [^\n]*\n    """(.*?)"""'
+        found = re.findall(pattern, inspect.getsource(owner), re.DOTALL | re.MULTILINE)
+        texts |= {name: " ".join(text.split()) for name, text in found}
+    rows = [f"- `{field.name}`{_default(field)}: {texts[field.name]}" for field in fields(value) if field.name in texts]
+    return "#### Fields\n\n" + "\n".join(rows) if rows else ""
+
+
+def _default(field: Any) -> str:
+    return "" if field.default is MISSING else f" = `{field.default!r}`"
 
 
 def _examples_together(texts: list[str]) -> list[str]:

@@ -21,12 +21,21 @@ def cosine(value: float, epochs: int) -> Schedule:
     """Half a cosine from ``value`` in epoch 0 towards 0, which epoch ``epochs`` would reach.
 
     Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5, without restarts: https://arxiv.org/abs/1608.03983
+
+    >>> rate = cosine(0.1, epochs=100)
+    >>> [round(rate(epoch), 3) for epoch in (0, 25, 50, 99)]
+    [0.1, 0.085, 0.05, 0.0]
     """
     return partial(_cosine, value, epochs)
 
 
 def warmup(value: float, epochs: int) -> Schedule:
-    """Rises in equal steps to ``value``, reached in the last of the first ``epochs`` epochs, and stays there."""
+    """Rises in equal steps to ``value``, reached in the last of the first ``epochs`` epochs, and stays there.
+
+    >>> weight = warmup(1.0, epochs=4)
+    >>> [weight(epoch) for epoch in (0, 1, 3, 10)]
+    [0.25, 0.5, 1.0, 1.0]
+    """
     return partial(_warmup, value, epochs)
 
 

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training(Selection):
-    """How a run trains: data, budget, optimiser, machine."""
+    """How a run trains: data, budget, optimiser, machine.
+
+    >>> rate = Training(data="digits", epochs=10, lr=0.1, milestones=(5, 8), decay=0.2).learning_rate()
+    >>> [round(rate(epoch), 4) for epoch in (0, 5, 8)]
+    [0.1, 0.02, 0.004]
+    """
 
     epochs: int = 200
     """Length of the run."""

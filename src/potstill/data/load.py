@@ -72,6 +72,13 @@ def load(
     Raises:
         BadInput: unknown names, more images than there are, and data missing or damaged.
         TypeError: an option that `Selection` does not have.
+
+    >>> data = load("digits", batch_size=64)
+    >>> data.shape, len(data.classes), data.train.count, data.test.count
+    ((3, 8, 8), 10, 1000, 797)
+    >>> batch = data.example()
+    >>> sorted(batch), tuple(batch["images"].shape)
+    (['images', 'index', 'labels', 'size', 'view'], (64, 3, 8, 8))
     """
     selected = replace(name if isinstance(name, Selection) else Selection(name), **options)
     shared: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "device": device}

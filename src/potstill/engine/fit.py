@@ -76,6 +76,18 @@ def fit(
     Raises:
         BadInput: the run folder, a network or a batch does not fit.
         TrainingFailed: a loss was not finite, or the disk is full; the last good checkpoint is kept.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import potstill as ps
+    >>> batches = [(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0]))] * 3
+    >>> data = ps.data.from_loaders(batches, batches, classes=3)
+    >>> terms = [ps.Term(ps.losses.CE(), "student", "labels")]
+    >>> distiller = ps.Distiller({"student": ps.networks.create("resnet8", classes=3)}, terms, data.example())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     summary = fit(distiller, data, ps.Training(epochs=2, out=Path(folder) / "run"))
+    >>> summary["learners"]["student"]["last"]["test"]["n"]
+    12
     """
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)

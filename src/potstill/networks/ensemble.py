@@ -10,6 +10,12 @@ class MeanOfLogits(nn.Module):
     """Networks that answer together: the mean of their logits (N, K). Maps images as each of them does.
 
     A tap inside the first is ``networks.0.PATH``; its aliases are ``networks.0.stage1`` and so on.
+
+    >>> from potstill.networks import create
+    >>> pair = MeanOfLogits([create("resnet8", classes=3, seed=seed).eval() for seed in (0, 1)])
+    >>> images = torch.randn(2, 3, 32, 32)
+    >>> torch.equal(pair(images), sum(network(images) for network in pair.networks) / 2)
+    True
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:

@@ -25,6 +25,14 @@ def adapt_input(network: nn.Module, given: Input, wanted: Input) -> Input:
 
     Raises:
         BadInput: the network takes images of one other size only, or is adapted already.
+
+    >>> from potstill.networks import create
+    >>> teacher = create("resnet8")
+    >>> half = Input(((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), (64, 64))
+    >>> adapt_input(teacher, given=Input(((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), (32, 32)), wanted=half) == half
+    True
+    >>> teacher(torch.rand(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
     """
     if hasattr(network, "own_input"):
         raise BadInput(f"this {type(network).__name__} has an input of its own already: {network.own_input}")

@@ -53,7 +53,12 @@ class Latency:
 def latency(
     network: nn.Module, input_shape: Shape = (3, 32, 32), batches: Sequence[int] = (1, 64), seconds: float = 2.0
 ) -> list[Latency]:
-    """Measure a network's forward pass for each size of batch: ``latencies`` of one network."""
+    """Measure a network's forward pass for each size of batch: ``latencies`` of one network.
+
+    >>> from potstill.networks import create
+    >>> [one.batch for one in latency(create("resnet8"), (3, 8, 8), batches=(1, 4), seconds=0.05)]
+    [1, 4]
+    """
     return [found for (found,) in latencies([network], input_shape, batches, seconds)]
 
 
@@ -74,6 +79,12 @@ def latencies(
 
     Raises:
         BadInput: a batch of no images, or a network that cannot take them.
+
+    >>> from potstill.networks import create
+    >>> networks = create("resnet8"), create("resnet20")
+    >>> ((small, large),) = latencies(networks, (3, 8, 8), batches=(4,), seconds=0.1)
+    >>> small.batch == large.batch == 4
+    True
     """
     if wrong := [size for size in batches if size < 1]:
         raise BadInput(f"a batch to measure has 1 image or more, not {wrong[0]}")

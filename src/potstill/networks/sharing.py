@@ -24,6 +24,12 @@ def share(light: nn.Module, booster: nn.Module, how: Literal["interval", "bottom
 
     Source: Zhou et al., "Rocket Launching: A Universal and Efficient Framework for Training Well-performing Light
     Net", AAAI 2018, https://arxiv.org/abs/1708.04106
+
+    >>> from potstill.networks import create
+    >>> light, booster = create("wrn-16-1"), create("wrn-40-1")
+    >>> share(light, booster)
+    >>> light.block1[0].conv1.weight is booster.block1[0].conv1.weight
+    True
     """
     if not _convolutions(light):
         raise BadInput(f"light net has no convolution to share: {type(light).__name__}")

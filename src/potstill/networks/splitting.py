@@ -19,6 +19,11 @@ def split_stages(network: nn.Module, parts: int) -> nn.Module:
         BadInput: no stages, or not of blocks that can be divided by ``parts``; the message names the nearest number.
 
     Source: ``--AT_split`` in https://github.com/BayesWatch/pytorch-moonshine
+
+    >>> from potstill.networks import create
+    >>> network = split_stages(create("wrn-16-1"), 2)
+    >>> [name for name in network.aliases if name.startswith("stage") and ":" not in name]
+    ['stage1', 'stage2', 'stage3', 'stage4', 'stage5', 'stage6']
     """
     aliases: dict[str, str] = getattr(network, "aliases", {})
     stages = {name: path for name, path in aliases.items() if name.startswith("stage") and name[5:].isdigit()}

@@ -17,7 +17,11 @@ SPREAD = 4  # how many blocks stand for the stages of a network whose maps all h
 
 @dataclass(frozen=True)
 class Stage:
-    """A place inside a network, ``layer1`` or ``blocks.2:map``, and the shape (C, h, w) of its map for one image."""
+    """A place inside a network, ``layer1`` or ``blocks.2:map``, and the shape (C, h, w) of its map for one image.
+
+    >>> Stage("layer1", shape=(16, 32, 32)).path
+    'layer1'
+    """
 
     path: str
     shape: tuple[int, int, int]
@@ -31,6 +35,14 @@ def find_stages(network: nn.Module, images: Tensor) -> list[Stage]:
     another resolution. Resolutions are told apart by powers of 2. Not counted are resolutions without any weights, the
     single layer of a stem, maps of one pixel, and maps that something overwrites in place. A network of a single
     resolution (a vision transformer) gives 4 of its repeated blocks, evenly spread.
+
+    >>> import torch
+    >>> from potstill.networks import create
+    >>> for stage in find_stages(create("wrn-16-1"), torch.randn(2, 3, 32, 32)):
+    ...     print(stage.path, stage.shape)
+    stage1 (16, 32, 32)
+    stage2 (32, 16, 16)
+    stage3 (64, 8, 8)
     """
     return stages_of(DryRun(network, "network", images))
 

@@ -42,6 +42,12 @@ def substitute(
 
     Source: Crowley, Gray & Storkey, "Moonshine: Distilling with Cheap Convolutions", NeurIPS 2018,
     https://arxiv.org/abs/1711.02613, section 3
+
+    >>> from potstill.networks import create, macs
+    >>> network = create("wrn-16-2")
+    >>> before = macs(network)
+    >>> round(macs(substitute(network, "G8B2")) / before, 2)
+    0.23
     """
     kind = cheap(spec)
     chosen = _choose(network, pattern)
@@ -141,6 +147,13 @@ def keep_weights(student: nn.Module, teacher: nn.Module) -> int:
 
     Raises:
         BadInput: nothing has.
+
+    >>> from potstill.networks import create
+    >>> teacher, student = create("wrn-16-2", seed=0), create("wrn-16-2+DConv", seed=1)
+    >>> keep_weights(student, teacher) > 0
+    True
+    >>> bool((student.fc.weight == teacher.fc.weight).all())
+    True
     """
     source: dict[str, torch.Tensor] = teacher.state_dict()
     own: dict[str, torch.Tensor] = student.state_dict()

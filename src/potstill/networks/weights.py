@@ -45,6 +45,15 @@ def load_weights(network: nn.Module, path: Path | str) -> None:
     Raises:
         BadInput: no such file, not a file of weights, or not this network's; then the network is unchanged.
         CannotDownload: the library offers weights, but they cannot be downloaded.
+
+    >>> import tempfile
+    >>> from potstill.networks import create
+    >>> network = create("resnet8", seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save({"state_dict": network.state_dict(), "epoch": 3}, file := Path(folder) / "checkpoint.pt")
+    ...     load_weights(other := create("resnet8", seed=1), file)
+    >>> torch.equal(other.fc.weight, network.fc.weight)
+    True
     """
     state, source = _find(network, path)
     _put(network, state, source)
@@ -55,6 +64,13 @@ def start_from(network: nn.Module, path: Path | str) -> tuple[str, ...]:
 
     Returns:
         The layers that stay so, by their paths: those of as many rows as there are classes, all else being equal.
+
+    >>> import tempfile
+    >>> from potstill.networks import create
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save(create("resnet8", classes=100).state_dict(), file := Path(folder) / "trained.pt")
+    ...     start_from(create("resnet8", classes=10), file)
+    ('fc',)
     """
     state, source = _find(network, path)
     own: dict[str, Tensor] = network.state_dict()
