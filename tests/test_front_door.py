@@ -74,6 +74,7 @@ def test_public_names_are_seen_completed_and_importable():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_every_command(name, capsys, monkeypatch):
     text = help_of([name], capsys, monkeypatch)
+    assert ">>>" not in text
     assert re.match(rf"usage: potstill {name} ", text)
     # Exactly the flags that the command line takes; --json is everybody's.
     assert shown_flags(text) == {*flags_of(COMMANDS[name])} - {"--json"}

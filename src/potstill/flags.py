@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -26,7 +26,7 @@ def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
 
     mistakes = io.StringIO()
     try:
-        with contextlib.redirect_stderr(mistakes):
+        with contextlib.redirect_stderr(mistakes), _without_examples(command):
             run = tyro.cli(
                 _deferred(command), args=list(words), prog=f"potstill {name}", config=(tyro.conf.OmitArgPrefixes,)
             )
@@ -85,6 +85,20 @@ def _deferred(command: Command) -> Callable[..., Callable[[], dict[str, Any]]]:
     bind.__doc__, bind.__name__ = command.__doc__, command.__name__
     bind.__annotations__ = get_type_hints(command)
     return bind
+
+
+@contextlib.contextmanager
+def _without_examples(command: Command) -> Iterator[None]:
+    """The texts of a command's dataclasses, which help shows, without the examples for Python."""
+    kinds = [kind for kind in get_type_hints(command).values() if is_dataclass(kind)]
+    texts = [kind.__doc__ for kind in kinds]
+    for kind, text in zip(kinds, texts, strict=True):
+        kind.__doc__ = (text or "").partition("\n    >>> ")[0].rstrip()
+    try:
+        yield
+    finally:
+        for kind, text in zip(kinds, texts, strict=True):
+            kind.__doc__ = text
 
 
 def _one_line(box: str) -> str:
