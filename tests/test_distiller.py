@@ -375,6 +375,24 @@ def test_each_pair_of_network_and_input_runs_once_a_batch_frozen_ones_first(batc
     assert student.fc.weight.grad.abs().sum() > 0
 
 
+def test_the_usual_input_by_its_name_is_no_other_pass(batch):
+    calls = []
+    networks = {"student": Calls("student", calls), "teacher": freeze(Calls("teacher", calls))}
+    batch["large"] = batch["images"] * 2
+    terms = [
+        Term(CE(), "student@images", "labels"),
+        Term(F.mse_loss, "student", "student@images.fc", name="same"),
+        Term(F.mse_loss, "student", "teacher@large"),
+        Term(F.mse_loss, "student.fc:in", "teacher.fc:in", name="inputs"),
+    ]
+    distiller = Distiller(networks, terms, batch, inputs={"teacher": "large"})
+    calls.clear()
+    _, values = distiller(batch)
+    assert [name for name, *_ in calls] == ["teacher", "student"]
+    assert values["same"] == 0
+    assert list(distiller.classifiers) == ["student", "teacher"]
+
+
 def test_a_network_runs_on_another_ones_output_and_gradients_go_through(batch):
     class Generator(nn.Module):
         def __init__(self):

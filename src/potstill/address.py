@@ -52,11 +52,6 @@ class Address:
         return self.network + "".join(f"{sign}{end}" for sign, end in ends if end is not None)
 
     @property
-    def forward_pass(self) -> str:
-        """The network and its input: what runs once a batch, whatever is tapped on the way."""
-        return self.network if self.input is None else f"{self.network}@{self.input}"
-
-    @property
     def is_output(self) -> bool:
         """Whether it is what the network returns, and no part of that."""
         return self.part is None and self.path is None

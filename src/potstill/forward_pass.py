@@ -77,11 +77,11 @@ class ForwardPasses:
             address = self._known(waiting.pop(0))
             if address is None:
                 continue
-            if address.forward_pass not in asked:
-                asked[address.forward_pass] = []
+            if self._key(address) not in asked:
+                asked[self._key(address)] = []
                 waiting += self._inputs_of(address)
-            if str(address) not in asked[address.forward_pass]:
-                asked[address.forward_pass].append(str(address))
+            if str(address) not in asked[self._key(address)]:
+                asked[self._key(address)].append(str(address))
         passes = [self._make(key, addresses) for key, addresses in asked.items()]
         names = list(networks)
         passes.sort(key=lambda one: (one.network not in frozen, names.index(one.network)))
@@ -97,20 +97,28 @@ class ForwardPasses:
             raise unknown("address", text, [*self.networks, *sorted(self.entries)])
         return None
 
+    def _key(self, address: Address) -> str:
+        """What names the pass of an address: the network alone where it is called as usual, however that is written."""
+        usual = address.input is None or (address.input,) == self._usual(address.network)
+        return address.network if usual else f"{address.network}@{address.input}"
+
+    def _usual(self, network: str) -> tuple[str, ...]:
+        usual = self.usual_inputs.get(network, "images")
+        return usual if isinstance(usual, tuple) else (usual,)
+
     def _inputs_of(self, address: Address) -> tuple[str, ...]:
         """What the pass of an address calls its network with."""
         if address.input is None:
-            usual = self.usual_inputs.get(address.network, "images")
-            return usual if isinstance(usual, tuple) else (usual,)
+            return self._usual(address.network)
         if address.input not in self.entries and address.input not in self.networks:
-            raise unknown(f"input of {address.forward_pass!r}", address.input, [*sorted(self.entries), *self.networks])
+            raise unknown(f"input of {self._key(address)!r}", address.input, [*sorted(self.entries), *self.networks])
         return (address.input,)
 
     def _make(self, key: str, addresses: Sequence[str]) -> ForwardPass:
         address = Address.parse(key)
         inputs = self._inputs_of(address)
         known = [self._known(text) for text in inputs]
-        needs = frozenset(one.forward_pass for one in known if one is not None)
+        needs = frozenset(self._key(one) for one in known if one is not None)
         taps = Taps(self.networks[address.network], key, addresses)
         return ForwardPass(key, address.network, inputs, needs, taps)
 
@@ -124,7 +132,7 @@ class ForwardPasses:
 
     def reached(self, texts: Iterable[str]) -> set[str]:
         """The networks that gradients reach which flow into these addresses, through inputs too, but no frozen one."""
-        flowing = {address.forward_pass for address in map(self._known, texts) if address is not None}
+        flowing = {self._key(address) for address in map(self._known, texts) if address is not None}
         for one in reversed(self.in_order):
             if one.key in flowing and one.network not in self.frozen:
                 flowing |= one.needs
@@ -138,7 +146,7 @@ class ForwardPasses:
         return any(text in one.taps.places and one.taps.places[text].is_parameter for one in self.in_order)
 
     def _with_needs(self, texts: Iterable[str]) -> list[ForwardPass]:
-        wanted = {address.forward_pass for address in map(self._known, texts) if address is not None}
+        wanted = {self._key(address) for address in map(self._known, texts) if address is not None}
         for one in reversed(self.in_order):
             if one.key in wanted:
                 wanted |= one.needs
