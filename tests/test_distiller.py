@@ -536,6 +536,7 @@ def test_a_loss_returns_one_number(batch, reduce):
         ([("student", 0), ("labels", 1)], "'labels' is an entry of the batch, too; call the network otherwise"),
         ([("student", 0), ("progress", 1)], "'progress' is an entry that every batch has"),
         ([("student", 0), ("a.b", 1)], "a network cannot be called 'a.b'"),
+        ([("student", 0), ("items", 1)], "a network cannot be called 'items'"),
     ],
 )
 def test_names_that_would_hide_each_other_are_refused(batch, networks, message):
@@ -722,3 +723,12 @@ def test_a_term_that_has_not_begun_is_not_missed(batch):
         optimizer.step()
         optimizer.zero_grad()
     distiller.eval()(batch)
+
+
+def test_what_is_no_network_and_no_term_is_named(batch):
+    with pytest.raises(BadInput, match="network 'teacher' is a function, not a torch.nn.Module"):
+        Distiller({"student": make(), "teacher": lambda images: images}, [ce()], batch)
+    with pytest.raises(BadInput, match=r"minimises terms, not a CE; write Term\(CE\(\), 'student'"):
+        Distiller({"student": make()}, [CE()], batch)
+    with pytest.raises(BadInput, match="3 is no address"):
+        Term(CE(), "student", 3)

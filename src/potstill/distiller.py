@@ -14,7 +14,7 @@ from potstill.batch import Batch, as_batch
 from potstill.errors import BadInput, first_line
 from potstill.eval_mode import eval_mode
 from potstill.forward_pass import ForwardPasses
-from potstill.roles import check_names, check_roles, find_classifiers
+from potstill.roles import check_kinds, check_names, check_roles, find_classifiers
 from potstill.taps import NoPart
 from potstill.term import Addresses, Term
 from potstill.untrained import Untrained
@@ -86,6 +86,7 @@ class Distiller(nn.Module):
         self.alternate = alternate
         named = list(networks.items() if isinstance(networks, Mapping) else networks)
         batch = as_batch(example)
+        check_kinds(named, terms)
         check_names([name for name, _ in named], [term.name for term in terms], batch)
         self.networks = nn.ModuleDict(dict(named))
         self.learners = {n: net for n, net in named if any(p.requires_grad for p in net.parameters())}

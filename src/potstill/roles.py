@@ -14,6 +14,22 @@ from potstill.forward_pass import GIVEN, ForwardPasses
 from potstill.term import Term
 
 
+def check_kinds(networks: Sequence[tuple[str, object]], terms: Sequence[object]) -> None:
+    """Refuse what is no network, or no term.
+
+    Raises:
+        BadInput: such a thing.
+    """
+    for name, network in networks:
+        if not isinstance(network, nn.Module):
+            raise BadInput(f"network {name!r} is a {type(network).__name__}, not a torch.nn.Module")
+    for term in terms:
+        if not isinstance(term, Term):
+            kind = type(term).__name__
+            hint = f"; write Term({kind}(), 'student', ...)" if isinstance(term, nn.Module) else ""
+            raise BadInput(f"a distiller minimises terms, not a {kind}{hint}")
+
+
 def check_names(networks: Sequence[str], terms: Sequence[str], batch: Batch) -> None:
     """Refuse names that would hide each other, or that no address can begin with.
 
@@ -25,7 +41,7 @@ def check_names(networks: Sequence[str], terms: Sequence[str], batch: Batch) -> 
     for name in networks:
         if networks.count(name) > 1:
             raise BadInput(f"two networks are called {name!r}")
-        if not name.isidentifier():
+        if not name.isidentifier() or hasattr(nn.ModuleDict, name):
             raise BadInput(f"a network cannot be called {name!r}: addresses begin with its name, a word like 'student'")
     for name in (*networks, *batch):
         if name in GIVEN or (name in networks and name in batch):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from potstill.address import Address
 from potstill.batch import Batch
 from potstill.errors import BadInput
 from potstill.schedules import Schedule
@@ -31,7 +32,7 @@ class Term(nn.Module):
         name: what the term is called in logs; by default the loss and its first address: ``KD student``.
 
     Raises:
-        BadInput: no address, or a class in the place of a loss.
+        BadInput: no address, or one that is none; a class in the place of a loss.
 
     >>> term = Term(nn.functional.mse_loss, "student", "teacher", weight=0.5)
     >>> term.name, term.weight_at(epoch=0)
@@ -52,7 +53,7 @@ class Term(nn.Module):
         if not addresses:
             raise BadInput(f"a term of {loss} needs an address, for example 'student'")
         self.loss, self.addresses, self.weight, self.both = loss, addresses, weight, both
-        self.flat_addresses = list(_flat(addresses))
+        self.flat_addresses = [str(Address.parse(text)) for text in _flat(addresses)]
         self.reached = list(_flat(addresses if both else addresses[:1]))  # by gradients
         # Losses that differentiate a network by its inputs detach what they must themselves.
         self.needs_graph = bool(getattr(loss, "needs_graph", False))

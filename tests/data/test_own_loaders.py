@@ -112,3 +112,9 @@ def test_batches_that_change_are_refused(second, message):
     data = from_loaders([{"images": IMAGES, "labels": LABELS}, second])
     with pytest.raises(BadInput, match=message):
         list(data.train)
+
+
+@pytest.mark.parametrize("classes", [-1, 0, "abc"])
+def test_classes_are_names_or_a_number(classes):
+    with pytest.raises(BadInput, match=f"classes is {classes!r}"):
+        from_loaders(pairs(), classes=classes)

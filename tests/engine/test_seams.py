@@ -284,3 +284,28 @@ def test_a_stream_that_knows_no_length_trains_and_is_measured(tmp_path):
     summary, _ = run(tmp_path / "run", ps.data.from_loaders(loader, loader, classes=10, holdout=loader))
     assert summary["best_chosen_on"] == "holdout"
     assert summary["learners"]["student"]["last"]["test"]["n"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("seam", "message"),
+    [
+        ({"transforms": noise}, r"transforms is a list of functions.*transforms=\[mixup\]"),
+        ({"transforms": ["mixup"]}, "transforms is a list of functions"),
+        ({"measure": "top1"}, "measure is a function of a network and batches, not a str"),
+        (
+            {"recorders": [print]},
+            r"a recorder has log\(record\) and close\(\), but a builtin_function_or_method has not",
+        ),
+        ({"after_step": 3}, "after_step is a function of the distiller, not a int"),
+    ],
+)
+def test_what_does_not_fit_a_seam_is_said_before_anything_is_written(tmp_path, seam, message):
+    with pytest.raises(BadInput, match=message):
+        run(tmp_path / "run", **seam)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bare_batches_are_no_data(tmp_path):
+    images, labels = torch.randn(20, 3, 8, 8), torch.arange(20) % 10
+    with pytest.raises(BadInput, match=r"data is a list: give .* from_loaders"):
+        run(tmp_path / "run", [(images, labels)], build((images, labels)))

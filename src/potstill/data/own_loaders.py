@@ -49,6 +49,8 @@ def from_loaders(
     >>> data.classes, data.shape, len(data.train)
     (('0', '1', '2'), (3, 8, 8), 3)
     """
+    if isinstance(classes, str) or (isinstance(classes, int) and classes < 1):
+        raise BadInput(f"classes is {classes!r}, but must be a list of names, or how many there are")
     names = tuple(map(str, range(classes) if isinstance(classes, int) else classes or ()))
     own = OwnLoader(train, "training")
     images = own.example().get("images")

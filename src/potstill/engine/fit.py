@@ -23,7 +23,7 @@ from potstill.engine.recorders import Recorder, Recorders, TensorBoard
 from potstill.engine.state import State
 from potstill.engine.summary import summarize
 from potstill.engine.transforms import Transforms
-from potstill.errors import TrainingFailed
+from potstill.errors import BadInput, TrainingFailed
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
@@ -39,6 +39,13 @@ class Seams:
     measuring: Measuring
     recorders: Sequence[Recorder]
     after_step: Callable[[Distiller], object] | None
+
+    def __post_init__(self) -> None:
+        for recorder in self.recorders:
+            if not callable(getattr(recorder, "log", None)) or not callable(getattr(recorder, "close", None)):
+                raise BadInput(f"a recorder has log(record) and close(), but a {type(recorder).__name__} has not both")
+        if self.after_step is not None and not callable(self.after_step):
+            raise BadInput(f"after_step is a function of the distiller, not a {type(self.after_step).__name__}")
 
 
 def fit(
@@ -89,6 +96,8 @@ def fit(
     >>> summary["learners"]["student"]["last"]["test"]["n"]
     12
     """
+    if not isinstance(data, Data):
+        raise BadInput(f"data is a {type(data).__name__}: give potstill.data.load(NAME), or from_loaders(train, test)")
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()

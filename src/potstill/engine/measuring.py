@@ -31,6 +31,8 @@ class Measuring:
     """
 
     def __init__(self, measure: Measure, distiller: Distiller, data: Data) -> None:
+        if not callable(measure):
+            raise BadInput(f"measure is a function of a network and batches, not a {type(measure).__name__}")
         self.measure, self.distiller, self.data = measure, distiller, data
 
     def teachers(self, say: Callable[[str], None]) -> dict[str, Measured]:

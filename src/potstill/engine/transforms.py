@@ -21,6 +21,8 @@ class Transforms:
     """
 
     def __init__(self, functions: Sequence[Callable[[Batch], Batch]], seed: int) -> None:
+        if callable(functions) or not all(map(callable, functions)):
+            raise BadInput("transforms is a list of functions from batch to batch: transforms=[mixup]")
         self.functions, self.seed = functions, seed
 
     def __call__(self, batch: Batch, epoch: int, step: int) -> Batch:
