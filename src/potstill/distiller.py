@@ -26,8 +26,9 @@ FEW = 2  # images are enough to see where tensors flow and how large they are
 def freeze(network: Network) -> Network:
     """Make a teacher: no parameter trains any more, batch norm and dropout rest. Returns the same network.
 
-    >>> teacher = freeze(nn.Linear(8, 3))
-    >>> teacher.weight.requires_grad, teacher.training
+    >>> import potstill as ps
+    >>> teacher = ps.freeze(ps.networks.create("resnet8"))
+    >>> teacher.training, any(parameter.requires_grad for parameter in teacher.parameters())
     (False, False)
     """
     return network.requires_grad_(False).eval()
@@ -58,14 +59,16 @@ class Distiller(nn.Module):
         BadInput: an address that does not exist or is not safe, two terms or networks of one name, a learner that no
             term trains, a term that trains nothing.
 
-    >>> batch = torch.randn(4, 8), torch.tensor([0, 1, 2, 0])
-    >>> networks = {"student": nn.Linear(8, 3), "teacher": freeze(nn.Linear(8, 3))}
-    >>> distiller = Distiller(networks, example=batch, terms=[
-    ...     Term(nn.functional.cross_entropy, "student", "labels"),
-    ...     Term(nn.functional.mse_loss, "student", "teacher", weight=0.1)])
-    >>> total, values = distiller(batch)
+    >>> import torch
+    >>> import potstill as ps
+    >>> batch = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 0])
+    >>> networks = {"student": ps.networks.create("resnet8"), "teacher": ps.freeze(ps.networks.create("resnet14"))}
+    >>> terms = [ps.Term(ps.losses.CE(), "student", "labels"), ps.Term(ps.losses.KD(), "student", "teacher", weight=9)]
+    >>> with ps.Distiller(networks, terms, example=batch) as distiller:
+    ...     total, values = distiller(batch)
+    ...     total.backward()  # then a step of any optimiser
     >>> list(values)
-    ['cross_entropy student', 'mse_loss student']
+    ['CE student', 'KD student']
     """
 
     weights: Tensor  # of this epoch, on the device, so that a step needs no number from the host

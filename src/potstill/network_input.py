@@ -13,8 +13,10 @@ class Input:
     ``statistics`` are the mean and the standard deviation of each channel, for pixels in 0..1: what an image is
     normalised by. ``size`` is its height and width.
 
-    >>> Input(statistics=((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)), size=(224, 224)).size
-    (224, 224)
+    >>> import potstill as ps
+    >>> data = ps.data.load("digits", normalize="imagenet")
+    >>> ps.networks.Input(data.statistics, size=data.shape[1:])
+    Input(statistics=((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), size=(8, 8))
     """
 
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None

@@ -10,7 +10,8 @@ Schedule = Callable[[int], float]
 def milestones(value: float, at: Sequence[int], factor: float) -> Schedule:
     """``value``, multiplied by ``factor`` at the start of every epoch in ``at``.
 
-    >>> rate = milestones(0.1, at=[60, 120], factor=0.5)
+    >>> import potstill as ps
+    >>> rate = ps.schedules.milestones(0.1, at=[60, 120], factor=0.5)
     >>> rate(59), rate(60), rate(120)
     (0.1, 0.05, 0.025)
     """
@@ -22,9 +23,10 @@ def cosine(value: float, epochs: int) -> Schedule:
 
     Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5, without restarts: https://arxiv.org/abs/1608.03983
 
-    >>> rate = cosine(0.1, epochs=100)
-    >>> [round(rate(epoch), 3) for epoch in (0, 25, 50, 99)]
-    [0.1, 0.085, 0.05, 0.0]
+    >>> import potstill as ps
+    >>> rate = ps.schedules.cosine(0.1, epochs=200)
+    >>> [round(rate(epoch), 4) for epoch in (0, 50, 100, 199)]
+    [0.1, 0.0854, 0.05, 0.0]
     """
     return partial(_cosine, value, epochs)
 
@@ -32,9 +34,10 @@ def cosine(value: float, epochs: int) -> Schedule:
 def warmup(value: float, epochs: int) -> Schedule:
     """Rises in equal steps to ``value``, reached in the last of the first ``epochs`` epochs, and stays there.
 
-    >>> weight = warmup(1.0, epochs=4)
-    >>> [weight(epoch) for epoch in (0, 1, 3, 10)]
-    [0.25, 0.5, 1.0, 1.0]
+    >>> import potstill as ps
+    >>> weight = ps.schedules.warmup(1.0, epochs=20)
+    >>> weight(0), weight(9), weight(19), weight(200)
+    (0.05, 0.5, 1.0, 1.0)
     """
     return partial(_warmup, value, epochs)
 
@@ -42,7 +45,8 @@ def warmup(value: float, epochs: int) -> Schedule:
 def linear(value: float, epochs: int) -> Schedule:
     """A straight line from ``value`` in epoch 0 to 0, which epoch ``epochs`` reaches, and 0 ever after.
 
-    >>> weight = linear(2.0, epochs=160)
+    >>> import potstill as ps
+    >>> weight = ps.schedules.linear(2.0, epochs=160)
     >>> weight(0), weight(80), weight(200)
     (2.0, 1.0, 0.0)
     """
@@ -56,6 +60,7 @@ def from_epoch(value: float | Schedule, start: int) -> Schedule:
     code has it for 200 epochs, but for its off-by-one: the weight of the channels shrinks twice, and cross-entropy
     and KD, whose weights shrink as well, join when it does so first.
 
+    >>> from potstill.schedules import from_epoch, linear, milestones
     >>> channels = milestones(6.0, at=[60, 160], factor=0.9)
     >>> labels = from_epoch(milestones(1.0, at=[60, 160], factor=0.9), 60)
     >>> (channels(59), labels(59)), (channels(60), labels(60))

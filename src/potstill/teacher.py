@@ -53,8 +53,15 @@ class AnyTeacher:
 class Teacher(AnyTeacher):
     """A trained network to learn from.
 
-    >>> Teacher("runs/teacher")
-    Teacher(teacher='runs/teacher', teacher_weights=None, teacher_normalize=None, teacher_size=None)
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import torch
+    >>> import potstill as ps
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save(ps.networks.create("resnet8").state_dict(), weights := Path(folder, "teacher.pth"))
+    ...     networks = ps.Teacher("resnet8", teacher_weights=weights).create(ps.data.load("digits"))
+    >>> list(networks), networks["teacher"].training
+    (['teacher'], False)
     """
 
     teacher: str

@@ -34,9 +34,11 @@ class Term(nn.Module):
     Raises:
         BadInput: no address, or one that is none; a class in the place of a loss.
 
-    >>> term = Term(nn.functional.mse_loss, "student", "teacher", weight=0.5)
-    >>> term.name, term.weight_at(epoch=0)
-    ('mse_loss student', 0.5)
+    >>> import potstill as ps
+    >>> falling = ps.schedules.linear(1000.0, epochs=160)
+    >>> term = ps.Term(ps.losses.AT(), "student.stage3", "teacher.stage3", weight=falling)
+    >>> term.name, term.weight_at(epoch=0), term.weight_at(epoch=80)
+    ('AT student.stage3', 1000.0, 500.0)
     """
 
     def __init__(

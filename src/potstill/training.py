@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 class Training(Selection):
     """How a run trains: data, budget, optimiser, machine.
 
-    >>> rate = Training(data="digits", epochs=10, lr=0.1, milestones=(5, 8), decay=0.2).learning_rate()
-    >>> [round(rate(epoch), 4) for epoch in (0, 5, 8)]
-    [0.1, 0.02, 0.004]
+    >>> import potstill as ps
+    >>> training = ps.Training("digits", holdout=200, epochs=10, milestones=(5, 8))
+    >>> data, rate = training.load_data(), training.learning_rate()
+    >>> data.shape, data.chosen_on, [round(rate(epoch), 4) for epoch in (0, 5, 8)]
+    ((3, 8, 8), 'holdout', [0.1, 0.02, 0.004])
     """
 
     epochs: int = 200

@@ -73,7 +73,8 @@ def load(
         BadInput: unknown names, more images than there are, and data missing or damaged.
         TypeError: an option that `Selection` does not have.
 
-    >>> data = load("digits", batch_size=64)
+    >>> import potstill as ps
+    >>> data = ps.data.load("digits", batch_size=64)
     >>> data.shape, len(data.classes), data.train.count, data.test.count
     ((3, 8, 8), 10, 1000, 797)
     >>> batch = data.example()

@@ -44,10 +44,13 @@ def from_loaders(
     Raises:
         BadInput: an iterator, which would be empty from the second epoch on; no batch; one that is none.
 
-    >>> batches = [(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0]))] * 3
-    >>> data = from_loaders(batches, classes=3)
-    >>> data.classes, data.shape, len(data.train)
-    (('0', '1', '2'), (3, 8, 8), 3)
+    >>> import torch
+    >>> import potstill as ps
+    >>> images = torch.utils.data.TensorDataset(torch.randn(100, 3, 32, 32), torch.arange(100) % 3)
+    >>> train = torch.utils.data.DataLoader(images, batch_size=32, shuffle=True)
+    >>> data = ps.data.from_loaders(train, classes=["cat", "dog", "fox"])
+    >>> data.classes, data.shape, len(data.train), list(data.example())
+    (('cat', 'dog', 'fox'), (3, 32, 32), 4, ['images', 'labels'])
     """
     if isinstance(classes, str) or (isinstance(classes, int) and classes < 1):
         raise BadInput(f"classes is {classes!r}, but must be a list of names, or how many there are")

@@ -86,13 +86,14 @@ def fit(
 
     >>> import tempfile
     >>> from pathlib import Path
+    >>> import torch
     >>> import potstill as ps
     >>> batches = [(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0]))] * 3
-    >>> data = ps.data.from_loaders(batches, batches, classes=3)
-    >>> terms = [ps.Term(ps.losses.CE(), "student", "labels")]
-    >>> distiller = ps.Distiller({"student": ps.networks.create("resnet8", classes=3)}, terms, data.example())
+    >>> data = ps.data.from_loaders(batches, test=batches)
+    >>> networks = {"student": ps.networks.create("resnet8", classes=3)}
+    >>> distiller = ps.Distiller(networks, ps.terms(["CE"], networks), data.example())
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     summary = fit(distiller, data, ps.Training(epochs=2, out=Path(folder) / "run"))
+    ...     summary = ps.fit(distiller, data, ps.Training(epochs=2, out=Path(folder, "run"), device="cpu"))
     >>> summary["learners"]["student"]["last"]["test"]["n"]
     12
     """

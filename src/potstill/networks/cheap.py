@@ -169,9 +169,11 @@ def cheap(spec: str) -> Cheap:
     Raises:
         BadInput: no such type; the message names those most like it.
 
-    >>> cheap("G8B2").build(nn.Conv2d(16, 32, 3, stride=2, padding=1)).conv
+    >>> from torch import nn
+    >>> import potstill as ps
+    >>> ps.networks.cheap("G8B2").build(nn.Conv2d(16, 32, 3, stride=2, padding=1)).conv
     Conv2d(16, 16, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), groups=2, bias=False)
-    >>> cheap("G16B2").misfit(16, 16)
+    >>> ps.networks.cheap("G16B2").misfit(16, 16)
     'groups of 16 are larger than the 8 channels of its bottleneck'
     """
     for form in FORMS:

@@ -41,11 +41,11 @@ class Layer:
 def parameters(*networks: nn.Module) -> int:
     """Count the parameters of one or several networks; one that is shared counts once, buffers not at all.
 
-    >>> from potstill.networks import create, share
-    >>> light, booster = create("wrn-16-1"), create("wrn-40-1")
-    >>> apart = parameters(light, booster)
-    >>> share(light, booster)
-    >>> apart - parameters(light, booster)
+    >>> import potstill as ps
+    >>> light, booster = ps.networks.create("wrn-16-1"), ps.networks.create("wrn-40-1")
+    >>> apart = ps.networks.parameters(light, booster)
+    >>> ps.networks.share(light, booster)
+    >>> apart - ps.networks.parameters(light, booster)
     173488
     """
     return sum(p.numel() for p in {p for network in networks for p in network.parameters()})
@@ -54,8 +54,9 @@ def parameters(*networks: nn.Module) -> int:
 def conv_parameters(network: nn.Module) -> int:
     """Count the weights and biases of a network's convolutions, 1x1 ones included.
 
-    >>> from potstill.networks import create
-    >>> conv_parameters(create("wrn-16-1")), parameters(create("wrn-16-1"))
+    >>> import potstill as ps
+    >>> network = ps.networks.create("wrn-16-1")
+    >>> ps.networks.conv_parameters(network), ps.networks.parameters(network)
     (173488, 175066)
     """
     return parameters(*(module for module in network.modules() if isinstance(module, CONVOLUTIONS)))
@@ -66,8 +67,9 @@ def macs(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> int:
 
     The network runs once on zeros in eval mode and is left as it was. ``BadInput`` if it cannot take such an image.
 
-    >>> from potstill.networks import create
-    >>> macs(create("resnet20")), macs(create("resnet20"), (3, 64, 64))
+    >>> import potstill as ps
+    >>> network = ps.networks.create("resnet20")
+    >>> ps.networks.macs(network), ps.networks.macs(network, input_shape=(3, 64, 64))
     (40813184, 163250816)
     """
     with without_compiler(), FlopCounterMode(display=False) as counter:
@@ -81,8 +83,8 @@ def layers(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[Layer]:
     A layer is a module that has parameters or multiply-adds of its own. What is computed by functions (attention,
     matrix products) belongs to the innermost module that calls them; the path of the network itself is empty.
 
-    >>> from potstill.networks import create
-    >>> for layer in layers(create("resnet8"))[:2]:
+    >>> import potstill as ps
+    >>> for layer in ps.networks.layers(ps.networks.create("resnet8"))[:2]:
     ...     print(layer.path, layer.kind, layer.output, layer.parameters, layer.macs)
     conv1 Conv2d (1, 16, 32, 32) 432 442368
     bn1 BatchNorm2d (1, 16, 32, 32) 32 0

@@ -37,9 +37,10 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
         BadInput: no such network, the convolutions do not fit in it, or the weights are not this network's or, as
             ``CannotDownload``, out of reach.
 
-    >>> network = create("resnet20", classes=100, seed=0)
+    >>> import potstill as ps
+    >>> network = ps.networks.create("wrn-16-2+G8B2", classes=100, seed=0)
     >>> network.spec, network.classes
-    ('resnet20', 100)
+    ('wrn-16-2+G8B2', 100)
     """
     if classes < 1:
         raise BadInput(f"a network has 1 class or more, not {classes}")

@@ -11,10 +11,11 @@ class MeanOfLogits(nn.Module):
 
     A tap inside the first is ``networks.0.PATH``; its aliases are ``networks.0.stage1`` and so on.
 
-    >>> from potstill.networks import create
-    >>> pair = MeanOfLogits([create("resnet8", classes=3, seed=seed).eval() for seed in (0, 1)])
-    >>> images = torch.randn(2, 3, 32, 32)
-    >>> torch.equal(pair(images), sum(network(images) for network in pair.networks) / 2)
+    >>> import torch
+    >>> import potstill as ps
+    >>> first, second = (ps.networks.create("resnet8", seed=seed).eval() for seed in (0, 1))
+    >>> teacher, images = ps.networks.MeanOfLogits([first, second]), torch.randn(2, 3, 32, 32)
+    >>> torch.allclose(teacher(images), (first(images) + second(images)) / 2)
     True
     """
 

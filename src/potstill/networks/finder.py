@@ -63,10 +63,10 @@ def within_budget(
         BadInput: no budget, one that is no fraction, nothing to replace, or nothing fits; then the message names the
             nearest that can be built.
 
-    >>> from potstill.networks import create
-    >>> found = within_budget(create("wrn-10-1"), budget_params=0.2)
-    >>> [candidate.spec for candidate in found[:3]]
-    ['DConvB16', 'ConvB16', 'DConv3D']
+    >>> import potstill as ps
+    >>> found = ps.networks.within_budget(ps.networks.create("wrn-10-1"), budget_params=0.2)
+    >>> [(candidate.spec, round(candidate.parameters_ratio, 2)) for candidate in found[:3]]
+    [('DConvB16', 0.07), ('ConvB16', 0.07), ('DConv3D', 0.09)]
     """
     budgets = _fractions(budget_params, budget_macs)
     all_parameters, all_macs = parameters(teacher), macs(teacher, input_shape)

@@ -26,12 +26,14 @@ def adapt_input(network: nn.Module, given: Input, wanted: Input) -> Input:
     Raises:
         BadInput: the network takes images of one other size only, or is adapted already.
 
-    >>> from potstill.networks import create
-    >>> teacher = create("resnet8")
-    >>> half = Input(((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), (64, 64))
-    >>> adapt_input(teacher, given=Input(((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), (32, 32)), wanted=half) == half
+    >>> import torch
+    >>> import potstill as ps
+    >>> ours = ps.networks.Input(((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)), size=(32, 32))
+    >>> its = ps.networks.Input(((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), size=(64, 64))
+    >>> teacher = ps.networks.create("resnet8")
+    >>> ps.networks.adapt_input(teacher, given=ours, wanted=its) == teacher.own_input == its
     True
-    >>> teacher(torch.rand(2, 3, 32, 32)).shape
+    >>> teacher(torch.randn(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
     if hasattr(network, "own_input"):

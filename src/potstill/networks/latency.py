@@ -55,9 +55,10 @@ def latency(
 ) -> list[Latency]:
     """Measure a network's forward pass for each size of batch: ``latencies`` of one network.
 
-    >>> from potstill.networks import create
-    >>> [one.batch for one in latency(create("resnet8"), (3, 8, 8), batches=(1, 4), seconds=0.05)]
-    [1, 4]
+    >>> import potstill as ps
+    >>> one, four = ps.networks.latency(ps.networks.create("resnet8"), (3, 8, 8), batches=(1, 4), seconds=0.05)
+    >>> four.batch, four.device, four.milliseconds.low <= four.milliseconds.median
+    (4, 'cpu', True)
     """
     return [found for (found,) in latencies([network], input_shape, batches, seconds)]
 
@@ -80,10 +81,10 @@ def latencies(
     Raises:
         BadInput: a batch of no images, or a network that cannot take them.
 
-    >>> from potstill.networks import create
-    >>> networks = create("resnet8"), create("resnet20")
-    >>> ((small, large),) = latencies(networks, (3, 8, 8), batches=(4,), seconds=0.1)
-    >>> small.batch == large.batch == 4
+    >>> import potstill as ps
+    >>> networks = ps.networks.create("resnet8"), ps.networks.create("resnet20")
+    >>> ((small, large),) = ps.networks.latencies(networks, (3, 8, 8), batches=(4,), seconds=0.1)
+    >>> large.over(small).median > 0  # how many times as long the large one takes
     True
     """
     if wrong := [size for size in batches if size < 1]:

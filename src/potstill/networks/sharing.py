@@ -25,9 +25,9 @@ def share(light: nn.Module, booster: nn.Module, how: Literal["interval", "bottom
     Source: Zhou et al., "Rocket Launching: A Universal and Efficient Framework for Training Well-performing Light
     Net", AAAI 2018, https://arxiv.org/abs/1708.04106
 
-    >>> from potstill.networks import create
-    >>> light, booster = create("wrn-16-1"), create("wrn-40-1")
-    >>> share(light, booster)
+    >>> import potstill as ps
+    >>> light, booster = ps.networks.create("wrn-16-1"), ps.networks.create("wrn-40-1")
+    >>> ps.networks.share(light, booster)
     >>> light.block1[0].conv1.weight is booster.block1[0].conv1.weight
     True
     """

@@ -20,10 +20,10 @@ def split_stages(network: nn.Module, parts: int) -> nn.Module:
 
     Source: ``--AT_split`` in https://github.com/BayesWatch/pytorch-moonshine
 
-    >>> from potstill.networks import create
-    >>> network = split_stages(create("wrn-16-1"), 2)
-    >>> [name for name in network.aliases if name.startswith("stage") and ":" not in name]
-    ['stage1', 'stage2', 'stage3', 'stage4', 'stage5', 'stage6']
+    >>> import potstill as ps
+    >>> network = ps.networks.split_stages(ps.networks.create("wrn-16-1"), parts=2)
+    >>> [network.aliases[f"stage{number}"] for number in (1, 2, 3)]
+    ['block1.0', 'block1.1', 'block2.0']
     """
     aliases: dict[str, str] = getattr(network, "aliases", {})
     stages = {name: path for name, path in aliases.items() if name.startswith("stage") and name[5:].isdigit()}

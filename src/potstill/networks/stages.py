@@ -19,8 +19,13 @@ SPREAD = 4  # how many blocks stand for the stages of a network whose maps all h
 class Stage:
     """A place inside a network, ``layer1`` or ``blocks.2:map``, and the shape (C, h, w) of its map for one image.
 
-    >>> Stage("layer1", shape=(16, 32, 32)).path
-    'layer1'
+    >>> import torch
+    >>> import potstill as ps
+    >>> *_, last = ps.networks.find_stages(ps.networks.create("resnet8"), torch.randn(1, 3, 32, 32))
+    >>> last
+    Stage(path='stage3', shape=(64, 8, 8))
+    >>> ps.Term(ps.losses.AT(), f"student.{last.path}", f"teacher.{last.path}").name
+    'AT student.stage3'
     """
 
     path: str
@@ -37,12 +42,12 @@ def find_stages(network: nn.Module, images: Tensor) -> list[Stage]:
     resolution (a vision transformer) gives 4 of its repeated blocks, evenly spread.
 
     >>> import torch
-    >>> from potstill.networks import create
-    >>> for stage in find_stages(create("wrn-16-1"), torch.randn(2, 3, 32, 32)):
-    ...     print(stage.path, stage.shape)
-    stage1 (16, 32, 32)
-    stage2 (32, 16, 16)
-    stage3 (64, 8, 8)
+    >>> from torch import nn
+    >>> import potstill as ps
+    >>> halves = [nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1)) for _ in range(2)]
+    >>> network = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), *halves, nn.Flatten(), nn.Linear(512, 10))
+    >>> [(stage.path, stage.shape) for stage in ps.networks.find_stages(network, torch.randn(2, 3, 32, 32))]
+    [('1', (8, 16, 16)), ('2', (8, 8, 8))]
     """
     return stages_of(DryRun(network, "network", images))
 

@@ -47,12 +47,15 @@ def load_weights(network: nn.Module, path: Path | str) -> None:
         CannotDownload: the library offers weights, but they cannot be downloaded.
 
     >>> import tempfile
-    >>> from potstill.networks import create
-    >>> network = create("resnet8", seed=0)
+    >>> from pathlib import Path
+    >>> import torch
+    >>> import potstill as ps
+    >>> trained, network = ps.networks.create("resnet8", seed=0), ps.networks.create("resnet8", seed=1)
+    >>> state = torch.nn.DataParallel(trained).state_dict()  # as another repository's script saves it
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     torch.save({"state_dict": network.state_dict(), "epoch": 3}, file := Path(folder) / "checkpoint.pt")
-    ...     load_weights(other := create("resnet8", seed=1), file)
-    >>> torch.equal(other.fc.weight, network.fc.weight)
+    ...     torch.save({"epoch": 3, "state_dict": state}, file := Path(folder, "checkpoint.pth"))
+    ...     ps.networks.load_weights(network, file)
+    >>> torch.equal(network.fc.weight, trained.fc.weight)
     True
     """
     state, source = _find(network, path)
@@ -66,10 +69,12 @@ def start_from(network: nn.Module, path: Path | str) -> tuple[str, ...]:
         The layers that stay so, by their paths: those of as many rows as there are classes, all else being equal.
 
     >>> import tempfile
-    >>> from potstill.networks import create
+    >>> from pathlib import Path
+    >>> import torch
+    >>> import potstill as ps
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     torch.save(create("resnet8", classes=100).state_dict(), file := Path(folder) / "trained.pt")
-    ...     start_from(create("resnet8", classes=10), file)
+    ...     torch.save(ps.networks.create("resnet8", classes=100).state_dict(), file := Path(folder, "trained.pt"))
+    ...     ps.networks.start_from(ps.networks.create("resnet8", classes=10), file)
     ('fc',)
     """
     state, source = _find(network, path)

@@ -42,7 +42,7 @@ def terms(strings: Sequence[str], networks: "Mapping[str, nn.Module]", example: 
     >>> import potstill as ps
     >>> networks = {name: ps.networks.create("resnet8") for name in ("student", "teacher")}
     >>> batch = torch.randn(4, 3, 32, 32), torch.tensor([1, 2, 3, 4])
-    >>> for term in terms(["0.1 * CE", "1000 * AT on layer2=layer3"], networks, batch):
+    >>> for term in ps.terms(["0.1 * CE", "1000 * AT on layer2=layer3"], networks, batch):
     ...     print(term.name, term.addresses, term.weight)
     CE student ('student', 'labels') 0.1
     AT student.layer2 ('student.layer2', 'teacher.layer3') 1000
