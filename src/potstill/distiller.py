@@ -63,10 +63,8 @@ class Distiller(nn.Module):
     >>> import potstill as ps
     >>> batch = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 0])
     >>> networks = {"student": ps.networks.create("resnet8"), "teacher": ps.freeze(ps.networks.create("resnet14"))}
-    >>> terms = [ps.Term(ps.losses.CE(), "student", "labels"), ps.Term(ps.losses.KD(), "student", "teacher", weight=9)]
-    >>> with ps.Distiller(networks, terms, example=batch) as distiller:
-    ...     total, values = distiller(batch)
-    ...     total.backward()  # then a step of any optimiser
+    >>> distiller = ps.Distiller(networks, ps.terms(["CE", "0.9 * KD"], networks), example=batch)
+    >>> total, values = distiller(batch)  # then total.backward(), and a step of any optimiser
     >>> list(values)
     ['CE student', 'KD student']
     """

@@ -78,7 +78,7 @@ def macs(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> int:
 
 
 def layers(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[Layer]:
-    """The cost of every layer, in the order in which the network holds them; the sums are ``parameters`` and ``macs``.
+    """The cost of every layer, in the order in which the network holds them; the sums are `parameters` and `macs`.
 
     A layer is a module that has parameters or multiply-adds of its own. What is computed by functions (attention,
     matrix products) belongs to the innermost module that calls them; the path of the network itself is empty.

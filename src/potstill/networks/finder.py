@@ -49,7 +49,7 @@ def within_budget(
     A budget is a fraction of the teacher's parameters or of its multiply-adds for one image of ``input_shape``
     (C, H, W); with both, a student keeps within both. They are sorted by parameters, or by multiply-adds if that is the
     only budget. All specs of the original are tried and, with the numbers in ``USUAL``, all others of the grammar. What
-    ``substitute`` cannot put into this network is left out; of specs that give the same layers, the first counts.
+    `substitute` cannot put into this network is left out; of specs that give the same layers, the first counts.
     Nothing is trained, no network is changed, and the caller's random numbers are left alone.
 
     Args:

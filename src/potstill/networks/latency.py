@@ -53,7 +53,7 @@ class Latency:
 def latency(
     network: nn.Module, input_shape: Shape = (3, 32, 32), batches: Sequence[int] = (1, 64), seconds: float = 2.0
 ) -> list[Latency]:
-    """Measure a network's forward pass for each size of batch: ``latencies`` of one network.
+    """Measure a network's forward pass for each size of batch: `latencies` of one network.
 
     >>> import potstill as ps
     >>> one, four = ps.networks.latency(ps.networks.create("resnet8"), (3, 8, 8), batches=(1, 4), seconds=0.05)

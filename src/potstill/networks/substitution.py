@@ -22,15 +22,15 @@ def substitute(
     timm's StdConv2d, whose standardised weights no cheap type has; timm's Conv2dSame is replaced by what pads like it.
     In a wide ResNet that leaves exactly the two of every block, which the original replaces. With a ``pattern``
     (``layer4.*``, as in file names, for paths of modules) they are all spatial ones whose path matches, stem and
-    grouped ones included. ``reasons_to_stay`` says of every convolution which it is.
+    grouped ones included. `reasons_to_stay` says of every convolution which it is.
 
     Channels, stride, padding and dilation stay, groups do not. The new layers start afresh as those of a built-in
     network, where the old ones were (device, dtype, mode). The network loses the attribute ``spec``, because nothing
-    that ``create`` could build from it would fit these weights.
+    that `create` could build from it would fit these weights.
 
     Args:
         network: changed in place; ``copy.deepcopy`` it first if it is the teacher.
-        spec: a type of convolution, see ``cheap``.
+        spec: a type of convolution, see `cheap`.
         pattern: which convolutions to replace instead of those above.
         keep: ``"1x1"``: every layer that is not replaced keeps its weights, so that out of a copy of the teacher comes
             a student with the teacher's 1x1 convolutions, batch norms and classifier. ``None``: they start afresh too.
@@ -64,7 +64,7 @@ def substitute(
 
 
 def reasons_to_stay(network: nn.Module, pattern: str | None = None) -> dict[str, str]:
-    """Why ``substitute`` leaves each convolution of ``network`` as it is, by path; empty for those that it replaces.
+    """Why `substitute` leaves each convolution of ``network`` as it is, by path; empty for those that it replaces.
 
     >>> import potstill as ps
     >>> ps.networks.reasons_to_stay(ps.networks.create("wrn-10-1"))
@@ -144,7 +144,7 @@ def _start_afresh(network: nn.Module) -> None:
 def keep_weights(student: nn.Module, teacher: nn.Module) -> int:
     """Copy all that has the same name and shape in both, batch-norm statistics included; return how many tensors.
 
-    Between a teacher and ``create`` of its spec with cheap convolutions, that is every layer that is not replaced.
+    Between a teacher and `create` of its spec with cheap convolutions, that is every layer that is not replaced.
 
     Raises:
         BadInput: nothing has.

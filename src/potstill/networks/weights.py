@@ -63,7 +63,7 @@ def load_weights(network: nn.Module, path: Path | str) -> None:
 
 
 def start_from(network: nn.Module, path: Path | str) -> tuple[str, ...]:
-    """The same for weights to train on from: a classifier of another number of classes stays as it is in ``network``.
+    """Load weights to train on from, as `load_weights` does; a classifier of another number of classes stays as it is.
 
     Returns:
         The layers that stay so, by their paths: those of as many rows as there are classes, all else being equal.
