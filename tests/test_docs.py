@@ -1,5 +1,7 @@
 """What the pages in docs say: written from the code as it is, and run as it stands there."""
 
+import dataclasses
+import doctest
 import importlib.util
 import inspect
 import re
@@ -69,13 +71,50 @@ def test_the_page_of_the_python_surface_is_what_the_tool_writes():
     assert stored == PYTHON.page(), "run python tools/write_python_docs.py"
 
 
-def test_every_public_name_is_on_a_page_with_an_example():
-    shown = {name: value for names in PYTHON.GROUPS.values() for name, value in names.items()}
+ENTRIES = {
+    name: text.partition("\n## ")[0]
+    for name, _, text in (entry.partition("\n") for entry in PYTHON.page().split("\n### ")[1:])
+}
+
+
+def test_every_public_name_is_on_the_page():
+    page = PYTHON.page()
     modules = {name for name in ps.__all__ if inspect.ismodule(getattr(ps, name))}
-    assert {*ps.__all__} - modules <= {*shown}
-    assert {f"networks.{name}" for name in ps.networks.__all__} <= {*shown}
-    for name, value in shown.items():
-        assert ">>> " in inspect.getdoc(value), name
+    assert {*ps.__all__} - modules <= {*ENTRIES}
+    assert all(f"`ps.{name}`" in page for name in modules)
+    assert {f"networks.{name}" for name in ps.networks.__all__} <= {*ENTRIES}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_examples_of_the_python_surface_run_as_they_stand(name, capsys):
+    text = "\n".join(re.findall(r"```python\n(>>> .*?)```", ENTRIES[name], re.DOTALL))
+    example = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+    assert any(part.want for part in example.examples)
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
+    assert result.failed == 0, capsys.readouterr().out
+
+
+def test_inherited_fields_have_their_texts():
+    for settings in (ps.Training, ps.Teacher):
+        fields = ENTRIES[settings.__name__].partition("#### Fields\n\n")[2].partition("\n\n")[0].split("\n")
+        assert len(fields) == len(dataclasses.fields(settings))
+    assert "`data_dir = None`: Where data sets lie; " in ENTRIES["Training"]
+    assert "`teacher_size = None`: Height and width of those images." in ENTRIES["Teacher"]
+
+
+def test_links_into_the_page_lead_to_its_headings():
+    headings = {PYTHON.anchor(text) for text in re.findall(r"^##+ (.*)$", PYTHON.page(), re.MULTILINE)}
+    inside = re.findall(r"\]\(#([^)]+)\)", PYTHON.page())
+    assert len(inside) > len(ENTRIES)
+    pages = [path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")]
+    assert {*inside, *(found for page in pages for found in re.findall(r"python\.md#([^)]+)\)", page))} <= headings
+
+
+def test_an_argument_of_several_lines_is_one_entry():
+    text = "Args:\n    name: it goes on\n        here.\n    other: short."
+    assert tool("docstrings").section(text).split("\n")[2:] == ["- `name`: it goes on", "  here.", "- `other`: short."]
+    one = "Raises:\n    BadInput: it goes on\n        here."
+    assert tool("docstrings").section(one) == "## Errors\n\n- `BadInput`: it goes on\n  here."
 
 
 def test_the_index_has_every_page():

@@ -1,7 +1,6 @@
 """Docstrings as Markdown, for the pages that tools write."""
 
 import inspect
-import re
 import textwrap
 
 TITLES = {"Args:": "Arguments", "Raises:": "Errors", "Returns:": "Returns"}
@@ -30,8 +29,3 @@ def item(line: str) -> str:
         return "  " + line.strip()
     name, _, text = line.partition(": ")
     return f"- `{name}`: {text}"
-
-
-def code(text: str) -> str:
-    """Names in double backticks, as docstrings have them, in single ones."""
-    return re.sub(r"``(.+?)``", r"`\1`", text)

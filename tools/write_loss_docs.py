@@ -15,6 +15,7 @@ from potstill.catalogue import Card, cards, paragraphs
 
 sys.path.insert(0, str(Path(__file__).parent))
 from docstrings import section
+from links import linked
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "losses"
 ORIGIN = "Written by `tools/write_loss_docs.py` from the docstring; change it there."
@@ -66,7 +67,8 @@ def page(card: Card) -> str:
     facts += [f"- Knowledge: {card.knowledge}", f"- Taps: {taps(card)}"]
     facts += [f"- Trained parts: {card.trained}" if card.trained else None]
     facts += [f"- Source: [{source(loss)}](../../{source(loss)})"]
-    body = [section(text) for text in paragraphs(loss) if not text.startswith("Knowledge:")]
+    texts = [text for text in paragraphs(loss) if not text.startswith("Knowledge:")]
+    body = [section(linked(text, loss.__module__, f"losses/{card.name}.md")) for text in texts]
     parts = [
         f"# {card.name}",
         body[0],

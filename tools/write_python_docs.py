@@ -8,35 +8,34 @@ Run it after every change of such a docstring or signature; a test compares.
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import potstill as ps
-
 sys.path.insert(0, str(Path(__file__).parent))
-from docstrings import code, section
+from docstrings import section
+from links import GROUPS, anchor, linked
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "python.md"
-GROUPS: dict[str, dict[str, Any]] = {
-    "Distilling": {name: getattr(ps, name) for name in ("Distiller", "Term", "terms", "freeze")},
-    "Runs": {name: getattr(ps, name) for name in ("fit", "evaluate", "Training", "Teacher")},
-    "Data": {f"data.{name}": getattr(ps.data, name) for name in ("load", "from_loaders")},
-    "Networks": {f"networks.{name}": getattr(ps.networks, name) for name in ps.networks.__all__},
-    "Schedules": {
-        f"schedules.{name}": value
-        for name, value in vars(ps.schedules).items()
-        if inspect.isfunction(value) and not name.startswith("_")
-    },
-}
 HEAD = """\
 # The Python surface
 
-`import potstill as ps`. Everything is loaded when it is first used. [Losses](losses/README.md) have pages of their own,
-[addresses](seams.md#addresses) and [the seams of `fit`](seams.md) too. Examples here are run by the test suite.
+`import potstill as ps`. Everything is loaded when it is first used. The test suite runs every example as it stands.
+
+- [Distilling](#distilling)
+- [Runs](#runs)
+- [Data](#data): `ps.data`
+- [Networks](#networks): `ps.networks`
+- [Schedules](#schedules): `ps.schedules`
+
+On other pages: [`ps.losses`](losses/README.md), [addresses](seams.md#addresses), [the seams of `fit`](seams.md). What
+the command line runs, [`ps.recipes`](../src/potstill/recipes), are functions with the same arguments.
 
 Written by `tools/write_python_docs.py` from the docstrings; change them there.
 """
+WIDE = 110
+"""Columns of arguments that are read at one glance."""
 
 
 def main() -> None:
@@ -46,60 +45,88 @@ def main() -> None:
 
 def page() -> str:
     """The Markdown of the page."""
-    contents = []
+    parts = [HEAD]
     for group, names in GROUPS.items():
-        contents.append(f"- {group}: " + ", ".join(f"[{name}](#{anchor(name)})" for name in names))
-    parts = [HEAD, "\n".join(contents)]
-    for group, names in GROUPS.items():
-        parts += [f"## {group}", *(entry(name, value) for name, value in names.items())]
+        parts += [f"## {group}", contents(names), *(entry(name, value) for name, value in names.items())]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
+def contents(names: dict[str, Any]) -> str:
+    """A group's names, and the first line about each."""
+    rows = [f"| [`{name}`](#{anchor(name)}) | {_summary(value)} |" for name, value in names.items()]
+    return "\n".join(["| name | what |", "|---|---|", *rows])
+
+
 def entry(name: str, value: Any) -> str:
-    """One name: its signature, and its docstring."""
-    texts = _examples_together((inspect.getdoc(value) or "").split("\n\n"))
-    body = [re.sub(r"^## ", "#### ", section(text)) for text in texts]
-    body = [text if "```" in text else code(text) for text in body]
-    call = name if is_dataclass(value) else f"{name}{signature(value)}"
-    parts = [f"### {name}", f"```python\nps.{call}\n```", *body]
-    return "\n\n".join([*parts, *([_fields(value)] if is_dataclass(value) else [])])
+    """One name: its signature, and its docstring; a class's fields and methods are before the example."""
+    body: list[str] = []
+    for text in (inspect.getdoc(value) or "").split("\n\n"):
+        body += _paragraph(text, value, is_first="#### Example" not in "".join(body))
+    more = [_fields(value), _methods(value)] if inspect.isclass(value) else []
+    example = next(i for i, text in enumerate(body) if text.startswith("#### Example"))
+    parts = [f"### {name}", f"```python\nps.{name}{signature(value)}\n```", *body[:example], *more, *body[example:]]
+    return "\n\n".join(part for part in parts if part)
 
 
 def signature(value: Any) -> str:
     """Arguments and defaults, without types: those are in the text, or in an editor."""
-    parameters = inspect.signature(value).parameters.values()
-    plain = str(inspect.Signature([parameter.replace(annotation=parameter.empty) for parameter in parameters]))
-    return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", plain)
+    parameters = [p.replace(annotation=p.empty) for p in inspect.signature(value).parameters.values()]
+    plain = _plain(str(inspect.Signature(parameters)))
+    return plain if len(plain) <= WIDE or not is_dataclass(value) else "(...)"  # its fields are listed below
 
 
-def anchor(name: str) -> str:
-    return re.sub(r"[^\w-]", "", name.lower())
+def _plain(text: str) -> str:
+    """Defaults as they are written."""
+    return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", text).replace("'", '"')
 
 
-def _fields(value: Any) -> str:
+def _paragraph(text: str, value: Any, is_first: bool) -> list[str]:
+    shown = re.sub(r"^## ", "#### ", section(_linked(text, value)))
+    return [shown if is_first else shown.removeprefix("#### Example\n\n")]
+
+
+def _linked(text: str, value: Any) -> str:
+    return linked(text, value.__module__, "python.md")
+
+
+def _summary(value: Any) -> str:
+    return _linked((inspect.getdoc(value) or "").partition("\n")[0], value).replace("|", r"\|")
+
+
+def _fields(value: type) -> str:
     """The fields of a dataclass, with the texts below them, which are also the help of the command line."""
+    if not is_dataclass(value):
+        return ""
     texts: dict[str, str] = {}
     for owner in reversed([kind for kind in value.__mro__ if is_dataclass(kind)]):
         pattern = r'^    (\w+): [^\n]*\n    """(.*?)"""'
         found = re.findall(pattern, inspect.getsource(owner), re.DOTALL | re.MULTILINE)
         texts |= {name: " ".join(text.split()) for name, text in found}
-    rows = [f"- `{field.name}`{_default(field)}: {texts[field.name]}" for field in fields(value) if field.name in texts]
+    rows = [f"- `{field.name}{_default(field)}`: {texts[field.name]}" for field in fields(value) if field.name in texts]
     return "#### Fields\n\n" + "\n".join(rows) if rows else ""
 
 
 def _default(field: Any) -> str:
-    return "" if field.default is MISSING else f" = `{field.default!r}`"
+    return "" if field.default is MISSING else f" = {_plain(repr(field.default))}"
 
 
-def _examples_together(texts: list[str]) -> list[str]:
-    """Examples that an empty line parts are one."""
-    joined: list[str] = []
-    for text in texts:
-        if joined and text.startswith(">>> ") and joined[-1].startswith(">>> "):
-            joined[-1] += "\n\n" + text
-        else:
-            joined.append(text)
-    return joined
+def _methods(value: type) -> str:
+    """The methods that this package gives a class, and the first line about each."""
+    rows = [f"- `{name}{_call(method)}`: {_summary(method)}" for name, method in _own(value)]
+    return "#### Methods\n\n" + "\n".join(rows) if rows else ""
+
+
+def _own(value: type) -> Iterator[tuple[str, Any]]:
+    ours = [kind for kind in value.__mro__ if kind.__module__.startswith("potstill.")]
+    for name in dict.fromkeys(name for kind in ours for name in vars(kind)):
+        method = getattr(value, name)
+        if inspect.isfunction(method) and not name.startswith("_"):
+            yield name, method
+
+
+def _call(method: Any) -> str:
+    """The signature of a method, without ``self``."""
+    return re.sub(r"^\(self(, )?", "(", signature(method))
 
 
 if __name__ == "__main__":
