@@ -69,7 +69,7 @@ def signature(value: Any) -> str:
     """Arguments and defaults, without types: those are in the text, or in an editor."""
     parameters = inspect.signature(value).parameters.values()
     plain = str(inspect.Signature([parameter.replace(annotation=parameter.empty) for parameter in parameters]))
-    return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", plain)
+    return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", plain).replace("'", '"')  # as the formatter has it
 
 
 def anchor(name: str) -> str:
