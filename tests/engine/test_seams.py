@@ -284,6 +284,8 @@ def test_a_stream_that_knows_no_length_trains_and_is_measured(tmp_path):
     summary, _ = run(tmp_path / "run", ps.data.from_loaders(loader, loader, classes=10, holdout=loader))
     assert summary["best_chosen_on"] == "holdout"
     assert summary["learners"]["student"]["last"]["test"]["n"] == 1000
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["arguments"]["data"] == config["data"]["name"] == "own loaders"
 
 
 @pytest.mark.parametrize(

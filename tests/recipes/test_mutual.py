@@ -7,11 +7,9 @@ import torch.nn.functional as F
 
 import potstill as ps
 from potstill.engine.checkpoint import fingerprint
-from potstill.engine.fit import Seams, train_epoch
-from potstill.engine.measuring import Measuring
+from potstill.engine.epoch import train_epoch
 from potstill.engine.optimizer import make_optimizer
 from potstill.engine.progress import Progress
-from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
 from potstill.recipes import mutual
 from potstill.training import Training
@@ -48,8 +46,7 @@ def test_an_epoch_equals_a_loop_with_two_optimisers(alternate, monkeypatch):
     for group in optimizer.param_groups:
         group["lr"] = group["lr"].double().fill_(SHORT.lr)
     with Progress(1, len(batches), 0) as progress:
-        seams = Seams(Transforms((), SHORT.seed), Measuring(ps.evaluate, distiller, data), (), None)
-        measured = train_epoch(distiller, batches, optimizer, 0, SHORT, progress, seams)
+        measured = train_epoch(distiller, batches, optimizer, 0, SHORT, progress)
 
     options = {"lr": SHORT.lr, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
     one, two = (torch.optim.SGD(network.parameters(), **options) for network in (a, b))

@@ -1,7 +1,7 @@
 """Training: `fit`, and the only training loop of the package."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -99,6 +99,8 @@ def fit(
     """
     if not isinstance(data, Data):
         raise BadInput(f"data is a {type(data).__name__}: give potstill.data.load(NAME), or from_loaders(train, test)")
+    if data.name != training.data:  # of somebody's own loaders
+        training = replace(training, data=data.name)
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()

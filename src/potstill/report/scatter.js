@@ -28,8 +28,11 @@ function drawScatter(what, label) {
     watchPoints(points, places, (point) => `${short(point[what])} ${label}`, chart);
   }
   if (missing) {
-    const text = `${missing} of ${networks.length} networks are not shown: their runs did not count their ${label}.`;
-    put(container, "p", text, { class: "note" });
+    const elsewhere = networks.filter((network) => network.value === null).length;
+    const why = elsewhere === missing ? `${page.measure} was not measured of them` :
+      elsewhere ? `their runs did not count their ${label}, or did not measure ${page.measure}` :
+      `their runs did not count their ${label}`;
+    put(container, "p", `${missing} of ${networks.length} networks are not shown: ${why}.`, { class: "note" });
   }
 }
 
