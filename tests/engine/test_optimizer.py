@@ -54,3 +54,14 @@ def test_the_rate_is_read_anew():
     before = [parameter.detach().clone() for parameter in network.parameters()]
     set_learning_rate(optimizer, 0.0)
     assert all(torch.equal(a, b) for a, b in zip(steps(optimizer, network), before, strict=True))
+
+
+def test_adamw_is_torchs_own_and_decays_weights():
+    ours, theirs = make(), make()
+    plain = torch.optim.AdamW(theirs.parameters(), lr=0.1, weight_decay=0.01)
+    decayed = steps(make_optimizer(ours, replace(TRAINING, optimizer="adamw")), ours)
+    for our, their in zip(decayed, steps(plain, theirs), strict=True):
+        torch.testing.assert_close(our, their, rtol=1e-5, atol=1e-6)
+    free = make()
+    kept = steps(make_optimizer(free, replace(TRAINING, optimizer="adamw", weight_decay=0)), free)
+    assert not any(torch.equal(a, b) for a, b in zip(decayed, kept, strict=True))
