@@ -36,13 +36,12 @@ class Measuring:
         self.measure, self.distiller, self.data = measure, distiller, data
 
     def teachers(self, say: Callable[[str], None]) -> dict[str, Measured]:
-        """What each teacher reaches on the test images, said before anything trains; nothing of one that no measure
-        fits."""
-        found = {}
+        """What each teacher that classifies reaches on the test images, said before anything trains."""
+        found: dict[str, Measured] = {}
         for name, teacher in self.distiller.teachers.items():
-            fits = name in self.distiller.classifiers and self.data.test is not None
-            found[name] = self._on(teacher, self.data.test) if fits and self.data.test is not None else {}
-            if found[name]:
+            found[name] = {}
+            if name in self.distiller.classifiers and self.data.test is not None:
+                found[name] = self._on(teacher, self.data.test)
                 say(f"{name}: {describe(found[name])} of the test images")
         return found
 
