@@ -27,10 +27,10 @@ def foreign(what: str) -> Iterator[None]:
     Raises:
         BadInput: it raised anything, ``SystemExit`` included; the message is one line.
 
-    >>> with foreign("loss 'own.py:Loss'"):
+    >>> with foreign("own loss"):
     ...     raise TypeError("unhashable")
     Traceback (most recent call last):
-    potstill.errors.BadInput: loss 'own.py:Loss' failed: TypeError: unhashable (<doctest potstill.guard.foreign[0]>, line 2)
+    potstill.errors.BadInput: own loss failed: TypeError: unhashable (<doctest potstill.guard.foreign[0]>, line 2)
     """
     try:
         yield
