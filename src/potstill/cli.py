@@ -4,6 +4,7 @@ Nothing here imports torch, so that help and a mistyped flag answer at once.
 """
 
 import inspect
+import io
 import json
 import os
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 from potstill.errors import BadInput, TrainingFailed, unknown
 from potstill.flags import Command, call
 from potstill.runs.recording import recipe
+from potstill.say import say
+from potstill.text import LONGEST_VALUE, printable, shortened
 from potstill.unread import silent_when_unread, unread
 
 BAD_INPUT, FAILED_TRAINING, INTERRUPTED = 2, 3, 130
@@ -40,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: help has been printed, or nobody reads the output any more.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that has no such character
     with silent_when_unread():
         return answer([word for word in words if word != "--json"], "--json" in words)
 
@@ -53,7 +58,7 @@ def answer(words: Sequence[str], as_json: bool) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError) and unread():
             raise
-        return _complain(f"{error.filename or 'file'}: {error.strerror}", BAD_INPUT)
+        return _complain(f"{shortened(str(error.filename or 'file'), LONGEST_VALUE)}: {error.strerror}", BAD_INPUT)
     except TrainingFailed as error:
         return _complain(error, FAILED_TRAINING)
     except KeyboardInterrupt:
@@ -137,25 +142,27 @@ def show(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
+    from potstill.live_line import plain
+
     told = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(width=None if told else WIDTH_OF_FILES)
     rest = dict(result)
     code = rest.pop("code", [])
     for line in rest.pop("commands", []):
-        print(line)  # not wrapped: it is there to be copied
+        print(printable(line))  # not wrapped: it is there to be copied
     for rows in (rest.pop("table", None) or _learners(rest) or _listed(rest), rest.pop("layers", [])):
         if rows:
-            table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, header_style="bold")
+            table = Table(*(Column(plain(name), overflow="fold") for name in rows[0]), box=None, header_style="bold")
             for row in rows:
-                table.add_row(*(_text(cell) for cell in row.values()))
+                table.add_row(*(plain(_text(cell)) for cell in row.values()))
             console.print(table)
     lines = Table(box=None, show_header=False)
     for name, value in _flat(rest):
-        lines.add_row(name, _text(value))
+        lines.add_row(plain(name), plain(_text(value)))
     if lines.rows:
         console.print(lines)
     for line in code:
-        print(line)  # to be copied, too
+        print(printable(line))  # to be copied, too
 
 
 def _text(value: object) -> str:
@@ -195,5 +202,5 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _complain(error: object, code: int) -> int:
-    print(f"potstill: {error}", file=sys.stderr)
+    say(str(error))
     return code

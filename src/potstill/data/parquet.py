@@ -2,7 +2,6 @@
 
 import io
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 from potstill.data.cache import decoded
 from potstill.data.images import ImageSet
 from potstill.errors import BadInput, first_line, nearest
+from potstill.say import say
 
 FORMATS = ("WEBP", "PNG", "JPEG")  # naming them spares Pillow from asking every plugin: a third of the time
 
@@ -30,7 +30,7 @@ def read_split(folder: Path, split: str, *, image: str, label: str, size: tuple[
     shards = find_shards(folder, split)
 
     def decode() -> ImageSet:
-        print(f"potstill: decoding {folder} ({split}), once", file=sys.stderr)
+        say(f"decoding {folder} ({split}), once")
         parts = [_read_shard(shard, image, label, size, classes) for shard in shards]
         images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return ImageSet(torch.from_numpy(images), torch.from_numpy(labels))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from potstill.live_line import LiveLine
+from potstill.live_line import LiveLine, plain
 from potstill.runs.headline import describe
 from potstill.runs.schema import Epoch
 
@@ -46,8 +46,8 @@ class Progress(LiveLine):
             f"epoch {epoch}/{self.epochs}",
             bar,
             f"{images_per_second:.0f} images/s",
-            _terms(terms),
-            self.accuracies,
+            plain(_terms(terms)),
+            plain(self.accuracies),
             self._left(step / self.steps if self.steps else 0),
         )
         self.live.update(line, refresh=True)

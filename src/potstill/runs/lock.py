@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from potstill.errors import BadInput
 from potstill.runs.reading import read_json, write_json
+from potstill.say import say
 
 
 class Lock:
@@ -28,7 +28,7 @@ class Lock:
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
-            print(f"{self.folder} is being trained by {self._who()}; waiting for it to end", file=sys.stderr)
+            say(f"{self.folder} is being trained by {self._who()}; waiting for it to end")
             self.lock.acquire()
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         write_json(self.holder, {"process": os.getpid(), "machine": platform.node(), "since": now})

@@ -1,7 +1,6 @@
 """Image files in one folder a class: ``train/CLASS/*`` and ``val/CLASS/*``, or ``CLASS/*`` alone."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -12,6 +11,7 @@ import torch
 
 from potstill.data.files.encoded import EXTENSIONS
 from potstill.errors import BadInput, nearest
+from potstill.say import say
 
 TRAIN, TEST = ("train", "training"), ("val", "valid", "validation", "test", "testing")
 """What the two splits' folders (in any case) and files may be called; the first that is there counts."""
@@ -52,7 +52,7 @@ class Folder:
             paths += images
             labels += [numbers[name]] * len(images)
         if others:
-            print(f"potstill: {root}: {_left_out(others)}", file=sys.stderr)
+            say(f"{root}: {_left_out(others)}")
         # One block of memory: Python's strings would be copied into every worker process, a page at a time.
         # Bytes: a name need not be valid UTF-8.
         self.paths = pyarrow.array(map(os.fsencode, paths), pyarrow.large_binary())

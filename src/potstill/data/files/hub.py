@@ -1,7 +1,6 @@
 """Image sets as they lie on the Hugging Face Hub, of any images: Parquet shards with encoded images and labels."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from potstill.data.cache import cache_folder, key, make_once
 from potstill.data.files.folder import TEST, TRAIN
 from potstill.data.parquet import find_shards
 from potstill.errors import BadInput, first_line
+from potstill.say import say
 
 LABELS = ("label", "labels", "fine_label", "target", "class")
 """Names of the label's column, the likeliest first."""
@@ -97,7 +97,7 @@ class Hub:
         schema = pyarrow.schema({"image": pyarrow.large_binary(), "label": pyarrow.int64()})
 
         def copy(draft: Path) -> None:
-            print(f"potstill: copying the images of {self.shards[0].parent} to {self.file}, once", file=sys.stderr)
+            say(f"copying the images of {self.shards[0].parent} to {self.file}, once")
             with pyarrow.OSFile(str(draft), "wb") as sink, pyarrow.ipc.new_file(sink, schema) as writer:
                 for rows in self._rows(schema):
                     writer.write(rows)

@@ -1,7 +1,6 @@
 """A user's own images, or ImageNet: a folder of image files or of Parquet shards, as training and test images."""
 
 import os
-import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from potstill.data.files.encoded import Encoded
 from potstill.data.files.folder import TEST, Folder, class_folders, split_folders
 from potstill.data.files.hub import Hub, split_shards
 from potstill.errors import BadInput
+from potstill.say import say
 
 KEPT_BACK = 5  # where there are no test images, every fifth image is one
 
@@ -70,7 +70,7 @@ def read_images(root: Path) -> ImageFiles:
         return ImageFiles(train.classes, train, test, torch.arange(len(train)), torch.arange(len(test)))
     kept = _kept_back(train)
     counted = f"{len(kept)} of its {len(train)} are kept back for that"
-    print(f"potstill: {root} has no test images ({', '.join(TEST)}); {counted}", file=sys.stderr)
+    say(f"{root} has no test images ({', '.join(TEST)}); {counted}")
     rest = torch.ones(len(train), dtype=torch.bool)
     rest[kept] = False
     return ImageFiles(train.classes, train, train, rest.nonzero()[:, 0], kept)

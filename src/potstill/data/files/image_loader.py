@@ -2,7 +2,6 @@
 
 import copy
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from potstill.data.files.reading import PATIENCE, Reader
 from potstill.data.files.slots import PREFETCH, Place, Slots
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput, TrainingFailed
+from potstill.say import say
 
 OnBadImage = Literal["fatal", "skip"]
 EXAMPLES = 16  # images of an example batch: enough for shapes
@@ -173,7 +173,7 @@ class ImageLoader:
                 raise BadInput(f"{self.images.name(row)} cannot be read: {reason}; {hint}")
             if row not in self._reported:
                 self._reported.add(row)
-                print(f"potstill: {self.images.name(row)} cannot be read and is left out: {reason}", file=sys.stderr)
+                say(f"{self.images.name(row)} cannot be read and is left out: {reason}")
 
 
 class _Views(Dataset[Any]):
