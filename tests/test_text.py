@@ -13,7 +13,6 @@ from rich.console import Console
 
 from potstill.cli import answer, show
 from potstill.engine.progress import Progress
-from potstill.errors import BadInput, TrainingFailed
 from potstill.live_line import LiveLine
 from potstill.say import say
 from potstill.tables.jobs import Job
@@ -65,7 +64,11 @@ def in_a_message(name, folder):
 
 
 def of_an_error(name, folder):
-    print(BadInput(name), TrainingFailed(name))
+    own = folder / "own.py"
+    for kind, code in (("BadInput", 2), ("TrainingFailed", 3)):
+        raising = f"raise {kind}({name!r})"
+        own.write_text(f"from potstill.errors import {kind}\ndef main() -> dict:\n    {raising}\n", "utf-8")
+        assert answer(["run", str(own)], as_json=False) == code
 
 
 def above_a_live_line(name, folder):
@@ -260,7 +263,7 @@ def test_a_command_to_be_copied_means_the_same_word(name):
 def test_a2_text_inside_a_docstring(name):
     names = {}
     exec(compile(f'"""{in_docstring(name)}."""', "generated", "exec"), names)
-    assert printable(names["__doc__"]) == f"{printable(name)}."
+    assert names["__doc__"] == f"{printable(name)}."
 
 
 LONG = {

@@ -3,21 +3,13 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from potstill.text import message
-
 
 class BadInput(ValueError):
-    """A value given by the user cannot be used; the message, one line, is all a user needs (exit code 2)."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(message(sentence))
+    """A value given by the user cannot be used; the message is all a user needs (exit code 2)."""
 
 
 class TrainingFailed(RuntimeError):
     """A run broke off while training; the last good checkpoint is still there (exit code 3)."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(message(sentence))
 
 
 def nearest(value: str, valid: Iterable[str], limit: int = 3) -> list[str]:

@@ -79,7 +79,7 @@ def in_docstring(text: str) -> str:
     >>> print(in_docstring('a\"""b\\'))
     a\"\"\"b\\
     """
-    return printable(text.replace("\\", "\\\\").replace('"', '\\"'))
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def in_shell(word: str) -> str:

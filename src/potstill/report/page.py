@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -13,6 +12,7 @@ from potstill.report.content import content
 from potstill.report.rows import ReportRow, given_rows
 from potstill.runs.headline import COUNT, title
 from potstill.runs.names import INSIGHT
+from potstill.text import in_html, printable
 from potstill.whole_file import write_whole
 
 SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "page.js")  # in this order
@@ -49,16 +49,16 @@ def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict
         reasons = [f"{folder}: {reason}" for folder, reason in left_out.items()]
         raise BadInput(f"no run to report{''.join(f'; {reason}' for reason in reasons[:3])}")
     parts = {
-        "title": escape(title),
-        "facts": escape(facts(rows)),
+        "title": in_html(title),
+        "facts": in_html(facts(rows)),
         "results": tables.results(rows),
         "agreement": tables.agreement(rows) or ABSENT,
         "costs": tables.costs(rows),
         "settings": tables.settings(rows),
         "left_out": f"<h2>Left out</h2>{tables.left_out(left_out)}" if left_out else "",
-        "footer": escape(footer(rows)),
-        "measure": escape(measured(rows)),
-        "best": escape(" and ".join(sorted({_chosen(row) for row in rows}))),
+        "footer": in_html(footer(rows)),
+        "measure": in_html(measured(rows)),
+        "best": in_html(" and ".join(sorted({_chosen(row) for row in rows}))),
         "style": _part("page.css"),
         "script": "\n".join(_part(script) for script in SCRIPTS),
         "data": as_script(content(rows)),
@@ -73,7 +73,16 @@ def as_script(data: object) -> str:
     >>> as_script("</script>")
     '"\\u003c/script>"'
     """
-    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
+    return json.dumps(_shown(data), allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
+
+
+def _shown(data: object) -> object:
+    """The same with texts that a page can show."""
+    if isinstance(data, Mapping):
+        return {printable(str(key)): _shown(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_shown(value) for value in data]
+    return printable(data) if isinstance(data, str) else data
 
 
 def facts(rows: Sequence[ReportRow]) -> str:
