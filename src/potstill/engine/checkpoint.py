@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from potstill.errors import BadInput
+from potstill.networks.bare_names import bare_state
 from potstill.taps import unwrapped
 from potstill.whole_file import write_whole
 
@@ -20,7 +21,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
     """A network's weights and buffers as plain safetensors, which load into the bare network."""
     write_whole(
         path,
-        save({name: value.detach().clone().contiguous() for name, value in unwrapped(network).state_dict().items()}),
+        save({name: value.detach().clone().contiguous() for name, value in bare_state(network).items()}),
     )
 
 
