@@ -37,7 +37,7 @@ class Range:
     least: float
     most: float = LARGEST
 
-    def problem(self, value: float) -> str | None:
+    def problem(self, value: Any) -> str | None:
         """What is wrong with a number; None if nothing is. It names the nearest that is in the range."""
         if value < self.least:
             if value <= 0 and self.least == SMALLEST:
@@ -51,6 +51,8 @@ NotNegative = Annotated[float, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
 Share = Annotated[float, Range(SMALLEST, 1)]
 """A fraction above 0."""
+Momentum = Annotated[float, Range(0, 0.9999)]
+"""What is kept of the past: of 1 nothing new would count."""
 Epsilon = Annotated[float, Range(SMALLEST, 1)]
 """What guards a division."""
 Temperature = Annotated[float, Range(1e-3, 1e4)]
@@ -58,6 +60,8 @@ Temperature = Annotated[float, Range(1e-3, 1e4)]
 Power = Annotated[float, Range(1, 8)]
 """Below 1 the slope at 0 is infinite, and above 8 float32 cannot hold the power of a usual activation."""
 Count = Annotated[int, Range(1, 2**31 - 1)]
+Multiple = Annotated[float, Range(SMALLEST, 4)]
+"""Of another width: more take gigabytes."""
 Width = Annotated[int, Range(1, 2**14)]
 """Channels or features of something learned: more take gigabytes."""
 Index = Annotated[int, Range(0, 2**31 - 1)]
@@ -127,6 +131,13 @@ def check_fields(settings: Any) -> None:
             check(value, hints[field.name], f"--{field.name.replace('_', '-')}")
 
 
+class Settings:
+    """A dataclass of flags, whose fields are checked when one is made."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
 def check(value: object, kind: Any, name: str) -> None:
     """Raise ``BadInput`` if ``value`` is not what the annotation ``kind`` promises; the message begins with ``name``.
 
@@ -145,7 +156,7 @@ def problem_of(value: object, kind: Any) -> str | None:
         return problem_of(value, inner[0]) or _first(of.problem(value) for of in inner[1:] if isinstance(of, Range))
     if origin in (Union, UnionType):
         problems = [problem_of(value, option) for option in inner if option is not NoneType]
-        return None if value is None and NoneType in inner or None in problems else problems[0]
+        return None if (value is None and NoneType in inner) or None in problems else problems[0]
     if origin is Literal:
         return None if any(_same(value, option) for option in inner) else _not_one_of(value, inner)
     if kind in (bool, int, float):
@@ -154,7 +165,7 @@ def problem_of(value: object, kind: Any) -> str | None:
         return _items_problem(value, inner)
     if origin is Callable:
         return None if callable(value) else f"must be a function, not {shown(value)}"
-    if isinstance(kind, type) and not getattr(kind, "_is_protocol", False):
+    if isinstance(kind, type) and kind is not Any and not getattr(kind, "_is_protocol", False):
         allowed = (str, PathLike) if kind is Path else kind
         return None if isinstance(value, allowed) else f"must be {_called(kind)}, not {shown(value)}"
     return None
@@ -208,7 +219,7 @@ def _first(problems: Iterable[str | None]) -> str | None:
 
 
 def _called(kind: type) -> str:
-    return {str: "text", Path: "a path"}.get(kind, f"a {kind.__name__}")
+    return "text" if kind is str else "a path" if kind is Path else f"a {kind.__name__}"
 
 
 def _plain(number: float) -> str:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
 LONGEST = 300  # characters of a value in a message, 1000 if it has spaces
 MOST_NAMES = 30  # in a message
 VALUE = re.compile(rf"\S{{{LONGEST},}}|'[^']{{1000,}}'|\"[^\"]{{1000,}}\"")

@@ -106,4 +106,7 @@ def _one_line(box: str) -> str:
     words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
     words = re.split("For full helptext|Argument helptext", words)[0]
     words = re.sub(r"^Invalid choice (?=invalid choice)", "", words)  # the box's title, and its text
+    if choice := re.match(r"invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*)\)", words):
+        value, argument, known = choice.groups()
+        return str(unknown(argument.removeprefix("--").lower(), value, re.findall(r"'(.*?)'", known)))
     return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()
