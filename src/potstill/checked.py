@@ -156,7 +156,10 @@ def problem_of(value: object, kind: Any) -> str | None:
         return problem_of(value, inner[0]) or _first(of.problem(value) for of in inner[1:] if isinstance(of, Range))
     if origin in (Union, UnionType):
         problems = [problem_of(value, option) for option in inner if option is not NoneType]
-        return None if (value is None and NoneType in inner) or None in problems else problems[0]
+        alike = (
+            p for o, p in zip(inner, problems, strict=False) if isinstance(value, list) and get_origin(o) is Sequence
+        )
+        return None if (value is None and NoneType in inner) or None in problems else next(alike, problems[0])
     if origin is Literal:
         return None if any(_same(value, option) for option in inner) else _not_one_of(value, inner)
     if kind in (bool, int, float):

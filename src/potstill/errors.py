@@ -55,7 +55,7 @@ def shown(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 300:  # Python refuses to write the longest out
         return f"a number of about {round(value.bit_length() * 0.30103):,} digits"
     text = " ".join(repr(value).split())
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= LONGEST // 3 else f"{text[: LONGEST // 3]}..."
 
 
 def _cut(found: re.Match[str]) -> str:
