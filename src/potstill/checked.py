@@ -23,6 +23,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 LARGEST = 1e30  # of any number: products of two losses' sizes still fit into float32
+MOST_DIGITS = 9
 SMALLEST = 1e-30  # of what must be positive: float32 has no smaller ones that keep their precision
 
 
@@ -64,6 +65,17 @@ Multiple = Annotated[float, Range(SMALLEST, 4)]
 """Of another width: more take gigabytes."""
 Width = Annotated[int, Range(1, 2**14)]
 """Channels or features of something learned: more take gigabytes."""
+Depth = Annotated[int, Range(1, 2000)]
+"""Layers of a network: the deepest that was published has 1202."""
+Wider = Annotated[float, Range(0, 64)]
+"""Times the usual width of a network: the widest that was published has 20."""
+Layers = Annotated[int, Range(1, 1000)]
+Classes = Annotated[int, Range(1, 10**6)]
+Epochs = Annotated[int, Range(1, 10**6)]
+Side = Annotated[int, Range(1, 2**14)]
+"""Height or width of images in pixels."""
+Seed = Annotated[int, Range(0, 2**63 - 1)]
+Number = Annotated[float, Range(-LARGEST)]
 Index = Annotated[int, Range(0, 2**31 - 1)]
 
 
@@ -147,6 +159,20 @@ def check(value: object, kind: Any, name: str) -> None:
     """
     if problem := problem_of(value, kind):
         raise BadInput(f"{name} {problem}")
+
+
+def whole_number(digits: str, name: str) -> int:
+    """The number that digits in a name spell; Python itself refuses thousands of them.
+
+    Raises:
+        BadInput: it has more than nine.
+
+    >>> whole_number("020", "network 'resnet020'")
+    20
+    """
+    if len(digits) > MOST_DIGITS:
+        raise BadInput(f"{name}: a number of {len(digits):,} digits is too large, {MOST_DIGITS} are the most")
+    return int(digits)
 
 
 def problem_of(value: object, kind: Any) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
+from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
 
 Command = Callable[..., dict[str, Any]]
@@ -78,10 +79,13 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
 def _deferred(command: Command) -> Callable[..., Callable[[], dict[str, Any]]]:
     """A function of the same signature that only binds its arguments, so that the command itself runs unwatched."""
 
+    signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
+
     def bind(*args: Any, **kwargs: Any) -> Callable[[], dict[str, Any]]:
+        check_arguments(signature.bind(*args, **kwargs).arguments, hints, signature)
         return lambda: command(*args, **kwargs)
 
-    bind.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    bind.__signature__ = signature  # type: ignore[attr-defined]
     bind.__doc__, bind.__name__ = command.__doc__, command.__name__
     bind.__annotations__ = get_type_hints(command)
     return bind

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from potstill.checked import Count, Index, Range, Settings
+from potstill.checked import Count, Index, Range, Settings, Side
 
 
 @dataclass(frozen=True)
@@ -63,5 +63,5 @@ class Selection(Subset, Source):
     """Mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers."""
     border: Literal["zero", "reflect"] = "zero"
     """What lies beyond the border when images are shifted."""
-    image_size: Annotated[int, Range(1, 2**14)] | None = None
+    image_size: Side | None = None
     """Images in files: side of the crops in pixels; by default 224."""

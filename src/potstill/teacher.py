@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from potstill.checked import Range, Settings
+from potstill.checked import Settings, Side
 
 if TYPE_CHECKING:
     from torch import nn
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from potstill.data import Data
 
 Together = Literal["mean", "each"]
-Side = Annotated[int, Range(1, 2**14)]  # in pixels
 
 
 @dataclass(frozen=True)

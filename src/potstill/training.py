@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from potstill.checked import Count, Fraction, Index, Momentum, Positive, Range, Share
+from potstill.checked import Count, Epochs, Fraction, Index, Momentum, Positive, Seed, Share
 from potstill.errors import BadInput
 from potstill.selection import Selection
 
@@ -24,7 +24,7 @@ class Training(Selection):
     ((3, 8, 8), 'holdout', [0.1, 0.02, 0.004])
     """
 
-    epochs: Annotated[int, Range(1, 10**6)] = 200
+    epochs: Epochs = 200
     """Length of the run."""
     batch_size: Count = 128
     """Images a step."""
@@ -42,7 +42,7 @@ class Training(Selection):
     """Epochs, counted from 0, at whose start it drops; by default after 30, 60 and 80 % of the run."""
     decay: Share = 0.2
     """What it is multiplied by there."""
-    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    seed: Seed = 0
     """Of the networks' first weights, the order of the images and their augmentation."""
     out: Path | None = None
     """Run folder; by default one under runs/ named after the configuration. An unfinished run there goes on."""

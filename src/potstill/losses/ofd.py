@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from potstill.checked import Epsilon, checked
+from potstill.checked import Epsilon, Number, checked
 from potstill.losses.connector import make_connector
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
@@ -70,7 +70,7 @@ class OFD(Loss):
 
     @checked
     def __init__(
-        self, margin: Tensor | Sequence[float] | None = None, reduction: Literal["mean", "batchmean"] = "mean"
+        self, margin: Tensor | Sequence[Number] | None = None, reduction: Literal["mean", "batchmean"] = "mean"
     ) -> None:
         super().__init__()
         given = None if margin is None else torch.as_tensor(margin).detach().reshape(1, -1, 1, 1)

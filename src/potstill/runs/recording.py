@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
+from potstill.checked import check_arguments
+
 Result = TypeVar("Result")
 
 _record: ContextVar[Mapping[str, Any]] = ContextVar("record", default={})  # noqa: B039 - nobody writes into it
@@ -35,6 +37,7 @@ def recipe(function: Callable[..., Result], name: str | None = None) -> Callable
     @functools.wraps(function)
     def recorded(*args: Any, **given: Any) -> Result:
         arguments = bind(function, *args, **given)
+        check_arguments(arguments.arguments, get_type_hints(function, include_extras=True), arguments.signature)
         called = name or function.__name__.replace("_", "-")
         token = _record.set({"recipe": called, **flat(arguments.arguments)})
         try:
