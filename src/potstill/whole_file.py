@@ -94,7 +94,6 @@ def remove_drafts(folder: Path, name: str | None = None) -> None:
         draft.unlink(missing_ok=True)
 
 
-
 def remove(file: Path) -> None:
     """Remove a file if it is there; it stays so after a loss of power."""
     file.unlink(missing_ok=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from potstill.errors import BadInput
-from potstill.runs.digests import State, bytes_of, state_of, state_of_bytes
+from potstill.runs.digests import State, bytes_of, state_of, state_of_bytes, there
 from potstill.runs.json_text import parse
-from potstill.runs.names import FILES, MANIFEST, SOURCE, WEIGHTS
+from potstill.runs.names import CHECKPOINT, FILES, MANIFEST, PREVIOUS, SOURCE, WEIGHTS
 from potstill.runs.schema import check
 from potstill.whole_file import make_folder, remove, write_whole
 
@@ -82,13 +82,14 @@ def verify_in(folder: Path, name: str, *, listed: bool = True) -> None:
 
 
 def verify_all(folder: Path) -> None:
-    """Check every file that the manifest lists.
+    """Check every file of a finished run. Its checkpoints, which it does not need any more, may have been removed.
 
     Raises:
         BadInput: one is not what the manifest says.
     """
     for name in (read(folder) or {"files": {}})["files"]:
-        verify_in(folder, name)
+        if name not in (CHECKPOINT, PREVIOUS) or there(folder / name):
+            verify_in(folder, name)
 
 
 def complaint(manifest: Manifest | None, name: str, state: State | None) -> str | None:
@@ -104,7 +105,9 @@ def complaint(manifest: Manifest | None, name: str, state: State | None) -> str 
         return f"is missing, though {MANIFEST} lists it"
     sizes = [known["bytes"] for known in may_be if known is not None]
     if state["bytes"] not in sizes:
-        return f"is damaged: it has {state['bytes']:,} bytes, not {' or '.join(f'{size:,}' for size in sizes) or 'none'}"
+        return (
+            f"is damaged: it has {state['bytes']:,} bytes, not {' or '.join(f'{size:,}' for size in sizes) or 'none'}"
+        )
     return f"is damaged or was edited: its digest is not the one in {MANIFEST}"
 
 
@@ -121,6 +124,8 @@ def write(folder: Path, contents: Mapping[str, bytes | None], keep: Mapping[str,
     Raises:
         OSError: the disk is full, or the like; files that were not reached are as they were.
     """
+    if not contents:
+        return
     manifest, kept = read(folder), keep or {}
     states = {} if manifest is None else manifest["files"]
     after: dict[str, list[State | None]] = {}

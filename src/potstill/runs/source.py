@@ -126,7 +126,9 @@ def _file_of(parts: Sequence[str], base: Path) -> Path | None:
     module = base.joinpath(*parts)
     if not parts:
         return None
-    return next((file for file in (module / "__init__.py", module.with_name(f"{parts[-1]}.py")) if file.is_file()), None)
+    return next(
+        (file for file in (module / "__init__.py", module.with_name(f"{parts[-1]}.py")) if file.is_file()), None
+    )
 
 
 def _entry_of(top: str) -> Path | None:
