@@ -12,7 +12,7 @@ from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
 
 Command = Callable[..., dict[str, Any]]
-ALWAYS = ("--help", "--json")
+ALWAYS = ("--help", "--json", "--trust")
 
 
 def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
 
     >>> def greet(name: str, /, *, loud: bool = False, at_most: int = 1) -> dict: ...
     >>> flags_of(greet)
-    ['--at-most', '--help', '--json', '--loud', '--no-loud']
+    ['--at-most', '--help', '--json', '--loud', '--no-loud', '--trust']
     """
     hints = get_type_hints(command)
     named = {
