@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from potstill.errors import BadInput, TrainingFailed, first_line
+from potstill.signals import Terminated
 
 OURS = str(Path(__file__).parent)
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
@@ -34,7 +35,7 @@ def foreign(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BadInput, TrainingFailed):
+    except (BadInput, TrainingFailed, Terminated):
         raise
     except (Exception, SystemExit) as error:
         if is_ours(error):

@@ -18,10 +18,12 @@ from potstill.whole_file import write_whole
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """A network's weights and buffers as plain safetensors, which load into the bare network."""
-    write_whole(
-        path,
-        save({name: value.detach().clone().contiguous() for name, value in unwrapped(network).state_dict().items()}),
-    )
+    write_whole(path, weights_of(network))
+
+
+def weights_of(network: nn.Module) -> bytes:
+    """The content of such a file."""
+    return save({name: value.detach().clone().contiguous() for name, value in unwrapped(network).state_dict().items()})
 
 
 def fingerprint(network: nn.Module) -> str:

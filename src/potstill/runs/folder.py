@@ -9,7 +9,7 @@ from potstill.errors import BadInput
 from potstill.runs.lock import Lock
 from potstill.runs.names import CHECKPOINT, CONFIG, INSIGHT, METRICS, SUMMARY
 from potstill.runs.reading import read_config, read_summary, write_json
-from potstill.runs.same_run import asked, difference
+from potstill.runs.same_run import LENGTH, asked, difference
 from potstill.runs.schema import Config, Epoch, Summary
 from potstill.whole_file import remove_drafts, write_whole
 
@@ -32,6 +32,7 @@ class RunFolder:
         self.config = config
         self.checkpoint = path / CHECKPOINT
         self.insight = path / INSIGHT
+        self.extends: int | None = None  # of a run that was asked for fewer epochs: how many
         if path.exists() and not path.is_dir():
             raise BadInput(f"--out {path} is a file, not a folder")
         if not self._holds_this_run() and path.is_dir() and any(_is_foreign(file) for file in path.iterdir()):
@@ -70,11 +71,25 @@ class RunFolder:
         """Write the summary, which marks the run as finished."""
         write_json(self.path / SUMMARY, summary)
 
+    def extend(self, changed: str | None) -> None:
+        """Become the longer run that ``config`` asks for; ``changed`` is what makes it another than one from the start.
+
+        A summary that is there is the shorter one's: it goes first, so that no killed process leaves it to the longer.
+        """
+        (self.path / SUMMARY).unlink(missing_ok=True)
+        before = read_config(self.path).get("extended") or []
+        extended = [*before, {"epochs": self.extends, "changed": changed}]
+        write_json(self.path / CONFIG, {**self.config, "extended": extended})
+
     def _holds_this_run(self) -> bool:
-        """Whether this run was started here before; refuses another one."""
+        """Whether this run was started here before, or a shorter one that may go on; refuses another one."""
         if not (self.path / CONFIG).is_file():
             return False
-        if words := difference(asked(read_config(self.path)), asked(self.config)):
+        there, here = asked(read_config(self.path)), asked(self.config)
+        before, now = there.arguments.get("epochs"), here.arguments.get("epochs")
+        longer = isinstance(before, int) and isinstance(now, int) and before < now
+        self.extends = before if longer else None
+        if words := difference(there, here, LENGTH if longer else frozenset()):
             raise BadInput(f"{self.path} holds another run: {words}; choose another --out")
         return True
 

@@ -59,6 +59,13 @@ class Networks(TypedDict):
     data: NotRequired[DataSet | None]
 
 
+class Extended(TypedDict):
+    """A length at which a run was to end, and went on; ``changed``: why it is not the one of its length now."""
+
+    epochs: int
+    changed: NotRequired[str | None]
+
+
 class Config(Networks):
     """``config.json``; ``teachers`` holds a digest of the weights of each."""
 
@@ -69,6 +76,7 @@ class Config(Networks):
     device: str
     threads: NotRequired[int | None]
     teachers: NotRequired[dict[str, str] | None]
+    extended: NotRequired[list[Extended] | None]
 
 
 class Splits(TypedDict):
