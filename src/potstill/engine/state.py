@@ -64,9 +64,8 @@ class State:
         place.meter.check(len(history))
         for name, network in self.distiller.learners.items():
             if not all(bool(value.isfinite().all()) for value in network.parameters()):
-                raise TrainingFailed(
-                    f"weights of {name} are not finite after step {place.step} of epoch {len(history)}"
-                )
+                where = f"step {place.step} of epoch {len(history)}"
+                raise TrainingFailed(f"weights of {name} are not finite after {where}: its last update broke it")
         save_checkpoint(self.run.checkpoint, self.state_dict(history, place))
 
     def state_dict(self, history: History, place: Place | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -99,19 +100,10 @@ def _epoch(state: State, data: Data, training: Training, seams: Seams, history: 
             state.save_inside(history, place)
             saved = time.monotonic()
 
-    after_step = seams.after_step
+    seam: dict[str, Any] = {"transforms": seams.transforms, "after_step": seams.after_step}
     try:
         trained = train_epoch(
-            distiller,
-            data.train,
-            optimizer,
-            epoch,
-            training,
-            progress,
-            seams.transforms,
-            after_step,
-            place,
-            save_sometimes,
+            distiller, data.train, optimizer, epoch, training, progress, **seam, place=place, between=save_sometimes
         )
         learners = seams.measuring.learners(epoch)
     except signals.ENDINGS as error:

@@ -1,6 +1,7 @@
 """In which order, and in which views, an epoch goes through image files."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -34,5 +35,6 @@ class Order(Sampler[list[Item]]):
             rows = rows[torch.randperm(len(rows), generator=generator)]
         if self.augment:
             views = torch.randint(PLAIN + 1, LAST_VIEW, (len(rows),), generator=generator)
-        for some, seen in list(zip(rows.split(self.sizes), views.split(self.sizes), strict=True))[self.first :]:
+        batches = zip(torch.split(rows, self.sizes), torch.split(views, self.sizes), strict=True)
+        for some, seen in islice(batches, self.first, None):
             yield list(zip(some.tolist(), seen.tolist(), strict=True))
