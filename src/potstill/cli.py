@@ -16,7 +16,7 @@ from potstill.flags import Command, call
 from potstill.guard import foreign, guarded
 from potstill.runs.recording import recipe
 from potstill.say import say
-from potstill.signals import handled
+from potstill.signals import handled, instead_of
 from potstill.strict_json import strict
 from potstill.unread import silent_when_unread
 
@@ -56,7 +56,7 @@ def answer(words: Sequence[str], as_json: bool) -> int:
         elif result:
             show(result if isinstance(result, dict) else {"result": result})
     except BaseException as error:
-        return answer_to(error, words)
+        return answer_to(instead_of(error), words)
     if failed := isinstance(result, dict) and result.get("failed"):
         say(f"runs that failed: {len(failed)}")
         return FAILED_TRAINING

@@ -74,7 +74,7 @@ def _report(error: Exception, words: Sequence[str]) -> int:
         f"{time.strftime('%Y-%m-%d %H:%M:%S')}: potstill {' '.join(words)}",
         f"python {sys.version}, torch {getattr(torch, '__version__', 'not loaded')}, {sys.platform}",
         "",
-        *traceback.format_exception(error),
+        "".join(traceback.format_exception(error)),
     ]
     text = "\n".join(lines)
     said = first_line(error)

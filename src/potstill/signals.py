@@ -85,6 +85,10 @@ def handled() -> Iterator[None]:
     before = {number: signal.signal(number, _watch) for number in numbers}
     try:
         yield
+    except BaseException as error:
+        if (asked := instead_of(error)) is not error:
+            raise asked from error
+        raise
     finally:
         _watch = None
         for number, handler in before.items():
@@ -107,6 +111,13 @@ def deferred() -> Iterator[None]:
     # Also if it was raised before: whoever swallowed that did not know what it meant.
     if not watch.busy and watch.received is not None and not watch.ending:
         raise watch.exception()
+
+
+def instead_of(error: BaseException) -> BaseException:
+    """What has really ended a command: the signal, where what it raised came out as ``error``, out of C for example."""
+    if _watch is None or _watch.received is None or _watch.ending or isinstance(error, ENDINGS):
+        return error
+    return _watch.exception()
 
 
 @contextmanager

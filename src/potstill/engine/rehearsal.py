@@ -68,7 +68,9 @@ def check_weights(name: str, network: nn.Module) -> None:
         back = load(weights_of(network))
     except Exception as error:  # of whatever kind for a dtype or layout that the format does not know
         kinds = {f"{key} ({value.dtype}, {value.layout})": value for key, value in state.items()}
-        culprit = next((kind for kind, value in kinds.items() if not _holds(value)), type(error).__name__)
+        culprit = next((kind for kind, value in kinds.items() if not _holds(value)), None)
+        if culprit is None:
+            raise
         raise BadInput(f"weights of {name} cannot be saved: safetensors does not hold {culprit}") from error
     _compare(f"weights of {name}", dict(state), back)
 
