@@ -1,4 +1,4 @@
-"""Kill runs, fill their disks, take their folders away, damage their files; and look whether they end as if nothing was.
+"""Kill runs, fill their disks, remove their folders, damage their files; and look whether they end as if nothing was.
 
     python tools/crash_test.py --kills 1000 --seed 0 --jobs 2 --out docs/results/crashes.json
     python tools/crash_test.py --seed 0 --replay 17
@@ -17,8 +17,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import argparse
 import json
 import platform
-import random
-import shutil
 import sys
 import tempfile
 import time

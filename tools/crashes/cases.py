@@ -1,5 +1,6 @@
 """Cases: which run is hurt, how, and what became of it."""
 
+import contextlib
 import json
 import os
 import random
@@ -9,25 +10,25 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from crashes.damage import DAMAGES, damage, files_of
-from crashes.scenarios import SCENARIOS, Scenario, make_inputs
+from crashes.scenarios import SCENARIOS, make_inputs
 from crashes.shim import Shim
 
-KINDS = (
-    "signal",
-    "operation",
-    "full disk",
-    "size limit",
-    "unwritable",
-    "vanished",
-    "damaged finished",
-    "damaged unfinished",
-)
-WEIGHTS = (25, 30, 10, 5, 5, 5, 10, 10)
+KINDS = {
+    "signal": 25,
+    "operation": 30,
+    "full disk": 10,
+    "size limit": 5,
+    "unwritable": 5,
+    "vanished": 5,
+    "damaged finished": 10,
+    "damaged unfinished": 10,
+}
+"""The ways to hurt a run, and how often each is drawn."""
 PATIENCE = 120.0  # seconds for one process
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -44,6 +45,7 @@ class Case:
 
     @property
     def random(self) -> random.Random:
+        """The random numbers of this case."""
         return random.Random(f"{self.seed} {self.number}")
 
 
@@ -58,6 +60,7 @@ class Ended:
 
     @property
     def last_line(self) -> str:
+        """What it said last."""
         return (self.err.strip().splitlines() or [""])[-1]
 
 
@@ -66,13 +69,13 @@ class Failure(Exception):
 
 
 def plan(lab: "Lab", count: int, seed: int, only: str | None) -> list[Case]:
-    """The first ``count`` cases of a seed: kinds by weight, scenarios in turn, every file operation before any twice."""
+    """The first ``count`` cases of a seed; every file operation comes before any comes twice."""
     draw = random.Random(seed)
     pairs = [(name, at) for name, ops in lab.operations.items() for at in range(1, ops + 1)]
     draw.shuffle(pairs)
     cases = []
     for number in range(count):
-        kind = only or draw.choices(KINDS, WEIGHTS)[0]
+        kind = only or draw.choices([*KINDS], [*KINDS.values()])[0]
         name, at = pairs[number % len(pairs)]
         if kind == "vanished" and draw.random() < 0.3:
             name = draw.choice(["files", "files, workers"])
@@ -87,8 +90,10 @@ class Lab:
         folder: an empty one.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.references: dict[str, Path] = {}
+        self.talk, self.kills = False, 0
         self.scenarios = {scenario.name: scenario for scenario in SCENARIOS}
         self.operations: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
@@ -104,9 +109,10 @@ class Lab:
             self.must(ended)
             self.operations[scenario.name] = int(counter.read_text())
             self.seconds[scenario.name] = ended.seconds
-            self.references = {**getattr(self, "references", {}), scenario.name: out}
+            self.references[scenario.name] = out
 
     def must(self, ended: Ended) -> Ended:
+        """What was run must have gone well."""
         if ended.code != 0:
             raise SystemExit(f"a run that nothing was done to ended with {ended.code}: {ended.err}")
         return ended
@@ -115,7 +121,7 @@ class Lab:
         """Hurt a run, start it again, compare."""
         place = self.folder / f"case-{case.number}"
         place.mkdir()
-        self.talk, self.kills, self.said = talk, 0, []
+        self.talk, self.kills = talk, 0
         try:
             outcome, told = HURTS[case.kind](self, case, place)
         except Failure as failure:
@@ -136,7 +142,7 @@ class Lab:
         status = _wait(pid, began)
         out, err = (stream.read_text(errors="replace") for stream in streams)
         ended = Ended(os.waitstatus_to_exitcode(status), out, err, time.monotonic() - began)
-        if getattr(self, "talk", False):
+        if self.talk:
             print(f"$ potstill {' '.join(words)}\n{err}-> {ended.code} after {ended.seconds:.2f} s", file=sys.stderr)
         return ended
 
@@ -161,7 +167,7 @@ class Lab:
         for _ in range(draw.randint(1, 3)):
             number, after = draw.choice(SIGNALS), draw.uniform(0, 1.2 * self.seconds[case.scenario])
 
-            def hurt(pid, number=number, after=after):
+            def hurt(pid: int, number: int = number, after: float = after) -> None:
                 time.sleep(after)
                 _send(pid, number)
 
@@ -214,7 +220,7 @@ class Lab:
             inputs = {**inputs, "pictures": gone}
         after = draw.uniform(0, self.seconds[case.scenario])
 
-        def hurt(pid):
+        def hurt(pid: int) -> None:
             time.sleep(after)
             shutil.rmtree(gone, ignore_errors=True)
 
@@ -250,12 +256,10 @@ class Lab:
         told = f"{file.relative_to(out)} {how}"
         names = (str(file), str(file.parent))
         finished = (out / "summary.json").exists()
-        network = next(
-            (f"{out}:{path.stem}" for path in sorted(out.glob("*.safetensors")) if "best" not in path.name), None
-        )
+        networks = [f"{out}:{path.stem}" for path in sorted(out.glob("*.safetensors")) if "best" not in path.name]
         readers = [["report", str(out), "--out", str(out.parent / "report.html"), "--json"]] if finished else []
-        if finished and network is not None and case.scenario.split(",")[0] not in ("files", "own recipe"):
-            readers.append(["evaluate", "--network", network, *"--data digits --test-images 24 --json".split()])
+        if finished and networks and case.scenario.split(",")[0] not in ("files", "own recipe"):
+            readers.append(["evaluate", "--network", networks[0], "--data", "digits", "--test-images", "24", "--json"])
         outcome = "equal"
         for words in readers:
             ended = self.start(words)
@@ -293,11 +297,10 @@ def warm() -> None:
     import potstill.commands.report
     import potstill.data.files.hub
     import potstill.data.load
-    import potstill.engine.fit
-    import potstill.report
-    from potstill import losses, recipes
+    from potstill import engine, losses, recipes
 
     assert tyro
+    assert engine.fit
     assert recipes.__all__
     assert losses.__all__
     for name in (*recipes.__all__, *losses.__all__):
@@ -384,7 +387,5 @@ def _wait(pid: int, began: float) -> int:
 
 
 def _send(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass

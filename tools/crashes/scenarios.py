@@ -57,6 +57,7 @@ class Scenario:
     line: str
 
     def words(self, inputs: dict[str, Path], out: Path) -> list[str]:
+        """The command line."""
         return [*self.line.format(**inputs).split(), "--out", str(out), "--json"]
 
 

@@ -16,7 +16,6 @@ class Shim:
         at: at which operation; never by default.
         what: "kill": SIGKILL, half-way through if it is a write. Else the name of an error, such as "ENOSPC": this
             operation and all later ones of its kind fail with it, as on a disk that stays full.
-        counter: a file that is told the count at the end.
     """
 
     def __init__(self, folder: Path, at: int = 0, what: str = "kill"):
@@ -48,10 +47,10 @@ class Shim:
 
     def _wrapped(self, function):
         def call(path, *args, **named):
-            if self.inside(path):
-                # What removes something works on a full disk, and has to: nothing may be left behind.
-                if self.what == "kill" or function.__name__ in ("mkdir", "replace", "rename"):
-                    self.passes()
+            # What removes something works on a full disk, and has to: nothing may be left behind.
+            counted = self.what == "kill" or function.__name__ in ("mkdir", "replace", "rename")
+            if counted and self.inside(path):
+                self.passes()
             return function(path, *args, **named)
 
         return call
