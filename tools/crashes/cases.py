@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -289,22 +290,12 @@ HURTS = {kind: getattr(Lab, kind.replace(" ", "_")) for kind in KINDS}
 
 def warm() -> None:
     """Import what a run imports, and start no thread."""
-    import tyro
-    from torch.utils.tensorboard import SummaryWriter  # noqa: F401
-
-    import potstill.cli
-    import potstill.commands.evaluate
-    import potstill.commands.report
-    import potstill.data.files.hub
-    import potstill.data.load
-    from potstill import engine, losses, recipes
-
-    assert tyro
-    assert engine.fit
-    assert recipes.__all__
-    assert losses.__all__
-    for name in (*recipes.__all__, *losses.__all__):
-        getattr(recipes, name, None) or getattr(losses, name)
+    for name in ("cli", "data.files.hub", "engine", "losses", "recipes", "commands.evaluate", "commands.report"):
+        module = import_module(f"potstill.{name}")
+        for public in getattr(module, "__all__", ()):
+            getattr(module, public)
+    for name in ("tyro", "torch.utils.tensorboard", "rich.console", "rich.table"):
+        import_module(name)
 
 
 def check(ended: Ended, codes: tuple[int, ...]) -> None:
