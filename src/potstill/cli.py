@@ -19,7 +19,7 @@ from potstill.runs.recording import recipe
 from potstill.runs.trust import trusted
 from potstill.say import say
 from potstill.signals import handled, instead_of
-from potstill.strict_json import strict
+from potstill.strict_json import plain, strict
 from potstill.unread import silent_when_unread
 
 EVERYWHERE = ("--json", "--trust")
@@ -56,11 +56,11 @@ def answer(words: Sequence[str], as_json: bool) -> int:
         result = call(*find_command(words))
         if as_json:
             print(strict(result))
-        elif result:
-            show(result if isinstance(result, dict) else {"result": result})
+        elif result is not None:
+            show(plain(result if isinstance(result, dict) else {"result": result}))
     except BaseException as error:
         return answer_to(instead_of(error), words)
-    if failed := isinstance(result, dict) and result.get("failed"):
+    if isinstance(result, dict) and isinstance(failed := result.get("failed"), dict) and failed:
         say(f"runs that failed: {len(failed)}")
         return FAILED_TRAINING
     if wrong := isinstance(result, dict) and result.get("wrong"):

@@ -13,20 +13,26 @@ def strict(value: object) -> str:
     >>> strict({"loss": float("nan"), "tops": (93.1, float("inf"))})
     '{"loss": null, "tops": [93.1, null]}'
     """
-    return json.dumps(_plain(value), allow_nan=False)
+    return json.dumps(plain(value, finite=True), allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any, finite: bool = False) -> Any:
+    """What JSON knows in the place of anything else: tensors as lists, paths as text; ``finite``: null for nan and inf.
+
+    >>> from pathlib import Path
+    >>> plain({1: {"a path": Path("x")}, "nothing": float("inf")})
+    {'1': {'a path': 'x'}, 'nothing': inf}
+    """
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
+        return float(value) if math.isfinite(value) or not finite else None
     if isinstance(value, str | bool | int | None):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item, finite) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name), finite) for field in fields(value)}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item, finite) for item in value]
     if hasattr(value, "tolist"):  # tensors and numpy's
-        return _plain(value.tolist())
+        return plain(value.tolist(), finite)
     return str(value)
