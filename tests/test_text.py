@@ -195,7 +195,7 @@ def test_a4_every_message_goes_the_same_way():
     package = Path(__file__).parents[1] / "src" / "potstill"
     text = {str(file.relative_to(package)): file.read_text() for file in package.rglob("*.py")}
     printing = [name for name, code in text.items() if "file=sys.stderr" in code]
-    assert sorted(printing) == ["live_line.py", "say.py"]
+    assert sorted(printing) == ["exits.py", "live_line.py", "say.py"]
     assert [name for name, code in text.items() if "markup=" in code] == []
 
 

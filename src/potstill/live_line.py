@@ -29,9 +29,9 @@ class LiveLine:
 
     def say(self, line: str) -> None:
         """Print a line above the live one."""
-        self.console.print(plain(line), soft_wrap=True)
+        self.console.print(unstyled(line), soft_wrap=True)
 
 
-def plain(text: str) -> Text:
+def unstyled(text: str) -> Text:
     """Text for a terminal, in which nothing is markup: what rich is given instead of a string."""
     return Text(printable(text))

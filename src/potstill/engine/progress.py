@@ -7,7 +7,7 @@ from datetime import timedelta
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from potstill.live_line import LiveLine, plain
+from potstill.live_line import LiveLine, unstyled
 from potstill.runs.headline import describe
 from potstill.runs.schema import Epoch
 
@@ -46,8 +46,8 @@ class Progress(LiveLine):
             f"epoch {epoch}/{self.epochs}",
             bar,
             f"{images_per_second:.0f} images/s",
-            plain(_terms(terms)),
-            plain(self.accuracies),
+            unstyled(_terms(terms)),
+            unstyled(self.accuracies),
             self._left(step / self.steps if self.steps else 0),
         )
         self.live.update(line, refresh=True)

@@ -15,6 +15,7 @@ from potstill.networks.states import Fit, NoState, Values, best, fit_all, some, 
 from potstill.networks.stored import Stored
 from potstill.networks.weight_files import Content, opened
 from potstill.runs import networks as run_networks
+from potstill.runs.manifest import verify
 from potstill.say import say
 from potstill.taps import unwrapped
 
@@ -93,6 +94,7 @@ def _found(network: nn.Module, path: Path | str) -> Iterator[tuple[Values, str]]
     if not file.exists() and CHOICE in str(path):
         before, _, choice = str(path).rpartition(CHOICE)
         file = Path(before)
+    verify(file, listed=stored is not None)
     with opened(file) as content:
         yield _of_file(network, content, file, choice), str(path if stored is None else file)
 
