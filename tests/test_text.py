@@ -79,7 +79,9 @@ def above_a_live_line(name, folder):
 def in_the_line_of_an_epoch(name, folder):
     with Progress(3, 4, 0) as progress:
         learners = {name: {"test": {name: 1.0}}}
-        progress.epoch({"epoch": 1, "images_per_second": 1.0, "terms": {name: 1.0}, "learners": learners})
+        progress.epoch(
+            {"epoch": 1, "images_per_second": 1.0, "terms": {name: 1.0}, "weights": {name: 2.0}, "learners": learners}
+        )
 
 
 def in_the_line_of_a_job(name, folder):
@@ -170,7 +172,7 @@ def test_a4_on_a_terminal_that_obeys(name):
             line.say(NAMES[name])
             if isinstance(line, Progress):
                 line.accuracies = NAMES[name]
-                line.step(1, 1.0, {NAMES[name]: 0.5})
+                line.step(1, 1.0, {NAMES[name]: 0.5}, {NAMES[name]: 1.0})
             else:
                 line.state = lambda: NAMES[name]
                 line.tick()

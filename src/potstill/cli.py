@@ -161,6 +161,8 @@ def show(result: dict[str, Any]) -> None:
             for row in rows:
                 table.add_row(*(unstyled(_text(cell)) for cell in row.values()))
             console.print(table)
+    if memory := rest.pop("memory", None):
+        rest["peak memory"] = f"{memory['peak_bytes'] / 2**30:.2f} GiB ({memory['of']})"
     lines = Table(box=None, show_header=False)
     for name, value in _flat(rest):
         lines.add_row(unstyled(name), unstyled(_text(value)))
@@ -186,7 +188,8 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
         cells = {"network": name, "parameters": f"{network['parameters']:,}", "last epoch": describe(last["test"])}
         rows.append({**cells, "best epoch": f"{describe(best['test'])} ({best['epoch']})" if best["test"] else "-"})
     for name, teacher in result.pop("teachers").items():
-        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": describe(of_teacher(teacher))}
+        count = f"{teacher['parameters']:,}" if "parameters" in teacher else ""
+        cells = {"network": f"{name} (frozen)", "parameters": count, "last epoch": describe(of_teacher(teacher))}
         rows.append({**cells, "best epoch": ""})
     return rows
 

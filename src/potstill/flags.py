@@ -23,6 +23,11 @@ def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
         BadInput: they do not fit its signature.
         SystemExit: they ask for help, which has been printed.
     """
+    if {"-h", "--help"} & set(words):
+        from potstill.help_text import help_text
+
+        print(help_text(name, command))
+        raise SystemExit(0)
     check_flags(command, words)
     run, mistake = _parse(name, command, words)
     if run is None:

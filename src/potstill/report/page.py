@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from potstill.errors import BadInput
 from potstill.report import tables
@@ -48,6 +49,7 @@ def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict
     if not rows:
         reasons = [f"{folder}: {reason}" for folder, reason in left_out.items()]
         raise BadInput(f"no run to report{''.join(f'; {reason}' for reason in reasons[:3])}")
+    shown = content(rows)
     parts = {
         "title": in_html(title),
         "facts": in_html(facts(rows)),
@@ -57,11 +59,12 @@ def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict
         "settings": tables.settings(rows),
         "left_out": f"<h2>Left out</h2>{tables.left_out(left_out)}" if left_out else "",
         "footer": in_html(footer(rows)),
+        "marks": in_html(marks(shown["teachers"])),
         "measure": in_html(measured(rows)),
         "best": in_html(" and ".join(sorted({_chosen(row) for row in rows}))),
         "style": _part("page.css"),
         "script": "\n".join(_part(script) for script in SCRIPTS),
-        "data": as_script(content(rows)),
+        "data": as_script(shown),
     }
     write_whole(file, Template(_part("page.html")).substitute(parts).encode())
     return file
@@ -102,6 +105,11 @@ def measured(rows: Sequence[ReportRow]) -> str:
     names = dict.fromkeys(title(row.measure).removesuffix(", %") for row in rows if row.measure is not None)
     words = " or ".join(names) or "nothing"
     return words[0].upper() + words[1:]
+
+
+def marks(teachers: Sequence[Mapping[str, Any]]) -> str:
+    """What the marks mean: a hollow one is a teacher that is no row of its own, and there may be none."""
+    return "hollow marks are teachers that have no row of their own" if teachers else "each mark has its row's colour"
 
 
 def footer(rows: Sequence[ReportRow]) -> str:
