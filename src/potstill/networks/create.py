@@ -15,6 +15,8 @@ from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
 from potstill.runs import networks as run_networks
+from potstill.runs.manifest import verify
+from potstill.runs.source import source_of
 
 MOST_PLUSES = 20  # each is a network of its own
 CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
@@ -47,18 +49,20 @@ def create(
     >>> network.spec, network.classes
     ('wrn-16-2+G8B2', 100)
     """
+    source: Path | None = None
     with _seeded(seed):
         network = built_in(spec, classes)
         plus = None if network is not None or _is_folder(spec) else re.fullmatch(CHEAPER, spec)
         if plus is not None:
-            network, spec = _cheaper(plus["network"], plus["conv"], classes)
+            network, spec, source = _cheaper(plus["network"], plus["conv"], classes)
         stored = run_networks.find(spec) if network is None else None
         if stored is not None:
-            network = _restore(spec, stored, classes)
+            network, source = _restore(spec, stored, classes)
             spec, _ = stored.made_from()
         if network is None:
             network = _elsewhere(spec, classes)
     network.spec, network.classes = spec, classes  # type: ignore[assignment]
+    network.own_file = source or source_of(spec)  # type: ignore[assignment]
     if weights is not None:
         load_weights(network, weights)
     return network
@@ -74,17 +78,20 @@ def _is_folder(spec: str) -> bool:
     return found
 
 
-def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> nn.Module:
-    own, trained = stored.made_from()
+def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> tuple[nn.Module, Path | None]:
+    """The network of a run, and the file of its own code."""
+    _, trained = stored.made_from()
     if trained != classes:
         raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
-    return create(own, classes, weights=stored.weights)
+    verify(stored.weights)
+    network = create(str(stored.located()["spec"]), classes, weights=stored.weights)
+    return network, network.own_file  # type: ignore[return-value]
 
 
-def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str]:
+def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str, Path | None]:
     network = create(spec, classes)
     whole = f"{network.spec}+{conv}"
-    return substitute(network, conv), whole
+    return substitute(network, conv), whole, network.own_file  # type: ignore[return-value]
 
 
 def _elsewhere(spec: str, classes: int) -> nn.Module:
