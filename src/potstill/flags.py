@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 from potstill.errors import BadInput, unknown
+from potstill.home import word_at_home
 
 Command = Callable[..., dict[str, Any]]
 ALWAYS = ("--help", "--json")
@@ -28,7 +29,10 @@ def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
     try:
         with contextlib.redirect_stderr(mistakes), _without_examples(command):
             run = tyro.cli(
-                _deferred(command), args=list(words), prog=f"potstill {name}", config=(tyro.conf.OmitArgPrefixes,)
+                _deferred(command),
+                args=list(map(word_at_home, words)),
+                prog=f"potstill {name}",
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if not stop.code:

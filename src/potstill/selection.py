@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from potstill.home import Expanded
+
 
 @dataclass(frozen=True)
-class Source:
+class Source(Expanded):
     """Which data set."""
 
     data: str = "cifar10"
     """Data set: cifar10, cifar100, digits, imagenet, or your own folder with train/CLASS/* and val/CLASS/*."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         plain = str(Path(self.data))  # one folder, one name: DIR/ is DIR
         # A path that leads nowhere stays one: without its ./ it would be called an unknown data set.
         if "/" in self.data and ("/" in plain or not self.data.startswith("./") or Path(plain).is_dir()):
@@ -23,11 +26,30 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Where data sets lie, and how images in files are read."""
+class Place(Expanded):
+    """Where data sets lie, and what of a folder is what.
+
+    >>> Place(labels="labels.csv", label_column="species").test_split is None
+    True
+    """
 
     data_dir: Path | None = None
     """Where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to."""
+    labels: str | None = None
+    """Images in files: a CSV or Parquet file that lists them (columns path, label and, if any, split); or names, where
+    file names begin with the class (cat.10.jpg). By default the folders say the classes."""
+    image_column: str | None = None
+    """Images in files: the column of the images in Parquet, or of the paths in --labels."""
+    label_column: str | None = None
+    """Images in files: the column of the labels in Parquet, or in --labels."""
+    test_split: str | None = None
+    """Images in files: which split is measured, test say; by default the first there is of val, validation and test."""
+
+
+@dataclass(frozen=True)
+class Reading(Place):
+    """Where data sets lie, and how images in files are read."""
+
     workers: int | None = None
     """Images in files: processes that decode; by default one a core."""
     cache: bool = False
@@ -62,3 +84,6 @@ class Selection(Subset, Source):
     """What lies beyond the border when images are shifted."""
     image_size: int | None = None
     """Images in files: side of the crops in pixels; by default 224."""
+    data_digest: Literal["auto", "contents"] = "auto"
+    """Images in files: what they are known by again; auto looks at the contents of all up to 2 GiB, and of 1,000 images
+    of larger sets."""

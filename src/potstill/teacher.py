@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from potstill.home import Expanded
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -13,7 +15,7 @@ Together = Literal["mean", "each"]
 
 
 @dataclass(frozen=True)
-class AnyTeacher:
+class AnyTeacher(Expanded):
     """What all recipes call the flags of their teachers; what may be given differs."""
 
     teacher: str | tuple[str, ...] | None
@@ -93,6 +95,7 @@ class Teachers(AnyTeacher):
     Terms on their insides are always one each."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.teacher, tuple):  # of one it does not matter, also not to which run it is
             object.__setattr__(self, "teachers", None)
 

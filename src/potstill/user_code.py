@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from potstill.errors import BadInput, unknown
+from potstill.home import at_home
 
 
 def find_callable(home: str, name: str, kind: str) -> Any:
@@ -16,7 +17,7 @@ def find_callable(home: str, name: str, kind: str) -> Any:
     Raises:
         BadInput: no such file or module, or nothing of that name in it.
     """
-    module = _from_file(Path(home), kind) if home.endswith(".py") else _from_import(home, kind)
+    module = _from_file(at_home(Path(home)), kind) if home.endswith(".py") else _from_import(home, kind)
     found = getattr(module, name, None)
     if not callable(found):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]

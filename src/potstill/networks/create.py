@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from potstill.errors import BadInput
+from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
@@ -44,6 +45,7 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
     """
     if classes < 1:
         raise BadInput(f"a network has 1 class or more, not {classes}")
+    spec = at_home(spec)
     with _seeded(seed):
         network = built_in(spec, classes)
         plus = None if network is not None or Path(spec).is_dir() else re.fullmatch(CHEAPER, spec)

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
+from potstill.home import at_home
+
 Result = TypeVar("Result")
 
 _record: ContextVar[Mapping[str, Any]] = ContextVar("record", default={})  # noqa: B039 - nobody writes into it
@@ -71,6 +73,7 @@ def bind(function: Callable[..., Any], *args: Any, **given: Any) -> inspect.Boun
             _gather(name, kind, signature.parameters[name].default, own, given)
     bound = signature.bind(*args, **given)
     bound.apply_defaults()
+    bound.arguments = {name: at_home(value) for name, value in bound.arguments.items()}
     return bound
 
 

@@ -13,7 +13,8 @@ NOT_COMPARED = frozenset(
         "out",  # where a run lies makes it no other one,
         "data_dir",  # nor does where its data lie, whose classes and counts are compared,
         "device",  # nor what it was computed on: rounding apart, each gives the same,
-        "workers",  # nor how many processes read its images, whose order they leave alone
+        "workers",  # nor how many processes read its images, whose order they leave alone,
+        "on_bad_image",  # nor what is done with images that cannot be read, which a run that met one goes on without
     }
 )
 """The arguments that are not compared."""

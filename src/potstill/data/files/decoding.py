@@ -1,6 +1,5 @@
 """From the bytes of an image file to pixels, and from pixels to the crop that a network sees."""
 
-import io
 from importlib import import_module
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from potstill.data.pictures import opened, without_texts
 from potstill.errors import BadInput, first_line
 
 Pixels = NDArray[np.uint8]
@@ -25,17 +25,25 @@ class BadImage(ValueError):
     """An image that cannot be read; the message says why."""
 
 
-def decode(content: bytes) -> Pixels:
+def decode(content: bytes, bits: int = 16) -> Pixels:
     """The pixels (H, W, 3) of an image file, as they lie in it: a camera's note on orientation is not followed.
 
-    So do torchvision and timm, with which most teachers were trained. Of 16 bits the upper 8 are taken.
+    So do torchvision and timm, with which most teachers were trained.
+
+    Args:
+        content: the file's.
+        bits: how many of a 16-bit image's bits are used, the lower ones: the upper 8 of those are taken.
 
     Raises:
         BadImage: the file is no image, damaged or far too large, or its pixels are 32-bit numbers.
     """
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            return np.array(picture) if picture.mode == "RGB" else _rgb(picture)
+        try:
+            return _pixels(content, bits)
+        except ValueError as error:
+            if "PngImagePlugin.MAX_TEXT" not in str(error) and "MAX_TEXT_MEMORY" not in str(error):
+                raise
+            return _pixels(without_texts(content), bits)
     except Exception as error:  # the decoders raise whatever a damaged file makes them stumble over
         reason = first_line(error).replace(" <_io.BytesIO object", "").split(" at 0x")[0]
         raise BadImage(reason or type(error).__name__) from error
@@ -83,11 +91,20 @@ class Crops:
         return _resized(pixels, (self.shorter_side,)).contiguous().numpy()
 
 
-def _rgb(picture: Image.Image) -> Pixels:
+def _pixels(content: bytes, bits: int) -> Pixels:
+    with opened(content) as picture:
+        return np.array(picture) if picture.mode == "RGB" else _rgb(picture, bits)
+
+
+def has_16_bits(picture: Image.Image) -> bool:
+    """Whether an image's grey values are 16-bit numbers. A PGM's are those of mode I."""
+    return picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM")
+
+
+def _rgb(picture: Image.Image, bits: int) -> Pixels:
     """The pixels (H, W, 3) of an image of any mode."""
-    # Pillow makes white of all above 255, which is nearly all of an image of 16 bits. A PGM's are those of mode I.
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM"):
-        grey = (np.array(picture) >> 8).astype(np.uint8)
+    if has_16_bits(picture):  # Pillow makes white of all above 255, which is nearly all of an image of 16 bits
+        grey = np.minimum(np.array(picture) >> (bits - 8), 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if picture.mode in ("I", "F"):
         raise BadImage(f"its pixels are 32-bit numbers (mode {picture.mode}), and nothing says which of them is white")

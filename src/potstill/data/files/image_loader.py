@@ -106,20 +106,30 @@ class ImageLoader:
         """
         self._order.epoch = epoch
         self._begun += 1
-        begun = self._begun
+        begun, empty = self._begun, True
         for made in _alive(self._started()):
             if isinstance(made, BadInput):
                 raise made
             place, items, bad = made
-            pixels = self._views.slots[place] if self._views.slots else place
-            yield self._finished(pixels, items, bad)
+            self._report(bad)
+            if not items:  # all of them are bad
+                continue
+            empty = False
+            yield self._finished(self._views.slots[place] if self._views.slots else place, items)
             if self._begun != begun:
                 raise RuntimeError("an ImageLoader yields one epoch at a time, and another one has begun")
+        if empty:
+            raise self._none_is_left()
 
     def example(self) -> Batch:
         """The first images of epoch 0, at most 16: enough to see their shape, read by this process."""
         self._order.epoch = 0
-        return self._finished(*self._views.make(next(iter(self._order))[:EXAMPLES]))
+        for wanted in self._order:
+            pixels, items, bad = self._views.make(wanted[:EXAMPLES])
+            self._report(bad)
+            if items:
+                return self._finished(pixels, items)
+        raise self._none_is_left()
 
     @property
     def count(self) -> int:
@@ -158,18 +168,22 @@ class ImageLoader:
         )
         return self._loader
 
-    def _finished(self, pixels: Tensor, items: Sequence[Item], bad: Sequence[Bad]) -> Batch:
+    def _finished(self, pixels: Tensor, items: Sequence[Item]) -> Batch:
         """The batch of the first of ``pixels``, one an item. They are read before this returns."""
-        self._report(bad, len(items))
         index, view = torch.tensor(items, dtype=torch.int64).to(self.device).unbind(1)
         images = self._standardize(pixels[: len(items)].to(self.device))
         labels = self.labels[index]
         return {"images": images, "labels": labels, "index": index, "view": view, "size": self._rows_in_all}
 
-    def _report(self, bad: Sequence[Bad], good: int) -> None:
+    def _none_is_left(self) -> BadInput:
+        return BadInput(
+            f"none of the {self.count} images can be read; the first is {self.images.name(int(self.rows[0]))}"
+        )
+
+    def _report(self, bad: Sequence[Bad]) -> None:
         for row, reason in bad:
-            if self.on_bad_image == "fatal" or not good:
-                hint = "--on-bad-image skip leaves such images out" if good else "nor can any other of its batch"
+            if self.on_bad_image == "fatal":
+                hint = "--on-bad-image skip leaves such images out, potstill check names them all"
                 raise BadInput(f"{self.images.name(row)} cannot be read: {reason}; {hint}")
             if row not in self._reported:
                 self._reported.add(row)

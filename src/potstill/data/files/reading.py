@@ -33,7 +33,7 @@ class Reader:
         """
         try:
             with _alarm(self.patience):
-                return decode(self.images.read(row))
+                return decode(self.images.read(row), self.images.bits)
         except BadImage:
             raise
         except OSError as error:
