@@ -64,6 +64,8 @@ def answer(words: Sequence[str], as_json: bool) -> int:
         show(result)
     if failed := result and result.get("failed"):
         return _complain(f"runs that failed: {len(failed)}", FAILED_TRAINING)
+    if wrong := result and result.get("wrong"):
+        return _complain(f"faults found: {len(wrong)}", BAD_INPUT)
     return 0
 
 
@@ -72,7 +74,9 @@ def commands() -> dict[str, Command]:
     from potstill import commands, recipes
 
     found = {name.replace("_", "-"): getattr(recipes, name) for name in recipes.__all__}
-    return {"demo": commands.demo, **found, "evaluate": commands.evaluate, "describe": commands.describe} | {
+    return {"demo": commands.demo, "check": commands.check, **found} | {
+        "evaluate": commands.evaluate,
+        "describe": commands.describe,
         "export": commands.export,
         "table": commands.table,
         "report": commands.report,
@@ -143,7 +147,12 @@ def show(result: dict[str, Any]) -> None:
     code = rest.pop("code", [])
     for line in rest.pop("commands", []):
         print(line)  # not wrapped: it is there to be copied
-    for rows in (rest.pop("table", None) or _learners(rest) or _listed(rest), rest.pop("layers", [])):
+    for rows in (
+        rest.pop("table", None) or _learners(rest) or _listed(rest),
+        rest.pop("layers", []),
+        rest.pop("splits", []),
+        rest.pop("findings", []),
+    ):
         if rows:
             table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, header_style="bold")
             for row in rows:

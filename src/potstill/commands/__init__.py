@@ -1,5 +1,6 @@
 """The commands that are no recipes. Each is a function whose arguments are its flags and whose result is printed."""
 
+from potstill.commands.check import check
 from potstill.commands.demo import demo
 from potstill.commands.describe import describe
 from potstill.commands.evaluate import evaluate
@@ -8,4 +9,4 @@ from potstill.commands.list_kind import list_kind
 from potstill.commands.report import report
 from potstill.commands.table import table
 
-__all__ = ["demo", "describe", "evaluate", "export", "list_kind", "report", "table"]
+__all__ = ["check", "demo", "describe", "evaluate", "export", "list_kind", "report", "table"]

@@ -45,10 +45,18 @@ class ImageFiles:
 
     def summary(self, name: str) -> str:
         """What the folder was taken for, in one line."""
-        counts = f"{len(self.train_rows)} training, {len(self.test_rows)} test images"
         train, test = self.splits
         whence = f", of {train} and {test}" if test else f", both of {train}" if train else ""
-        return f"data {name}: {len(self.classes)} classes: {listed(self.classes, NAMED)}; {counts}{whence}"
+        return describe(name, self.classes, len(self.train_rows), len(self.test_rows)) + whence
+
+
+def describe(name: str, classes: Sequence[str], train: int, test: int) -> str:
+    """A data set in one line: its classes, the first of them if there are many, and its numbers of images.
+
+    >>> describe("pets", ["cat", "dog"], 24, 8)
+    'data pets: 2 classes: cat, dog; 24 training, 8 test images'
+    """
+    return f"data {name}: {len(classes)} classes: {listed(classes, NAMED)}; {train} training, {test} test images"
 
 
 def imagenet(data_dir: Path | None = None, how: Place = Place()) -> ImageFiles:

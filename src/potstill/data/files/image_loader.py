@@ -107,7 +107,7 @@ class ImageLoader:
         self._order.epoch = epoch
         self._begun += 1
         begun, empty = self._begun, True
-        for made in _alive(self._started()):
+        for made in alive(self._started()):
             if isinstance(made, BadInput):
                 raise made
             place, items, bad = made
@@ -176,9 +176,8 @@ class ImageLoader:
         return {"images": images, "labels": labels, "index": index, "view": view, "size": self._rows_in_all}
 
     def _none_is_left(self) -> BadInput:
-        return BadInput(
-            f"none of the {self.count} images can be read; the first is {self.images.name(int(self.rows[0]))}"
-        )
+        first = self.images.name(int(self.rows[0]))
+        return BadInput(f"none of the {self.count} images can be read; the first is {first}")
 
     def _report(self, bad: Sequence[Bad]) -> None:
         for row, reason in bad:
@@ -228,7 +227,7 @@ class _Views(Dataset[Any]):
         return good, bad
 
 
-def _alive(loader: DataLoader[Any]) -> Iterator[Any]:
+def alive(loader: DataLoader[Any]) -> Iterator[Any]:
     """What the loader gives, with one clear line if a worker is killed: by the system, mostly, for want of memory."""
     made = iter(loader)
     while True:
