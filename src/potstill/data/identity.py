@@ -44,7 +44,7 @@ def of_files(splits: Mapping[str, Encoded], classes: Sequence[str], wanted: Want
     def find() -> str:
         sizes = {split: images.sizes() for split, images in splits.items()}
         whole = wanted == "contents" or sum(int(sized.sum()) for sized in sizes.values()) <= WHOLE
-        stamps = [f"{split} {images.stamp(changes=True)}" for split, images in splits.items()]
+        stamps = [f"{split} {images.stamp(changes=True)} {_labels(images)}" for split, images in splits.items()]
         stamp = sha256("\n".join([str(whole), *classes, *stamps]).encode("utf-8", "surrogateescape")).hexdigest()[:32]
         return remembered("identities", stamp, lambda: _digest(splits, classes, sizes, whole))
 
@@ -68,6 +68,11 @@ def _digest(
                 spoken = time.monotonic()
                 say(f"reading the images once, to know them again: {row + 1} of {len(keys)} ({split})")
     return f"{'contents' if whole else 'sample'}:{digest.hexdigest()[: 2 * AT_ONCE]}"
+
+
+def _labels(images: Encoded) -> str:
+    """A digest of all labels: a list may have other ones of the same files."""
+    return sha256(images.labels.numpy().tobytes()).hexdigest()
 
 
 def _content(images: Encoded, row: int) -> bytes:

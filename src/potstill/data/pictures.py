@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
 """The formats that are read, whatever a file's name says. Others (EPS, PSD, ...) are large programs of their own."""
@@ -40,7 +40,7 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
 @contextmanager
-def opened(content: bytes) -> Iterator[Image.Image]:
+def opened(content: bytes) -> Iterator[ImageFile.ImageFile]:
     """An image of one of `FORMATS`, not decoded yet.
 
     Raises:

@@ -64,6 +64,8 @@ def read_list(file: Path, how: Place) -> tuple[list[Row], list[str]]:
             raise BadInput(f"{where} has {len(cells)} cells, its header {len(header)}")
         if not cells[path]:
             raise BadInput(f"{where} has no {columns.path}")
+        if "\0" in cells[path]:
+            raise BadInput(f"{where} has a path with a null byte, which no file has")
         found.append(Row(cells[path], cells[label], "" if split is None else cells[split], where))
     if not found:
         raise BadInput(f"{file} lists no image")

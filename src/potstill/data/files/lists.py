@@ -80,8 +80,6 @@ def _base(root: Path, file: Path, rows: Sequence[Row]) -> Path:
 
 def _found(base: Path, path: str) -> str | None:
     """The path as it is, or with the extension that it lacks."""
-    if "\0" in path:
-        return None
     try:
         return next((path + end for end in ("", *EXTENSIONS) if (base / (path + end)).is_file()), None)
     except OSError:  # a name that is too long
@@ -90,7 +88,7 @@ def _found(base: Path, path: str) -> str | None:
 
 def _spelled_out(base: Path, rows: Sequence[Row]) -> list[Row]:
     """Rows with the extensions that their paths lack; an image that is missing is one that cannot be read."""
-    return [Row(_found(base, row.path) or row.path.replace("\0", ""), row.label, row.split, row.where) for row in rows]
+    return [Row(_found(base, row.path) or row.path, row.label, row.split, row.where) for row in rows]
 
 
 def _once(rows: Sequence[Row]) -> list[Row]:

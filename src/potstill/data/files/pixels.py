@@ -17,8 +17,7 @@ from safetensors.numpy import save_file
 from torch.utils.data import DataLoader, Dataset
 
 from potstill.data.cache import cache_folder, make_once
-from potstill.data.files.decoding import BadImage, Crops, Pixels
-from potstill.data.files.depth import FULL
+from potstill.data.files.decoding import FULL, BadImage, Crops, Pixels
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.reading import Reader
 from potstill.errors import BadInput
