@@ -14,6 +14,7 @@ from potstill.data.files.image_files import read_images
 from potstill.flags import call
 from potstill.home import at_home, word_at_home
 from potstill.selection import Place
+from potstill.teacher import Teachers
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def flags_with_paths():
                     yield pytest.param(name, None if positional else flag, id=f"{name}-{flag}")
 
 
-@pytest.mark.parametrize(("name", "flag"), flags_with_paths())
+@pytest.mark.parametrize(("name", "flag"), list(flags_with_paths()))
 def test_every_flag_of_every_command(name, flag, home):  # B11
     """The command is told its arguments with the home folder in them, and is not run."""
     command, told = cli.commands()[name], {}
@@ -88,7 +89,7 @@ def test_python_callers(home, picture_folder):  # B11
     assert (training.data, training.out, training.data_dir) == (f"{home}/pictures", home / "run", home / "d")
     assert training.labels == f"{home}/l.csv"
     assert ps.Teacher("~/run", teacher_weights=Path("~/w")).teacher_weights == home / "w"
-    assert ps.Teachers(("~/a", "b"), teacher_weights=(Path("~/w"),)).teacher == (f"{home}/a", "b")
+    assert Teachers(("~/a", "b"), teacher_weights=(Path("~/w"),)).teacher == (f"{home}/a", "b")
     assert Place(data_dir=Path("~/d")).data_dir == home / "d"
     assert len(read_images(Path(ps.Training("~/pictures").data)).train) == 12
     assert ps.data.load("~/pictures", workers=0, image_size=8).name == f"{home}/pictures"
