@@ -4,6 +4,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from potstill.checked import Settings
+
 T = TypeVar("T")
 
 
@@ -40,10 +42,11 @@ def word_at_home(word: str) -> str:
 
 
 @dataclass(frozen=True)
-class Expanded:
+class Expanded(Settings):
     """Settings whose paths may begin with ``~``, and are whole once they are made."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for field in fields(self):
             value = getattr(self, field.name)
             if (expanded := at_home(value)) is not value:

@@ -5,8 +5,9 @@ Each class has the fields of those above it, and a command takes the one whose f
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from potstill.checked import Count, Index, Range, Side
 from potstill.home import Expanded
 
 
@@ -50,7 +51,7 @@ class Place(Expanded):
 class Reading(Place):
     """Where data sets lie, and how images in files are read."""
 
-    workers: int | None = None
+    workers: Annotated[int, Range(0, 1024)] | None = None
     """Images in files: processes that decode; by default one a core."""
     cache: bool = False
     """Images in files: keep them decoded in the user's cache folder, so that later epochs decode nothing."""
@@ -62,11 +63,11 @@ class Reading(Place):
 class Subset(Reading):
     """Where data sets lie, how images in files are read, and how many of them."""
 
-    holdout: int = 0
+    holdout: Index = 0
     """Choose the best epoch on this many held-out training images instead of the test set."""
-    images: int | None = None
+    images: Count | None = None
     """Train on this many of the training images only, drawn by the seed: a rehearsal, or few-shot learning."""
-    test_images: int | None = None
+    test_images: Count | None = None
     """Measure on this many of the test images only, the same ones whatever the seed."""
 
 
@@ -82,7 +83,7 @@ class Selection(Subset, Source):
     """Mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers."""
     border: Literal["zero", "reflect"] = "zero"
     """What lies beyond the border when images are shifted."""
-    image_size: int | None = None
+    image_size: Side | None = None
     """Images in files: side of the crops in pixels; by default 224."""
     data_digest: Literal["auto", "contents"] = "auto"
     """Images in files: what they are known by again; auto looks at the contents of all up to 2 GiB, and of 1,000 images

@@ -197,6 +197,7 @@ def test_a_list_of_labels_and_a_split(tmp_path, capsys):
     assert train(tmp_path, tmp_path / "run", *words[1:3]) == 0
     arguments = json.loads((tmp_path / "run" / "config.json").read_text())["arguments"]
     assert arguments["labels"] == str(tmp_path / "labels.csv")
+    capsys.readouterr()
     put(tmp_path / "b", "6*train/cat", "6*train/dog", "1*val/cat", "3*test/dog")
     assert main(["check", str(tmp_path / "b"), "--test-split", "test", "--json"]) == 0
     assert [row["test"] for row in json.loads(capsys.readouterr().out)["table"]] == [0, 3]

@@ -28,7 +28,8 @@ PROGRESS_SECONDS = 10.0
 
 def of_arrays(splits: "Mapping[str, ImageSet]") -> Callable[[], str]:
     """The identity of images that lie in memory: checksums of all their pixels and labels."""
-    found = "arrays:" + ",".join(f"{split}-{images.checksum}" for split, images in splits.items())
+    sums = " ".join(f"{split} {images.checksum}" for split, images in splits.items())
+    found = f"{sha256(sums.encode()).hexdigest()[: 2 * AT_ONCE]} of arrays"
     return lambda: found
 
 
@@ -67,7 +68,7 @@ def _digest(
             if time.monotonic() > spoken + PROGRESS_SECONDS:
                 spoken = time.monotonic()
                 say(f"reading the images once, to know them again: {row + 1} of {len(keys)} ({split})")
-    return f"{'contents' if whole else 'sample'}:{digest.hexdigest()[: 2 * AT_ONCE]}"
+    return f"{digest.hexdigest()[: 2 * AT_ONCE]} of {'all contents' if whole else 'a sample'}"
 
 
 def _labels(images: Encoded) -> str:

@@ -13,6 +13,7 @@ from potstill.errors import BadInput
 from potstill.home import at_home
 from potstill.networks.pretrained import PRETRAINED, find_pretrained
 from potstill.runs import networks as run_networks
+from potstill.runs.manifest import verify
 
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "student")
 """Entries under which training scripts keep a network's state, beside epochs and accuracies."""
@@ -101,6 +102,7 @@ def _find(network: nn.Module, path: Path | str) -> tuple[dict[str, Tensor], str]
     path = at_home(path)
     stored = run_networks.find(str(path))
     path = Path(path) if stored is None else stored.weights
+    verify(path, listed=stored is not None)
     return _spelled(_state_dict(_read(path), path), network.state_dict(), path), str(path)
 
 

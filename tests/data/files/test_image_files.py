@@ -255,13 +255,13 @@ def test_data_by_name(picture_folder, tmp_path, monkeypatch):
         ps.data.load("./nowhere")
     with pytest.raises(BadInput, match=r"0\.png is a file, not a folder of images"):
         ps.data.load(str(picture_folder / "train" / "red" / "0.png"))
-    with pytest.raises(BadInput, match="--image-size is 0"):
+    with pytest.raises(BadInput, match="--image-size must be 1 or more, not 0"):
         ps.data.load(str(picture_folder), image_size=0, workers=0)
     with pytest.raises(BadInput, match="is for data sets with a name"):
         ps.data.load(str(picture_folder), data_dir=tmp_path)
     with pytest.raises(BadInput, match="those of digits have 8 pixels"):
         ps.data.load("digits", image_size=32)
-    with pytest.raises(BadInput, match="unknown border 'mirror'"):
+    with pytest.raises(BadInput, match="--border is 'mirror'"):
         ps.data.load(str(picture_folder), border="mirror")
     picture_folder.rename(tmp_path / "imagenet")
     for data_dir in (tmp_path, tmp_path / "imagenet"):

@@ -108,7 +108,7 @@ def test_without_enough_shared_memory(picture_folder):
     files = Folder(picture_folder / "train")
     settings = {**SETTINGS, "size": 10_000, "shuffle": True, "augment": True}
     loader = ImageLoader(files, 10_000, workers=100, **settings)  # which takes none before the first epoch
-    with pytest.raises(BadInput, match=r"--workers 100 need 1500000\.0 GB of shared memory for batches of 10000"):
+    with pytest.raises(BadInput, match=r"--workers 100 need 1800\.0 GB of shared memory for batches of 12"):
         next(iter(loader))
 
 
@@ -158,7 +158,7 @@ def test_a_bad_image_is_fatal(picture_folder, workers):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_bad_image_is_left_out_and_named_once(picture_folder, workers, capsys):
-    loader = make(picture_folder, workers=workers, on_bad_image="skip")
+    loader = make(picture_folder, workers=workers, shuffle=False, on_bad_image="skip")
     break_image(picture_folder)
     for epoch in (0, 1):
         rows = torch.cat([batch["index"] for batch in contents(loader, epoch)]).sort().values.tolist()
@@ -195,7 +195,7 @@ def test_bad_images_alone_are_no_data(picture_folder, look):  # C9
     loader = make(picture_folder, shuffle=False, on_bad_image="skip")
     for path in (picture_folder / "train").glob("*/*.png"):
         path.write_bytes(b"")
-    with pytest.raises(BadInput, match="none of the 12 images can be read; the first is .*blue/0.png"):
+    with pytest.raises(BadInput, match="none of the 12 images can be read, .*blue/0.png for example"):
         look(loader)
 
 

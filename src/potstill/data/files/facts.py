@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from potstill.data.files.decoding import BadImage
 from potstill.data.files.encoded import Encoded
-from potstill.data.files.image_loader import alive
 from potstill.data.files.reading import Reader
+from potstill.data.files.workers import alive, first_thing
 from potstill.data.images import ImageSet
 from potstill.data.pictures import opened
 from potstill.errors import BadInput
@@ -71,6 +71,7 @@ def of_files(images: Encoded, workers: int, what: str) -> Facts:
         sampler=groups,
         num_workers=workers if count > FEW else 0,
         collate_fn=_as_it_is,
+        worker_init_fn=first_thing(),
         generator=torch.Generator(),  # of the workers' seeds, which nothing uses; else the caller's numbers are drawn
     )
     for looked in alive(loader):
