@@ -15,7 +15,8 @@ NOT_COMPARED = frozenset(
         "device",  # nor what it was computed on: rounding apart, each gives the same,
         "save_every",  # nor how often it is saved,
         "extend",  # nor whether it may go on for longer,
-        "workers",  # nor how many processes read its images, whose order they leave alone
+        "workers",  # nor how many processes read its images, whose order they leave alone,
+        "on_bad_image",  # nor what is done with images that cannot be read, which a run that met one goes on without
     }
 )
 """The arguments that are not compared."""
