@@ -24,6 +24,7 @@ from potstill.engine.state import State
 from potstill.engine.summary import summarize
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
+from potstill.memory_layout import lay_out
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
@@ -108,7 +109,7 @@ def fit(
     config = describe_run(record, training, distiller, data, device)
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
     with RunFolder(training.out or default_folder(record, training), config) as run:
-        distiller.to(device).to(memory_format=torch.channels_last)
+        lay_out(distiller.to(device), data.example())
         if summary := run.summary():
             State(distiller, run, after_step=after_step).restore_finished()
             if not run.insight.is_file():  # killed right after its end

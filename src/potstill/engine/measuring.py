@@ -8,10 +8,13 @@ from torch import nn
 
 from potstill.batch import Batch, as_batch
 from potstill.data.data import Batches, Data
-from potstill.distiller import FEW, Distiller
+from potstill.distiller import Distiller
 from potstill.engine.evaluate import evaluate
 from potstill.errors import BadInput, TrainingFailed
 from potstill.eval_mode import eval_mode
+from potstill.example_pass import FEW
+from potstill.guard import foreign
+from potstill.network_call import call
 from potstill.outputs import logits_of
 from potstill.runs.headline import describe
 from potstill.runs.schema import Measured, Splits
@@ -63,7 +66,8 @@ class Measuring:
     def _on(self, network: nn.Module, batches: Batches) -> Measured:
         device = self.distiller.weights.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            measured = self.measure(network, batches)
+            with foreign("measure"):
+                measured = self.measure(network, batches)
         if not isinstance(measured, Mapping) or not measured:
             raise BadInput(f"measure gives numbers by name, as {{'top1': 93.1}}, not {measured!r}")
         return {str(name): _plain(name, value) for name, value in measured.items()}
@@ -82,8 +86,9 @@ def check_classes(distiller: Distiller, data: Data) -> None:
     for name, network in distiller.classifiers.items():
         if name not in distiller.of_images:
             continue
+        few = images[:FEW].to(device).clone(memory_format=torch.contiguous_format)  # which all networks bear
         with eval_mode(network), torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            classes = logits_of(network(images[:FEW].to(device)), name).shape[1]
+            classes = logits_of(call(network, name, few), name).shape[1]
         if classes != len(data.classes):
             raise BadInput(f"{name} has {classes} classes, but {data.name} has {len(data.classes)}")
 

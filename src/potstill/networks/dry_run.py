@@ -10,6 +10,7 @@ from potstill.compiler import uncompiled
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.maps import map_shape
+from potstill.network_call import call
 from potstill.outputs import tensor_in
 from potstill.taps import AS_MAP, find, unwrapped
 
@@ -61,7 +62,8 @@ class DryRun:
         self.root = Call("", network, Seen(images))
         self._running: list[Call] = []
         device = next(network.parameters(), images).device
-        self._run(images.to(device))
+        # A copy, which the network may overwrite, and contiguous, which all networks bear.
+        self._run(images.to(device).clone(memory_format=torch.contiguous_format))
 
     def _run(self, images: Tensor) -> None:
         hooks = []
@@ -76,7 +78,7 @@ class DryRun:
                 torch.random.fork_rng(devices),
                 uncompiled(),
             ):
-                self.network(images)
+                call(self.network, self.name, images)
         finally:
             for hook in hooks:
                 hook.remove()
