@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.parameter import is_lazy
 
 from potstill.address import owner
 from potstill.batch import Batch, as_batch
@@ -28,11 +29,16 @@ Network = TypeVar("Network", bound=nn.Module)
 def freeze(network: Network) -> Network:
     """Make a teacher: no parameter trains any more, batch norm and dropout rest. Returns the same network.
 
+    Raises:
+        BadInput: it has lazy layers that have not seen an image.
+
     >>> import potstill as ps
     >>> teacher = ps.freeze(ps.networks.create("resnet8"))
     >>> teacher.training, any(parameter.requires_grad for parameter in teacher.parameters())
     (False, False)
     """
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise BadInput(f"this {type(network).__name__} has no weights yet: its lazy layers wait for the first images")
     network.requires_grad_(False)
     network.eval()  # returns what its own train() does, which may be nothing
     return network

@@ -14,6 +14,7 @@ from potstill.batch import Batch, as_batch, on_device
 from potstill.compiler import uncompiled
 from potstill.eval_mode import eval_mode
 from potstill.example_pass import FEW, few_of, is_empty
+from potstill.guard import is_out_of_memory
 from potstill.outputs import tensors_in
 from potstill.say import say
 from potstill.taps import unwrapped
@@ -121,7 +122,9 @@ def _works(network: nn.Module, learns: bool, inputs: Sequence[Tensor]) -> bool:
             inside(*given)
         if learns and own:
             _train(inside, [value.clone() for value in inputs])
-    except Exception:  # is what is asked
+    except (Exception, SystemExit) as error:  # is what is asked
+        if is_out_of_memory(error):
+            raise
         return False
     return True
 

@@ -4,6 +4,7 @@ They are looked for on an example, before anything trains.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,8 @@ from potstill.outputs import logits_of
 from potstill.say import say
 from potstill.taps import NoPart
 
-LARGEST = 1e9
-"""Of what a teacher gives: losses take fourth powers, and float32 holds those of 4e9."""
+LARGE, LARGEST = 1e9, 1e18
+"""What a teacher gives is said from the first on, refused from the second: float32 holds 4th powers, and squares."""
 ROUNDING = 1e-3
 """How far two passes over the same images may differ, of the largest value: kernels of a GPU sum in any order."""
 SAME = 1e-6
@@ -28,6 +29,12 @@ OTHER_SEED = 0x5EED
 """What a network draws in the second pass is not what it drew in the first."""
 STRONGER = 1000.0
 """Logits of images so much stronger leave 0..1, unless something holds them there."""
+RANDOM = (
+    "gives something else each time for the same images, in eval mode too (F.dropout without training=self.training?): "
+    "what is measured of it is not repeatable"
+)
+_seen: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+"""The networks that have been looked at, and what was said of them."""
 
 
 def check_soundness(
@@ -35,10 +42,10 @@ def check_soundness(
 ) -> None:
     """Look at what networks give for a few images: ``values`` by address. Nothing in them changes.
 
-    - Refused: values of a teacher that are not finite or above 1e9, and logits that are none, not (N, K) or of integers.
+    - Refused: values of a teacher that are not finite or above 1e18, and logits that are none, not (N, K) or of integers.
       What is not finite in the batch itself is named instead.
-    - Said on stderr: a network that gives something else for the same images in eval mode, a teacher that gives the
-      same for different images, probabilities or their logarithms in the place of logits.
+    - Said on stderr, once a network: that it gives something else for the same images in eval mode; of a teacher, that
+      it gives values above 1e9, or the same for different images; probabilities or their logarithms instead of logits.
 
     Raises:
         BadInput: see above.
@@ -52,26 +59,36 @@ def check_soundness(
             if not found or not all(text in values for text in one.inputs):
                 continue
             inputs = [values[text] for text in one.inputs]
+            network = passes.networks[one.network]
+            _seen.setdefault(network, set())
             if one.network in teachers:
-                _check_size(found)
+                _check_size(network, one.network, found)
             if one.network in classifiers and one.key in found:
                 check_logits(found[one.key], one.key, len(inputs[0]))
-                network = passes.networks[one.network]
                 say_of_probabilities(network, one.network, found[one.key], inputs)
             if one.network in teachers and one.key in found and is_constant(found[one.key], inputs):
-                say(f"{one.network} gives the same for different images: there is nothing to learn from it")
+                _say_once(network, f"{one.network} gives the same for different images: nothing is to be learnt from it")
             if _is_random(one, found, inputs):
-                say_random(one.network)
+                _say_once(network, f"{one.network} {RANDOM}")
 
 
 def look_at(network: nn.Module, name: str, images: Tensor) -> None:
-    """Say on stderr if a classifier is random in eval mode, or gives probabilities; nothing in it changes."""
+    """Say on stderr if a classifier is random in eval mode, or gives probabilities, unless it has been looked at.
+
+    Nothing in it changes.
+
+    Raises:
+        BadInput: it gives no logits.
+    """
+    if network in _seen:
+        return
+    _seen[network] = set()
     with eval_mode(network), torch.no_grad(), torch.random.fork_rng(), uncompiled():
         logits = logits_of(call(network, name, images.clone()), name)
         check_logits(logits, name, len(images))
         say_of_probabilities(network, name, logits, [images])
         if differ(logits, logits_of(call(network, name, images.clone()), name)):
-            say_random(name)
+            _say_once(network, f"{name} {RANDOM}")
 
 
 def differ(one: Tensor, other: Tensor) -> bool:
@@ -114,22 +131,18 @@ def say_of_probabilities(network: nn.Module, name: str, logits: Tensor, inputs: 
     inside = bool(((values >= 0) & (values <= 1)).all())
     near = 10 * len(logits[0]) * torch.finfo(logits.dtype).eps
     if inside and bool(((values.sum(1) - 1).abs() <= near).all()):
-        say(f"{name} gives probabilities, not logits: losses take the softmax themselves, so leave out its own")
+        _say_once(network, f"{name} gives probabilities, not logits: losses take the softmax themselves, so leave out its own")
     elif bool((values.logsumexp(1).abs() <= near).all()):
-        say(f"{name} gives log-probabilities: the same to CE and KD as logits, but not to losses that compare logits")
+        _say_once(network, f"{name} gives log-probabilities: the same to CE and KD as logits, but not to losses that compare logits")
     elif inside and bool((values > 0).all()) and _holds(network, name, inputs):
-        say(f"{name} gives values between 0 and 1, as a sigmoid does, not logits: leave it out")
+        _say_once(network, f"{name} gives values between 0 and 1, as a sigmoid does, not logits: leave it out")
 
 
-def say_random(name: str) -> None:
-    """Say on stderr that a network is random."""
-    say(f"{name} {RANDOM}")
-
-
-RANDOM = (
-    "gives something else each time for the same images, in eval mode too (F.dropout without training=self.training?): "
-    "what is measured of it is not repeatable"
-)
+def _say_once(network: nn.Module, sentence: str) -> None:
+    said = _seen.setdefault(network, set())
+    if sentence not in said:
+        said.add(sentence)
+        say(sentence)
 
 
 def _check_batch(entries: Mapping[str, Tensor]) -> None:
@@ -138,16 +151,17 @@ def _check_batch(entries: Mapping[str, Tensor]) -> None:
             raise BadInput(f"the batch's {key!r} has values that are not finite")
 
 
-def _check_size(found: Mapping[str, Tensor]) -> None:
+def _check_size(network: nn.Module, name: str, found: Mapping[str, Tensor]) -> None:
     """Refuse values of a teacher that no student can follow."""
     for text, value in found.items():
         if not value.is_floating_point() or not value.numel():
             continue
         largest = float(value.detach().abs().max())
+        what = f"values up to {largest:.2g}" if largest < float("inf") else "values that are not finite"
         if not largest <= LARGEST:
-            of = Address.parse(text).network
-            what = f"values up to {largest:.2g}" if largest < float("inf") else "values that are not finite"
-            raise BadInput(f"{of} is no teacher: {text!r} has {what} on the first images")
+            raise BadInput(f"{name} cannot teach: {text!r} has {what} on the first images")
+        if largest > LARGE:
+            _say_once(network, f"{name} gives {what} ({text}): its training went wrong, or it has none")
 
 
 def _holds(network: nn.Module, name: str, inputs: Sequence[Tensor]) -> bool:

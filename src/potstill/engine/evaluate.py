@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from potstill.batch import Batch, as_batch, on_device
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
+from potstill.example_pass import FEW
 from potstill.memory_layout import settle
 from potstill.network_call import call
 from potstill.outputs import logits_of
-from potstill.soundness import check_logits
+from potstill.soundness import check_logits, look_at
 
 
 def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
@@ -42,6 +43,7 @@ def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
             entries = labelled(as_batch(batch), network)
             if sums is None:
                 settle(network, name, entries["images"])
+                look_at(network, name, entries["images"][:FEW])
             output = call(network, name, entries["images"].clone())  # which it may overwrite
             logits, labels = logits_of(output, name), entries["labels"]
             check_logits(logits, name, len(labels))
