@@ -97,11 +97,12 @@ def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str, Path |
 
 
 def _elsewhere(spec: str, classes: int) -> nn.Module:
+    library, _, rest = spec.partition(":")
+    if library == "timm":
+        return from_timm(rest, classes)
+    if library == "torchvision":
+        return from_torchvision(rest, classes)
     home, colon, name = spec.rpartition(":")
-    if home == "timm":
-        return from_timm(name, classes)
-    if home == "torchvision":
-        return from_torchvision(name, classes)
     if spec.endswith(".py"):
         raise BadInput(f"network {spec!r} is a file; say which function of it: {spec}:NAME")
     if home.endswith(".py"):
