@@ -31,7 +31,7 @@ EQUIVALENT = ROOT / "docs/results/mutation/equivalent.json"
 # Of each group: the files to mutate, under src/potstill, and the tests that are to notice.
 GROUPS: dict[str, tuple[list[str], list[str]]] = {
     "losses": (["losses/*.py"], ["tests/losses", "tests/test_oracle.py"]),
-    "schedules": (["schedules.py"], ["tests/engine/test_optimizer.py", "tests/test_oracle.py"]),
+    "schedules": (["schedules.py"], ["tests/test_schedules.py", "tests/test_oracle.py"]),
     "wiring": (
         ["taps.py", "tap_hooks.py", "forward_pass.py", "distiller.py", "term.py", "term_strings/*.py"],
         ["tests/test_taps.py", "tests/test_distiller.py", "tests/test_outputs.py", "tests/term_strings"],
