@@ -10,7 +10,7 @@ import potstill as ps
 
 GROUPS: dict[str, dict[str, Any]] = {
     "Distilling": {name: getattr(ps, name) for name in ("Distiller", "Term", "terms", "freeze")},
-    "Runs": {name: getattr(ps, name) for name in ("fit", "evaluate", "Training", "Teacher")},
+    "Runs": {name: getattr(ps, name) for name in ("fit", "evaluate", "Training", "Teacher", "trusted")},
     "Data": {f"data.{name}": getattr(ps.data, name) for name in ("load", "from_loaders")},
     "Networks": {f"networks.{name}": getattr(ps.networks, name) for name in ps.networks.__all__},
     "Schedules": {

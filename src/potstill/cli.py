@@ -8,14 +8,17 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, TrainingFailed, unknown
 from potstill.flags import Command, call
 from potstill.runs.recording import recipe
+from potstill.runs.trust import trusted
 from potstill.unread import silent_when_unread, unread
 
+EVERYWHERE = ("--json", "--trust")
 BAD_INPUT, FAILED_TRAINING, INTERRUPTED = 2, 3, 130
 WIDTH_OF_FILES = 160  # characters a line of what is not shown on a terminal
 RUN_HELP = """usage: potstill run FILE.py[:function] [--flags] [--json]
@@ -40,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: help has been printed, or nobody reads the output any more.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with silent_when_unread():
-        return answer([word for word in words if word != "--json"], "--json" in words)
+    with silent_when_unread(), trusted() if "--trust" in words else nullcontext():
+        return answer([word for word in words if word not in EVERYWHERE], "--json" in words)
 
 
 def answer(words: Sequence[str], as_json: bool) -> int:
@@ -64,6 +67,8 @@ def answer(words: Sequence[str], as_json: bool) -> int:
         show(result)
     if failed := result and result.get("failed"):
         return _complain(f"runs that failed: {len(failed)}", FAILED_TRAINING)
+    if wrong := result and result.get("wrong"):
+        return _complain(f"{wrong} of the files that were checked are not sound", BAD_INPUT)
     return 0
 
 
@@ -76,6 +81,7 @@ def commands() -> dict[str, Command]:
         "export": commands.export,
         "table": commands.table,
         "report": commands.report,
+        "verify": commands.verify,
         "list": commands.list_kind,
     }
 
@@ -128,7 +134,7 @@ def overview(known: Mapping[str, Command]) -> str:
     rows = {name: (inspect.getdoc(function) or "").split("\n")[0] for name, function in known.items()}
     rows["run"] = "Run a recipe of your own: potstill run FILE.py[:function] [--flags]."
     lines = [f"  {name:<12} {sentence}" for name, sentence in rows.items()]
-    head = "usage: potstill COMMAND [--flags] [--json]\n\nKnowledge distillation for image classifiers.\n"
+    head = "usage: potstill COMMAND [--flags] [--json] [--trust]\n\nKnowledge distillation for image classifiers.\n"
     return "\n".join([head, *lines, "\npotstill COMMAND --help tells a command's flags."])
 
 

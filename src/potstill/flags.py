@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
+from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
 
 Command = Callable[..., dict[str, Any]]
-ALWAYS = ("--help", "--json")
+ALWAYS = ("--help", "--json", "--trust")
 
 
 def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
 
     >>> def greet(name: str, /, *, loud: bool = False, at_most: int = 1) -> dict: ...
     >>> flags_of(greet)
-    ['--at-most', '--help', '--json', '--loud', '--no-loud']
+    ['--at-most', '--help', '--json', '--loud', '--no-loud', '--trust']
     """
     hints = get_type_hints(command)
     named = {
@@ -78,10 +79,13 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
 def _deferred(command: Command) -> Callable[..., Callable[[], dict[str, Any]]]:
     """A function of the same signature that only binds its arguments, so that the command itself runs unwatched."""
 
+    signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
+
     def bind(*args: Any, **kwargs: Any) -> Callable[[], dict[str, Any]]:
+        check_arguments(signature.bind(*args, **kwargs).arguments, hints, signature)
         return lambda: command(*args, **kwargs)
 
-    bind.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    bind.__signature__ = signature  # type: ignore[attr-defined]
     bind.__doc__, bind.__name__ = command.__doc__, command.__name__
     bind.__annotations__ = get_type_hints(command)
     return bind
@@ -106,4 +110,7 @@ def _one_line(box: str) -> str:
     words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
     words = re.split("For full helptext|Argument helptext", words)[0]
     words = re.sub(r"^Invalid choice (?=invalid choice)", "", words)  # the box's title, and its text
+    if choice := re.match(r"invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*)\)", words):
+        value, argument, known = choice.groups()
+        return str(unknown(argument.removeprefix("--").lower(), value, re.findall(r"'(.*?)'", known)))
     return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()

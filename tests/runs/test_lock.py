@@ -47,7 +47,7 @@ def test_the_second_run_says_who_holds_the_folder_and_waits(held, capsys):
     lock = Lock(folder)
     lock.take()
     thread.join()
-    assert said == [f"{folder} is being trained by process 4711 on here since noon; waiting for it to end"]
+    assert said == [f"potstill: {folder} is being trained by process 4711 on here since noon; waiting for it to end"]
     lock.release()
 
 

@@ -7,5 +7,6 @@ from potstill.commands.export import export
 from potstill.commands.list_kind import list_kind
 from potstill.commands.report import report
 from potstill.commands.table import table
+from potstill.commands.verify import verify
 
-__all__ = ["demo", "describe", "evaluate", "export", "list_kind", "report", "table"]
+__all__ = ["demo", "describe", "evaluate", "export", "list_kind", "report", "table", "verify"]

@@ -8,6 +8,7 @@ from potstill.runs import networks
 from potstill.runs.names import best_weights, weights
 from potstill.runs.reading import read_config, read_summary
 from potstill.runs.schema import Config, Network, Summary
+from potstill.runs.trust import located
 
 USUAL = ("student", "light")
 """The networks a run is for, whatever else it trains."""
@@ -48,8 +49,16 @@ class RunNetwork:
 
     @property
     def identity(self) -> Network:
-        """What the run's config.json says of the network."""
-        return self.config["networks"][self.name]
+        """What makes the network here."""
+        return self.located(self.name)
+
+    def located(self, name: str) -> Network:
+        """What makes a network of the run here, out of the run folder's own copy of its code.
+
+        Raises:
+            BadInput: that code is not this user's, and nobody said to trust it.
+        """
+        return located(self.config["networks"][name], self.folder)
 
 
 def choose_network(run: str, best: bool = False) -> RunNetwork:

@@ -5,13 +5,15 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import Count, checked
 from potstill.errors import BadInput
+from potstill.losses.loss import Loss
 from potstill.losses.unit_length import unit_length
 
 
-class KDSVD(nn.Module):
+class KDSVD(Loss):
     """Each map is compressed to its few strongest patterns of channels; how these relate from stage to stage agrees.
 
         A = U S V',  A the map as (positions, channels);    v = V[:, :k] * S[:k] of the teacher at unit length
@@ -54,7 +56,8 @@ class KDSVD(nn.Module):
         ("teacher.stage1", "teacher.stage2", "teacher.stage3"),
     )
 
-    def __init__(self, k: int = 1, patterns: Literal["channels", "columns"] = "channels") -> None:
+    @checked
+    def __init__(self, k: Count = 1, patterns: Literal["channels", "columns"] = "channels") -> None:
         super().__init__()
         self.k, self.patterns = k, patterns
 

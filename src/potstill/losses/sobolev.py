@@ -1,12 +1,13 @@
 """Sobolev training."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from potstill.losses.class_gradient import class_gradient
+from potstill.losses.loss import Loss
 
 
-class Sobolev(nn.Module):
+class Sobolev(Loss):
     """The student's score of the right class changes with every pixel as the teacher's does.
 
         g = gradient of z[label] by the image, flattened;    L = mean of (g_s / ||g_s|| - g_t / ||g_t||)^2

@@ -9,6 +9,7 @@ from itertools import product
 import torch
 from torch import nn
 
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.networks.cheap import FORMS, ORIGINAL
 from potstill.networks.cost import Shape, macs, parameters
@@ -36,6 +37,7 @@ class Candidate:
     macs_ratio: float
 
 
+@checked
 def within_budget(
     teacher: nn.Module,
     *,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from potstill.errors import BadInput
 from potstill.networks.pretrained import PRETRAINED, find_pretrained
 from potstill.runs import networks as run_networks
+from potstill.runs.manifest import verify
 
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "student")
 """Entries under which training scripts keep a network's state, beside epochs and accuracies."""
@@ -99,6 +100,7 @@ def _find(network: nn.Module, path: Path | str) -> tuple[dict[str, Tensor], str]
         return offered.state(), f"{spec}, pre-trained,"
     stored = run_networks.find(str(path))
     path = Path(path) if stored is None else stored.weights
+    verify(path, listed=stored is not None)
     return _spelled(_state_dict(_read(path), path), network.state_dict(), path), str(path)
 
 
