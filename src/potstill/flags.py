@@ -69,7 +69,10 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
     for name, kind in named.items():
         if isinstance(kind, type) and is_dataclass(kind):
             inner = get_type_hints(kind)
-            found |= {field.name: inner[field.name] for field in fields(kind)}
+            flags_there = {field.name: inner[field.name] for field in fields(kind)}
+            if twice := [field for field in flags_there if field in named and field != name]:
+                raise BadInput(f"--{twice[0]} would be two flags: {kind.__name__} has it, and an argument is called so")
+            found |= flags_there
         else:
             found[name] = kind
     flags = [f"--{name}" for name in found] + [f"--no-{name}" for name, kind in found.items() if kind is bool]

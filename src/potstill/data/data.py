@@ -17,6 +17,9 @@ class Batches(Protocol):
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the epoch chosen last."""
 
+    def from_batch(self, first: int) -> Iterator[Batch]:
+        """The same from a later batch on, counted from 0: where a stopped run goes on."""
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, counted from 0."""
 

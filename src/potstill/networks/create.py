@@ -15,6 +15,7 @@ from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
 from potstill.runs import networks as run_networks
+from potstill.runs.manifest import verify
 from potstill.runs.source import source_of
 
 MOST_PLUSES = 20  # each is a network of its own
@@ -82,6 +83,7 @@ def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> tup
     _, trained = stored.made_from()
     if trained != classes:
         raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
+    verify(stored.weights)
     network = create(str(stored.located()["spec"]), classes, weights=stored.weights)
     return network, network.own_file  # type: ignore[return-value]
 

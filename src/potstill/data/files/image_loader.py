@@ -1,7 +1,6 @@
 """Batches of image files, decoded or read from a cache by worker processes, normalised on the device."""
 
 import copy
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -17,8 +16,10 @@ from potstill.data.files.order import Item, Order
 from potstill.data.files.pixels import PixelCache
 from potstill.data.files.reading import PATIENCE, Reader
 from potstill.data.files.slots import PREFETCH, Place, Slots
+from potstill.data.files.workers import alive, first_thing
 from potstill.data.normalize import Standardize
-from potstill.errors import BadInput, TrainingFailed
+from potstill.errors import BadInput
+from potstill.say import say
 
 OnBadImage = Literal["fatal", "skip"]
 EXAMPLES = 16  # images of an example batch: enough for shapes
@@ -33,7 +34,9 @@ class ImageLoader:
     and the epoch alone, not on the number of workers. ``view`` is that of `Crops`.
 
     An image that cannot be read, or takes longer than ``patience`` seconds, is named on stderr, with the reason. Then
-    it ends everything ("fatal"), or its batches have one image less ("skip").
+    it ends everything ("fatal"), or its batches have one image less ("skip"). Where images are shuffled, to be trained
+    on, none comes alone if there are others: a last batch of one joins the one before it, and what "skip" has left
+    alone joins the one after it.
 
     Args:
         images: the encoded images and their labels.
@@ -74,7 +77,7 @@ class ImageLoader:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         if workers < 0:
             raise BadInput(f"--workers is {workers}, but must not be negative")
-        self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, 0
+        self.images, self.batch_size, self.seed, self.epoch, self.taken = images, batch_size, seed, 0, 0
         self.workers, self.on_bad_image = workers, on_bad_image
         self.rows = torch.arange(len(images)) if rows is None else rows
         self.device = torch.device(device)
@@ -96,7 +99,11 @@ class ImageLoader:
     def __iter__(self) -> Iterator[Batch]:
         return self.batches(self.epoch)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def from_batch(self, first: int) -> Iterator[Batch]:
+        """The batches of the epoch chosen last from this one on, counted from 0; no image before it is decoded."""
+        return self.batches(self.epoch, first)
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of one epoch. The workers are one epoch's at a time: with the next one this one is over.
 
         Raises:
@@ -104,21 +111,30 @@ class ImageLoader:
             TrainingFailed: a worker was killed.
             RuntimeError: it is gone on with after another epoch has begun.
         """
-        self._order.epoch = epoch
+        self._order.epoch, self._order.first = epoch, first
         self._begun += 1
         begun = self._begun
-        for made in _alive(self._started()):
+        alone: Batch | None = None
+        for taken, made in enumerate(alive(self._started()), start=first + 1):
             if isinstance(made, BadInput):
                 raise made
             place, items, bad = made
             pixels = self._views.slots[place] if self._views.slots else place
-            yield self._finished(pixels, items, bad)
+            batch = self._finished(pixels, items, bad)
+            batch, alone = (batch if alone is None else _joined(alone, batch)), None
+            if bad and len(batch["index"]) == 1 and self._order.shuffle:
+                alone = batch
+                continue
+            self.taken = taken
+            yield batch
             if self._begun != begun:
                 raise RuntimeError("an ImageLoader yields one epoch at a time, and another one has begun")
+        if alone is not None:
+            say(f"{self.images.name(int(alone['index']))} is the only good image of its batch and is left out")
 
     def example(self) -> Batch:
         """The first images of epoch 0, at most 16: enough to see their shape, read by this process."""
-        self._order.epoch = 0
+        self._order.epoch = self._order.first = 0
         return self._finished(*self._views.make(next(iter(self._order))[:EXAMPLES]))
 
     @property
@@ -146,13 +162,14 @@ class ImageLoader:
             return self._loader
         ahead: dict[str, Any] = {}
         if self.workers:
-            self._views.slots = Slots(self.workers, self.batch_size, self._crops.size)
+            self._views.slots = Slots(self.workers, max(self._order.sizes), self._crops.size)
             ahead = {"prefetch_factor": PREFETCH, "persistent_workers": True}
         self._loader = DataLoader(
             self._views,
             batch_sampler=self._order,
             num_workers=self.workers,
             collate_fn=_as_it_is,
+            worker_init_fn=first_thing(),
             generator=torch.Generator(),  # of the workers' own seeds, which nothing uses; else it takes the caller's
             **ahead,
         )
@@ -214,19 +231,9 @@ class _Views(Dataset[Any]):
         return good, bad
 
 
-def _alive(loader: DataLoader[Any]) -> Iterator[Any]:
-    """What the loader gives, with one clear line if a worker is killed: by the system, mostly, for want of memory."""
-    made = iter(loader)
-    while True:
-        try:
-            yield next(made)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            if not re.search(r"worker \(pid.*\) (exited|is killed)", str(error)):
-                raise
-            reason = "the machine may have run out of memory: give fewer --workers, or a smaller --batch-size"
-            raise TrainingFailed(f"a process that decodes images was killed; {reason}") from error
+def _joined(one: Batch, other: Batch) -> Batch:
+    """Two batches as one; what is no entry an image stays as it is."""
+    return {key: torch.cat((value, other[key])) if value.dim() else value for key, value in one.items()}
 
 
 def _as_it_is(batch: Any) -> Any:
