@@ -9,6 +9,7 @@ import torch
 
 from potstill.data import Loader, describe_data_sets, load
 from potstill.data.normalize import STATISTICS, statistics
+from potstill.data.split import drawn
 from potstill.errors import BadInput
 from potstill.selection import Selection
 from potstill.training import Training
@@ -70,6 +71,11 @@ def test_fewer_images_are_drawn_from_what_is_not_held_out():
     assert indices(other.train) != trained
     assert indices(other.test) == measured  # what is compared is measured on the same images
     assert max(measured) > 400  # not just the first ones
+
+
+def test_which_images_are_drawn_stays_the_same_from_version_to_version():
+    drawings = [drawn(100, 5, seed, "images").tolist() for seed in (0, 1)]
+    assert drawings == [[4, 9, 41, 47, 90], [18, 62, 65, 68, 92]]
 
 
 def test_holdout_is_drawn_by_the_seed():
