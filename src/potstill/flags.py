@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
+from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
+from potstill.home import word_at_home
 
 Command = Callable[..., dict[str, Any]]
 ALWAYS = ("--help", "--json", "--trust")
@@ -28,7 +30,10 @@ def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
     try:
         with contextlib.redirect_stderr(mistakes), _without_examples(command):
             run = tyro.cli(
-                _deferred(command), args=list(words), prog=f"potstill {name}", config=(tyro.conf.OmitArgPrefixes,)
+                _deferred(command),
+                args=list(map(word_at_home, words)),
+                prog=f"potstill {name}",
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -68,7 +73,10 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
     for name, kind in named.items():
         if isinstance(kind, type) and is_dataclass(kind):
             inner = get_type_hints(kind)
-            found |= {field.name: inner[field.name] for field in fields(kind)}
+            flags_there = {field.name: inner[field.name] for field in fields(kind)}
+            if twice := [field for field in flags_there if field in named and field != name]:
+                raise BadInput(f"--{twice[0]} would be two flags: {kind.__name__} has it, and an argument is called so")
+            found |= flags_there
         else:
             found[name] = kind
     flags = [f"--{name}" for name in found] + [f"--no-{name}" for name, kind in found.items() if kind is bool]
@@ -78,10 +86,13 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
 def _deferred(command: Command) -> Callable[..., Callable[[], dict[str, Any]]]:
     """A function of the same signature that only binds its arguments, so that the command itself runs unwatched."""
 
+    signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
+
     def bind(*args: Any, **kwargs: Any) -> Callable[[], dict[str, Any]]:
+        check_arguments(signature.bind(*args, **kwargs).arguments, hints, signature)
         return lambda: command(*args, **kwargs)
 
-    bind.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    bind.__signature__ = signature  # type: ignore[attr-defined]
     bind.__doc__, bind.__name__ = command.__doc__, command.__name__
     bind.__annotations__ = get_type_hints(command)
     return bind
@@ -106,4 +117,7 @@ def _one_line(box: str) -> str:
     words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
     words = re.split("For full helptext|Argument helptext", words)[0]
     words = re.sub(r"^Invalid choice (?=invalid choice)", "", words)  # the box's title, and its text
+    if choice := re.match(r"invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*)\)", words):
+        value, argument, known = choice.groups()
+        return str(unknown(argument.removeprefix("--").lower(), value, re.findall(r"'(.*?)'", known)))
     return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()

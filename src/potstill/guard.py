@@ -3,13 +3,18 @@
 Its errors are the user's to read: one line with the file and the line of the code that raised, and no traceback.
 """
 
+import functools
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from potstill.errors import BadInput, TrainingFailed, first_line
+from potstill.signals import Terminated
+
+Result = TypeVar("Result")
 
 OURS = str(Path(__file__).parent)
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
@@ -34,12 +39,23 @@ def foreign(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BadInput, TrainingFailed):
+    except (BadInput, TrainingFailed, Terminated):
         raise
     except (Exception, SystemExit) as error:
         if is_ours(error):
             raise
         raise BadInput(f"{what} failed: {describe(error)}") from error
+
+
+def guarded(function: Callable[..., Result], what: str) -> Callable[..., Result]:
+    """The same function inside `foreign`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **given: Any) -> Result:
+        with foreign(what):
+            return function(*args, **given)
+
+    return call
 
 
 def describe(error: BaseException) -> str:

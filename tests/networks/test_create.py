@@ -235,5 +235,5 @@ def test_every_wrong_name_is_one_clear_line(own, spec):
 
 
 def test_no_class_at_all():
-    with pytest.raises(BadInput, match="1 class or more, not 0"):
+    with pytest.raises(BadInput, match="classes must be 1 or more, not 0"):
         create("resnet8", classes=0)

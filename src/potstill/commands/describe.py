@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import potstill as ps
+from potstill.checked import Classes, Count, Side
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,8 +18,8 @@ def describe(
     /,
     *,
     conv: str | None = None,
-    classes: int = 10,
-    input: tuple[int, int, int] = (3, 32, 32),
+    classes: Classes = 10,
+    input: tuple[Count, Side, Side] = (3, 32, 32),
     layers: bool = False,
     latency: bool = False,
     device: str = "auto",

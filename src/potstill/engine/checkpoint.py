@@ -33,6 +33,7 @@ class Checkpoint(TypedDict):
     random: dict[str, Any]
     history: list[Epoch]
     after_step: NotRequired[Any]
+    inside: NotRequired[dict[str, Any]]
 
 
 def save_weights(network: nn.Module, path: Path) -> None:

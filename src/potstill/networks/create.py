@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from potstill.checked import Classes, Seed, checked
 from potstill.errors import BadInput
+from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
@@ -17,11 +19,15 @@ from potstill.runs import networks as run_networks
 from potstill.runs.manifest import verify
 from potstill.runs.source import source_of
 
+MOST_PLUSES = 20  # each is a network of its own
 CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
 """A network and what takes its convolutions' place. A plus in a path has a / : or . after it, or is a run folder's."""
 
 
-def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, seed: int | None = None) -> nn.Module:
+@checked
+def create(
+    spec: str, classes: Classes = 10, *, weights: Path | str | None = None, seed: Seed | None = None
+) -> nn.Module:
     """Build the network that ``spec`` names, with ``classes`` logits.
 
     ``spec`` is a built-in name (``resnet20``, ``wrn-16-2``), ``timm:NAME``, ``torchvision:NAME``,
@@ -44,12 +50,11 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
     >>> network.spec, network.classes
     ('wrn-16-2+G8B2', 100)
     """
-    if classes < 1:
-        raise BadInput(f"a network has 1 class or more, not {classes}")
+    spec = at_home(spec)
     source: Path | None = None
     with _seeded(seed):
         network = built_in(spec, classes)
-        plus = None if network is not None or Path(spec).is_dir() else re.fullmatch(CHEAPER, spec)
+        plus = None if network is not None or _is_folder(spec) else re.fullmatch(CHEAPER, spec)
         if plus is not None:
             network, spec, source = _cheaper(plus["network"], plus["conv"], classes)
         stored = run_networks.find(spec) if network is None else None
@@ -63,6 +68,16 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
     if weights is not None:
         load_weights(network, weights)
     return network
+
+
+def _is_folder(spec: str) -> bool:
+    try:
+        found = Path(spec).is_dir()
+    except OSError as error:  # it is too long for a path
+        raise BadInput(f"network {spec!r}: {error.strerror}") from error
+    if not found and spec.count("+") > MOST_PLUSES:
+        raise BadInput(f"network {spec!r}: more than {MOST_PLUSES} times +")
+    return found
 
 
 def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> tuple[nn.Module, Path | None]:

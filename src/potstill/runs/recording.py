@@ -11,6 +11,9 @@ from contextvars import ContextVar
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
+from potstill.checked import check_arguments
+from potstill.home import at_home
+
 Result = TypeVar("Result")
 
 _record: ContextVar[Mapping[str, Any]] = ContextVar("record", default={})  # noqa: B039 - nobody writes into it
@@ -36,6 +39,7 @@ def recipe(function: Callable[..., Result], name: str | None = None) -> Callable
     @functools.wraps(function)
     def recorded(*args: Any, **given: Any) -> Result:
         arguments = bind(function, *args, **given)
+        check_arguments(arguments.arguments, get_type_hints(function, include_extras=True), arguments.signature)
         called = name or function.__name__.replace("_", "-")
         token = _record.set({"recipe": called, **flat(arguments.arguments)})
         defaults = _defaults.set(defaults_of(function))
@@ -96,6 +100,7 @@ def bind(function: Callable[..., Any], *args: Any, **given: Any) -> inspect.Boun
             _gather(name, kind, signature.parameters[name].default, own, given)
     bound = signature.bind(*args, **given)
     bound.apply_defaults()
+    bound.arguments = {name: at_home(value) for name, value in bound.arguments.items()}
     return bound
 
 

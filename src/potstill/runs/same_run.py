@@ -13,12 +13,17 @@ NOT_COMPARED = frozenset(
         "out",  # where a run lies makes it no other one,
         "data_dir",  # nor does where its data lie, whose classes and counts are compared,
         "device",  # nor what it was computed on: rounding apart, each gives the same,
-        "workers",  # nor how many processes read its images, whose order they leave alone
+        "save_every",  # nor how often it is saved,
+        "extend",  # nor whether it may go on for longer,
+        "workers",  # nor how many processes read its images, whose order they leave alone,
+        "on_bad_image",  # nor what is done with images that cannot be read, which a run that met one goes on without
     }
 )
 """The arguments that are not compared."""
 DIGEST = "digest of data"
 """Not an argument: that the data are the very same images."""
+LENGTH = frozenset({"epochs", "lr", "schedule", "milestones", "decay", "extend"})
+"""What a run that goes on for longer may differ in: the learning rates of its past epochs are compared instead."""
 SEED = frozenset({"seed", DIGEST})
 """What the runs of one row may differ in besides; one may have been made on a copy of the data."""
 PLACES = frozenset({"teacher", "teacher_weights"})
