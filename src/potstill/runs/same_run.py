@@ -30,6 +30,9 @@ PLACES = frozenset({"teacher", "teacher_weights"})
 """Arguments that may be run folders or files: their last two parts are compared, since what is around these may have
 moved. Whether the teachers are the same is told by the digests of their weights."""
 
+LONGEST = 200
+"""Characters of a value that a message shows."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -77,7 +80,8 @@ def later_arguments(before: Asked, now: Asked, defaults: Mapping[str, Any]) -> d
 
 
 def _differs(what: str, before: object, now: object) -> str:
-    return f"{what} was {before!r} there and is {now!r} now"
+    there, here = (text if len(text := repr(value)) <= LONGEST else f"{text[:LONGEST]}…" for value in (before, now))
+    return f"{what} was {there} there and is {here} now"
 
 
 def _compared(key: str, value: Any) -> Any:
