@@ -68,7 +68,7 @@ def answer(words: Sequence[str], as_json: bool) -> int:
         say(f"runs that failed: {len(failed)}")
         return FAILED_TRAINING
     if wrong := isinstance(result, dict) and result.get("wrong"):
-        say(f"{wrong} of the files that were checked are not sound")
+        say(f"faults found: {wrong if isinstance(wrong, int) else len(wrong)}")
         return BAD_INPUT
     return 0
 
@@ -78,7 +78,9 @@ def commands() -> dict[str, Command]:
     from potstill import commands, recipes
 
     found = {name.replace("_", "-"): getattr(recipes, name) for name in recipes.__all__}
-    return {"demo": commands.demo, **found, "evaluate": commands.evaluate, "describe": commands.describe} | {
+    return {"demo": commands.demo, "check": commands.check, **found} | {
+        "evaluate": commands.evaluate,
+        "describe": commands.describe,
         "export": commands.export,
         "table": commands.table,
         "report": commands.report,
@@ -155,7 +157,12 @@ def show(result: dict[str, Any]) -> None:
     code = rest.pop("code", [])
     for line in rest.pop("commands", []):
         print(printable(line))  # not wrapped: it is there to be copied
-    for rows in (rest.pop("table", None) or _learners(rest) or _listed(rest), rest.pop("layers", [])):
+    for rows in (
+        rest.pop("table", None) or _learners(rest) or _listed(rest),
+        rest.pop("layers", []),
+        rest.pop("splits", []),
+        rest.pop("findings", []),
+    ):
         if rows:
             table = Table(*(Column(unstyled(name), overflow="fold") for name in rows[0]), box=None, header_style="bold")
             for row in rows:

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
+from potstill.home import word_at_home
 from potstill.text import SHORTENED_VALUE, printable, shortened
 
 Command = Callable[..., dict[str, Any]]
@@ -46,7 +47,12 @@ def _parse(name: str, command: Command, words: Sequence[str]) -> tuple[Callable[
     program = printable(f"potstill {name}")
     try:
         with contextlib.redirect_stderr(mistakes), _without_examples(command):
-            return tyro.cli(_deferred(command), args=list(words), prog=program, config=(tyro.conf.OmitArgPrefixes,)), ""
+            return tyro.cli(
+                _deferred(command),
+                args=list(map(word_at_home, words)),
+                prog=program,
+                config=(tyro.conf.OmitArgPrefixes,),
+            ), ""
     except SystemExit as stop:
         if not stop.code:
             raise

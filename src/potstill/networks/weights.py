@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.home import at_home
 from potstill.networks.bare_names import bare_names, bare_state
 from potstill.networks.pretrained import PRETRAINED, find_pretrained
 from potstill.networks.spelling import Ambiguous
@@ -89,6 +90,7 @@ def _found(network: nn.Module, path: Path | str) -> Iterator[tuple[Values, str]]
             raise BadInput(f"there are no pre-trained weights of {spec}, only of networks of timm: and torchvision:")
         yield offered.state(), f"{spec}, pre-trained,"
         return
+    path = at_home(path)
     stored = run_networks.find(str(path))
     file, choice = (Path(path), None) if stored is None else (stored.weights, None)
     if not file.exists() and CHOICE in str(path):
