@@ -149,7 +149,8 @@ def show(result: dict[str, Any]) -> None:
     code = rest.pop("code", [])
     for line in rest.pop("commands", []):
         print(line)  # not wrapped: it is there to be copied
-    for rows in (rest.pop("table", None) or _learners(rest) or _listed(rest), rest.pop("layers", [])):
+    main_table = rest.pop("table", None) or _learners(rest) or _listed(rest)
+    for rows in (main_table, rest.pop("layers", []), _taps(rest)):
         if rows:
             table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, header_style="bold")
             for row in rows:
@@ -183,6 +184,15 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
         cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": describe(of_teacher(teacher))}
         rows.append({**cells, "best epoch": ""})
     return rows
+
+
+def _taps(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The taps of a network as a table."""
+    if "taps" not in result:
+        return []
+    from potstill.commands.taps import tap_rows
+
+    return tap_rows(result.pop("taps"), result.pop("shapes"))
 
 
 def _listed(result: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,9 +8,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from potstill.errors import BadInput, TrainingFailed
 
+Result = TypeVar("Result")
 OURS = str(Path(__file__).parent)
 NETWORKS = str(Path(__file__).parent / "networks")
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
@@ -36,12 +38,30 @@ def foreign(what: str | Callable[[], str]) -> Iterator[None]:
     """
     try:
         yield
-    except (BadInput, TrainingFailed):
-        raise
     except (Exception, SystemExit) as error:
-        if is_ours(error) or is_out_of_memory(error):
-            raise
-        raise BadInput(f"{what() if callable(what) else what} failed: {describe(error)}") from error
+        _translate(error, what)
+        raise
+
+
+def guarded(what: str | Callable[[], str], function: Callable[..., Result], *inputs: Any) -> Result:
+    """What ``function`` returns for ``inputs``, run as in `foreign`: for what is called in every step.
+
+    >>> guarded("own transform", len, 3)
+    Traceback (most recent call last):
+    potstill.errors.BadInput: own transform failed: TypeError: object of type 'int' has no len()
+    """
+    try:
+        return function(*inputs)
+    except (Exception, SystemExit) as error:
+        _translate(error, what)
+        raise
+
+
+def _translate(error: BaseException, what: str | Callable[[], str]) -> None:
+    """Raise ``BadInput`` in the place of an error that is the user's; return for any other."""
+    if isinstance(error, BadInput | TrainingFailed) or is_ours(error) or is_out_of_memory(error):
+        return
+    raise BadInput(f"{what() if callable(what) else what} failed: {describe(error)}") from error
 
 
 def describe(error: BaseException, with_kind: bool = True) -> str:
@@ -70,7 +90,7 @@ def is_ours(error: BaseException) -> bool:
         return False
     if isinstance(error, SystemExit):
         return True
-    if frames[0].filename == __file__ and len(frames) == 2:
+    if len(frames) == 1 + (frames[0].name == foreign.__name__) and frames[0].filename == __file__:
         return False  # the call itself: a function of other arguments, or one that is written in C
     of_shapes = isinstance(error, RuntimeError) and frames[-1].filename.startswith(NETWORKS)
     return not of_shapes and all(_is_known(frame.filename) for frame in frames[1:])

@@ -40,7 +40,9 @@ def logits_of(output: Any, name: str = "the network") -> Tensor:
     if not holding:
         raise BadInput(f"{name} returns {_article(output)} without a tensor in it, not logits (N, K)")
     key, value = next(iter(holding.items()))
-    if not tensors and (isinstance(output, tuple | list) or (len(holding) == 1 and not isinstance(value, tuple | list))):
+    if not tensors and (
+        isinstance(output, tuple | list) or (len(holding) == 1 and not isinstance(value, tuple | list))
+    ):
         return logits_of(value, f"{name}#{key}")
     several = ", ".join(islice(_named(output, name), MOST))
     raise BadInput(f"{name} returns {_article(output)} of several tensors, none called logits: say {several}")

@@ -9,12 +9,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from potstill.address import Address
 from potstill.compiler import uncompiled
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.forward_pass import ForwardPass, ForwardPasses
-from potstill.network_call import call
+from potstill.network_call import call, title
 from potstill.outputs import logits_of
 from potstill.say import say
 from potstill.taps import NoPart
@@ -42,8 +41,8 @@ def check_soundness(
 ) -> None:
     """Look at what networks give for a few images: ``values`` by address. Nothing in them changes.
 
-    - Refused: values of a teacher that are not finite or above 1e18, and logits that are none, not (N, K) or of integers.
-      What is not finite in the batch itself is named instead.
+    - Refused: values of a teacher that are not finite or above 1e18, and logits that are none, not (N, K) or of
+      integers. What is not finite in the batch itself is named instead.
     - Said on stderr, once a network: that it gives something else for the same images in eval mode; of a teacher, that
       it gives values above 1e9, or the same for different images; probabilities or their logarithms instead of logits.
 
@@ -60,16 +59,17 @@ def check_soundness(
                 continue
             inputs = [values[text] for text in one.inputs]
             network = passes.networks[one.network]
+            name = title(network, one.network)
             _seen.setdefault(network, set())
             if one.network in teachers:
-                _check_size(network, one.network, found)
+                _check_size(network, name, found)
             if one.network in classifiers and one.key in found:
-                check_logits(found[one.key], one.key, len(inputs[0]))
-                say_of_probabilities(network, one.network, found[one.key], inputs)
+                check_logits(found[one.key], name, len(inputs[0]))
+                say_of_probabilities(network, name, found[one.key], inputs)
             if one.network in teachers and one.key in found and is_constant(found[one.key], inputs):
-                _say_once(network, f"{one.network} gives the same for different images: nothing is to be learnt from it")
+                _say_once(network, f"{name} gives the same for different images: nothing is to be learnt from it")
             if _is_random(one, found, inputs):
-                _say_once(network, f"{one.network} {RANDOM}")
+                _say_once(network, f"{name} {RANDOM}")
 
 
 def look_at(network: nn.Module, name: str, images: Tensor) -> None:
@@ -118,7 +118,9 @@ def check_logits(output: Tensor, name: str, rows: int) -> None:
         BadInput: another shape, or no floating-point numbers.
     """
     if output.dim() != 2 or len(output) != rows:
-        raise BadInput(f"{name} gives a tensor of shape {tuple(output.shape)} for {rows} images, not logits ({rows}, K)")
+        raise BadInput(
+            f"{name} gives a tensor of shape {tuple(output.shape)} for {rows} images, not logits ({rows}, K)"
+        )
     if not output.is_floating_point():
         raise BadInput(f"{name} gives {str(output.dtype).removeprefix('torch.')}, not logits in floating point")
 
@@ -131,9 +133,14 @@ def say_of_probabilities(network: nn.Module, name: str, logits: Tensor, inputs: 
     inside = bool(((values >= 0) & (values <= 1)).all())
     near = 10 * len(logits[0]) * torch.finfo(logits.dtype).eps
     if inside and bool(((values.sum(1) - 1).abs() <= near).all()):
-        _say_once(network, f"{name} gives probabilities, not logits: losses take the softmax themselves, so leave out its own")
+        _say_once(
+            network, f"{name} gives probabilities, not logits: losses take the softmax themselves, so leave out its own"
+        )
     elif bool((values.logsumexp(1).abs() <= near).all()):
-        _say_once(network, f"{name} gives log-probabilities: the same to CE and KD as logits, but not to losses that compare logits")
+        _say_once(
+            network,
+            f"{name} gives log-probabilities: the same to CE and KD as logits, but not to losses that compare logits",
+        )
     elif inside and bool((values > 0).all()) and _holds(network, name, inputs):
         _say_once(network, f"{name} gives values between 0 and 1, as a sigmoid does, not logits: leave it out")
 

@@ -16,7 +16,7 @@ from potstill.engine.meter import Meter
 from potstill.engine.progress import Progress
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
-from potstill.guard import foreign
+from potstill.guard import guarded
 from potstill.runs.schema import Trained
 from potstill.training import Training
 
@@ -54,8 +54,7 @@ def train_epoch(
         distiller.progress.fill_((epoch + (step / steps if steps else 0)) / training.epochs)
         meter.add(train_step(distiller, batch, optimizer, take_step, training.precision), rows_of(batch))
         if after_step is not None:
-            with foreign("after_step"):
-                after_step(distiller)
+            guarded("after_step", after_step, distiller)
         if progress.due():
             meter.check(epoch)
             progress.step(step + 1, meter.images / (time.monotonic() - started), meter.means())
@@ -79,8 +78,7 @@ def train_step(
     for turn in distiller.turns:
         with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
             total, values_of_turn = distiller(batch, turn)
-        with foreign("the backward pass"):
-            total.backward()
+        guarded("the backward pass", total.backward)
         take_step()
         optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
         values |= values_of_turn

@@ -14,7 +14,7 @@ from potstill.errors import BadInput, TrainingFailed
 from potstill.eval_mode import eval_mode
 from potstill.example_pass import FEW
 from potstill.guard import foreign
-from potstill.network_call import call
+from potstill.network_call import call, title
 from potstill.outputs import logits_of
 from potstill.runs.headline import describe
 from potstill.runs.schema import Measured, Splits
@@ -65,9 +65,8 @@ class Measuring:
 
     def _on(self, network: nn.Module, batches: Batches) -> Measured:
         device = self.distiller.weights.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            with foreign("measure"):
-                measured = self.measure(network, batches)
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), foreign("measure"):
+            measured = self.measure(network, batches)
         if not isinstance(measured, Mapping) or not measured:
             raise BadInput(f"measure gives numbers by name, as {{'top1': 93.1}}, not {measured!r}")
         return {str(name): _plain(name, value) for name, value in measured.items()}
@@ -90,7 +89,7 @@ def check_classes(distiller: Distiller, data: Data) -> None:
         with eval_mode(network), torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             classes = logits_of(call(network, name, few), name).shape[1]
         if classes != len(data.classes):
-            raise BadInput(f"{name} has {classes} classes, but {data.name} has {len(data.classes)}")
+            raise BadInput(f"{title(network, name)} has {classes} classes, but {data.name} has {len(data.classes)}")
 
 
 def _plain(name: str, value: object) -> float:
