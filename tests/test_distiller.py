@@ -341,7 +341,9 @@ def test_later_errors_of_a_loss_are_not_about_its_inputs(batch):
     term = Term(Picky(error, at=2), "student.stage1", "teacher.stage3")
     distiller = Distiller(networks, [term], example=batch)
     distiller(batch)
-    message = r"^term 'Picky student.stage1' failed: RuntimeError: in the second step \(.*test_distiller.py, line \d+\)$"
+    message = (
+        r"^term 'Picky student.stage1' failed: RuntimeError: in the second step \(.*test_distiller.py, line \d+\)$"
+    )
     with pytest.raises(BadInput, match=message):
         distiller(batch)
 
