@@ -15,7 +15,7 @@ from potstill.batch import Batch, as_batch
 from potstill.errors import BadInput
 from potstill.example_pass import is_empty, naming, try_out
 from potstill.forward_pass import ForwardPasses
-from potstill.guard import foreign
+from potstill.guard import guarded
 from potstill.memory_layout import for_loss
 from potstill.networks.lazy import make_whole
 from potstill.roles import check_kinds, check_names, check_roles, find_classifiers
@@ -183,8 +183,7 @@ class Distiller(nn.Module):
             return self.weights.new_zeros(())
         given = for_loss(term, values)
         if index in self.computed:
-            with foreign(f"term '{term.name}'"):
-                return term(given)  # type: ignore[no-any-return]
+            return guarded(f"term '{term.name}'", term, given)  # type: ignore[no-any-return]
         with naming(term, values):
             value: Tensor = term(given)
             if not isinstance(value, Tensor) or value.dim():

@@ -3,7 +3,6 @@
 Its errors are the user's to read: one line with the file and the line of the code that raised, and no traceback.
 """
 
-import functools
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from potstill.errors import BadInput, TrainingFailed
 from potstill.signals import Terminated
 
 Result = TypeVar("Result")
-
 OURS = str(Path(__file__).parent)
 NETWORKS = str(Path(__file__).parent / "networks")
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
@@ -41,23 +39,30 @@ def foreign(what: str | Callable[[], str]) -> Iterator[None]:
     """
     try:
         yield
-    except (BadInput, TrainingFailed, Terminated):
-        raise
     except (Exception, SystemExit) as error:
-        if is_ours(error) or is_out_of_memory(error):
-            raise
-        raise BadInput(f"{what() if callable(what) else what} failed: {describe(error)}") from error
+        _translate(error, what)
+        raise
 
 
-def guarded(function: Callable[..., Result], what: str) -> Callable[..., Result]:
-    """The same function inside `foreign`."""
+def guarded(what: str | Callable[[], str], function: Callable[..., Result], *inputs: Any) -> Result:
+    """What ``function`` returns for ``inputs``, run as in `foreign`: for what is called in every step.
 
-    @functools.wraps(function)
-    def call(*args: Any, **given: Any) -> Result:
-        with foreign(what):
-            return function(*args, **given)
+    >>> guarded("own transform", len, 3)
+    Traceback (most recent call last):
+    potstill.errors.BadInput: own transform failed: TypeError: object of type 'int' has no len()
+    """
+    try:
+        return function(*inputs)
+    except (Exception, SystemExit) as error:
+        _translate(error, what)
+        raise
 
-    return call
+
+def _translate(error: BaseException, what: str | Callable[[], str]) -> None:
+    """Raise ``BadInput`` in the place of an error that is the user's; return for any other."""
+    if isinstance(error, BadInput | TrainingFailed | Terminated) or is_ours(error) or is_out_of_memory(error):
+        return
+    raise BadInput(f"{what() if callable(what) else what} failed: {describe(error)}") from error
 
 
 def describe(error: BaseException, with_kind: bool = True) -> str:
@@ -86,7 +91,7 @@ def is_ours(error: BaseException) -> bool:
         return False
     if isinstance(error, SystemExit):
         return True
-    if frames[0].filename == __file__ and len(frames) == 2:
+    if len(frames) == 1 + (frames[0].name == foreign.__name__) and frames[0].filename == __file__:
         return False  # the call itself: a function of other arguments, or one that is written in C
     of_shapes = isinstance(error, RuntimeError) and frames[-1].filename.startswith(NETWORKS)
     return not of_shapes and all(_is_known(frame.filename) for frame in frames[1:])

@@ -15,6 +15,7 @@ from potstill.compiler import uncompiled
 from potstill.eval_mode import eval_mode
 from potstill.example_pass import FEW, few_of, is_empty
 from potstill.guard import is_out_of_memory
+from potstill.network_call import title
 from potstill.outputs import tensors_in
 from potstill.say import say
 from potstill.taps import unwrapped
@@ -103,7 +104,7 @@ def _decide(one: "ForwardPass", network: nn.Module, learns: bool, values: Batch)
         return
     keep_contiguous(network)
     if _works(network, learns, inputs):
-        say(SAID.format(one.network))
+        say(SAID.format(title(network, one.network)))
         return
     # It is not for the layout, and whatever it is will be said by the first step.
     for key, hook in list(network._forward_pre_hooks.items()):

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from potstill.guard import foreign
+from potstill.guard import guarded
 
 
 def call(network: nn.Module, name: str, *inputs: Any) -> Any:
@@ -19,8 +19,13 @@ def call(network: nn.Module, name: str, *inputs: Any) -> Any:
     Traceback (most recent call last):
     potstill.errors.BadInput: network 'student', given (2, 3, 8, 8), failed: RuntimeError: Given groups=1, weight of ...
     """
-    with foreign(lambda: describe_call(network, name, inputs)):
-        return network(*inputs)
+    return guarded(lambda: describe_call(network, name, inputs), network, *inputs)
+
+
+def title(network: nn.Module, name: str) -> str:
+    """What messages call a network that addresses call ``name``: its attribute ``title``, if it has one."""
+    own = getattr(network, "title", None)
+    return own if isinstance(own, str) else name
 
 
 def describe_call(network: nn.Module, name: str, inputs: tuple[Any, ...]) -> str:
@@ -32,4 +37,4 @@ def describe_call(network: nn.Module, name: str, inputs: tuple[Any, ...]) -> str
     )
     size = only_size(network)
     only = f", which takes images of {size[0]}x{size[1]} only," if size else ","
-    return f"network {name!r}{only} given {shapes},"
+    return f"network {title(network, name)!r}{only} given {shapes},"

@@ -13,7 +13,7 @@ from potstill.compiler import uncompiled
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.forward_pass import ForwardPass, ForwardPasses
-from potstill.network_call import call
+from potstill.network_call import call, title
 from potstill.outputs import logits_of
 from potstill.say import say
 from potstill.taps import NoPart
@@ -41,8 +41,8 @@ def check_soundness(
 ) -> None:
     """Look at what networks give for a few images: ``values`` by address. Nothing in them changes.
 
-    - Refused: values of a teacher that are not finite or above 1e18, and logits that are none, not (N, K) or of integers.
-      What is not finite in the batch itself is named instead.
+    - Refused: values of a teacher that are not finite or above 1e18, and logits that are none, not (N, K) or of
+      integers. What is not finite in the batch itself is named instead.
     - Said on stderr, once a network: that it gives something else for the same images in eval mode; of a teacher, that
       it gives values above 1e9, or the same for different images; probabilities or their logarithms instead of logits.
 
@@ -59,18 +59,17 @@ def check_soundness(
                 continue
             inputs = [values[text] for text in one.inputs]
             network = passes.networks[one.network]
+            name = title(network, one.network)
             _seen.setdefault(network, set())
             if one.network in teachers:
-                _check_size(network, one.network, found)
+                _check_size(network, name, found)
             if one.network in classifiers and one.key in found:
-                check_logits(found[one.key], one.key, len(inputs[0]))
-                say_of_probabilities(network, one.network, found[one.key], inputs)
+                check_logits(found[one.key], name, len(inputs[0]))
+                say_of_probabilities(network, name, found[one.key], inputs)
             if one.network in teachers and one.key in found and is_constant(found[one.key], inputs):
-                _say_once(
-                    network, f"{one.network} gives the same for different images: nothing is to be learnt from it"
-                )
+                _say_once(network, f"{name} gives the same for different images: nothing is to be learnt from it")
             if _is_random(one, found, inputs):
-                _say_once(network, f"{one.network} {RANDOM}")
+                _say_once(network, f"{name} {RANDOM}")
 
 
 def look_at(network: nn.Module, name: str, images: Tensor) -> None:

@@ -15,7 +15,7 @@ from potstill.errors import BadInput, TrainingFailed
 from potstill.eval_mode import eval_mode
 from potstill.example_pass import FEW
 from potstill.guard import foreign
-from potstill.network_call import call
+from potstill.network_call import call, title
 from potstill.outputs import logits_of
 from potstill.runs.headline import describe
 from potstill.runs.schema import Measured, Splits
@@ -95,12 +95,13 @@ def check_networks(distiller: Distiller, data: Data) -> None:
     for name, network in distiller.networks.items():
         if name not in distiller.of_images:
             continue
+        said = title(network, name)
         if name in distiller.classifiers and data.classes:
-            classes = _outputs(network, name, images[:FEW]).shape[1]
+            classes = _outputs(network, said, images[:FEW]).shape[1]
             if classes != len(data.classes):
-                raise BadInput(f"{name} has {classes} classes, but {data.name} has {len(data.classes)}")
+                raise BadInput(f"{said} has {classes} classes, but {data.name} has {len(data.classes)}")
         if name in distiller.teachers and name in distiller.classifiers:
-            _check_teacher(name, _outputs(network, name, images[:SOME]), images[:SOME])
+            _check_teacher(said, _outputs(network, said, images[:SOME]), images[:SOME])
 
 
 def _outputs(network: nn.Module, name: str, images: Tensor) -> Tensor:

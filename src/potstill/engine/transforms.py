@@ -7,7 +7,7 @@ import torch
 from potstill.batch import Batch, as_batch, rows_of
 from potstill.data.loader import TRANSFORMS, seed_of
 from potstill.errors import BadInput
-from potstill.guard import foreign
+from potstill.guard import guarded
 
 
 class Transforms:
@@ -45,9 +45,7 @@ class Transforms:
 def _applied(function: Callable[[Batch], Batch], batch: Batch) -> Batch:
     name = getattr(function, "__name__", type(function).__name__)
     try:
-        with foreign("it"):
-            given = function(dict(batch))
-        changed = as_batch(given)
+        changed = as_batch(guarded("it", function, dict(batch)))
     except BadInput as error:
         raise BadInput(f"transform {name}: {error}") from error
     before, now = rows_of(batch), rows_of(changed)

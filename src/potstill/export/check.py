@@ -72,8 +72,8 @@ def check(exported: Function, network: nn.Module, images: Tensor, what: str) -> 
     ceiling = min(MOST, SHARE * _spread(exact))
     if not own <= ceiling:
         raise BadInput(
-            f"the network's own logits are off by {own:.2g} in float32, of logits up to {exact.abs().max():.2g}: no file "
-            f"can be checked against them, which takes {ceiling:.2g} at most"
+            f"the network's own logits are off by {own:.2g} in float32, of logits up to {exact.abs().max():.2g}, and "
+            f"may be by {ceiling:.2g}: no file can be checked against them"
         )
     allowed = min(ceiling, TIMES_TORCH * own + ULPS * float(np.spacing(exact.abs().max().float().numpy())))
     batches = []

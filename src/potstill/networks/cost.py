@@ -164,9 +164,8 @@ def taking(network: nn.Module, input_shape: Shape) -> Iterator[None]:
         size = only_size(network)
         only = f"; it takes {size[0]}x{size[1]} only" if size else ""
         reason = guard.describe(error, with_kind=not isinstance(error, RuntimeError | ValueError | AssertionError))
-        raise BadInput(
-            f"{type(network).__name__} cannot take an image of shape {input_shape}: {reason}{only}"
-        ) from error
+        reason = reason.removesuffix(".") + only
+        raise BadInput(f"{type(network).__name__} cannot take an image of shape {input_shape}: {reason}") from error
 
 
 @contextmanager

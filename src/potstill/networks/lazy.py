@@ -1,4 +1,4 @@
-"""Networks that are not there yet: torch's lazy modules, which take their sizes from the first images, and meta ones."""
+"""Networks without weights yet: torch's lazy modules, which take their sizes from the first images, and meta ones."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from potstill.errors import BadInput
-from potstill.guard import describe, foreign
+from potstill.errors import BadInput, first_line
+from potstill.guard import foreign
 from potstill.network_input import Input
 from potstill.networks.third_party import is_hosted, library, of_the_hub
 
@@ -40,7 +40,7 @@ class Pretrained:
             with torch.random.fork_rng(devices=[]):  # what is drawn here is not used
                 network = self.build()
         except Exception as error:  # each library, and each of its hosts, has errors of its own
-            reason = describe(error, with_kind=not str(error)).rstrip(".")
+            reason = (first_line(error) or type(error).__name__).rstrip(".")
             raise CannotDownload(f"cannot download the weights of {self.spec} ({self.name}): {reason}") from error
         state: dict[str, Tensor] = network.state_dict()
         return state
