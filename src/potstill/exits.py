@@ -10,6 +10,7 @@ from potstill.errors import BadInput, TrainingFailed, first_line
 from potstill.guard import is_out_of_memory
 from potstill.say import say
 from potstill.signals import Interrupted, Terminated, name_of
+from potstill.text import printable
 from potstill.unread import unread
 
 UNREAD, BAD_INPUT, FAILED_TRAINING, FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 70, 130, 143
@@ -74,7 +75,7 @@ def _report(error: Exception, words: Sequence[str]) -> int:
         with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError:  # no place to write: then it is said in full
-        print(text, file=sys.stderr)
+        print("\n".join(map(printable, text.splitlines())), file=sys.stderr)
         name = "the lines above"
     say(f"this is a fault of potstill's own: {said}; please report it {_where()} with {name}")
     return FAULT

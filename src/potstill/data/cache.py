@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save
 
 from potstill.data.images import ImageSet
 from potstill.errors import BadInput
+from potstill.say import say
 from potstill.whole_file import drafted, remove_drafts, write_whole
 
 LAYOUT = 1  # part of every key: raise it when what is decoded, or how it is written, changes
@@ -38,12 +38,12 @@ def decoded(sources: Sequence[Path], what: str, decode: Callable[[], ImageSet]) 
         try:
             return _read(path)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            print(f"potstill: rebuilding the corrupt cache file {path} ({error})", file=sys.stderr)
+            say(f"rebuilding the corrupt cache file {path} ({error})")
     image_set = decode()
     try:
         _write(path, image_set)
     except OSError as error:
-        print(f"potstill: decoded images are not cached, {path.parent}: {error.strerror}", file=sys.stderr)
+        say(f"decoded images are not cached, {path.parent}: {error.strerror}")
     return image_set
 
 

@@ -1,6 +1,5 @@
 """Image sets as they lie on the Hugging Face Hub: Parquet shards with encoded images and labels."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from potstill.data.files.decoding import BadImage, decode
 from potstill.data.files.shards import splits_of
 from potstill.data.images import ImageSet
 from potstill.errors import BadInput, first_line, nearest
+from potstill.say import say
 
 
 def read_split(folder: Path, split: str, *, image: str, label: str, size: tuple[int, int], classes: int) -> ImageSet:
@@ -29,7 +29,7 @@ def read_split(folder: Path, split: str, *, image: str, label: str, size: tuple[
         raise BadInput(f"no {split}-*.parquet in {folder}")
 
     def decode() -> ImageSet:
-        print(f"potstill: decoding {folder} ({split}), once", file=sys.stderr)
+        say(f"decoding {folder} ({split}), once")
         parts = [_read_shard(shard, image, label, size, classes) for shard in shards]
         images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return ImageSet(torch.from_numpy(images), torch.from_numpy(labels))

@@ -61,6 +61,7 @@ def train_epoch(
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
     place, take_step = Place() if place is None else place, step_of(optimizer)
     place.enter([term.name for term in active], device)
+    weights = {term.name: term.weight_at(epoch) for term in active}
 
     def learn(given: Batch) -> None:
         batch = on_device(as_batch(given), device)
@@ -73,7 +74,7 @@ def train_epoch(
         place.passed(values, rows_of(batch), batches)
         if progress.due():
             place.meter.check(epoch)
-            progress.step(place.step, place.meter.images / place.seconds, place.meter.means())
+            progress.step(place.step, place.meter.images / place.seconds, place.meter.means(), weights)
         if between is not None:
             between()
 
@@ -86,7 +87,7 @@ def train_epoch(
     place.leave()
     return {
         "terms": place.meter.means(),
-        "weights": {term.name: term.weight_at(epoch) for term in active},
+        "weights": weights,
         "images_per_second": place.meter.images / place.seconds,
         "seconds": place.seconds,
     }

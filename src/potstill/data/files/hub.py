@@ -1,6 +1,5 @@
 """Image sets as they lie on the Hugging Face Hub, of any images: Parquet shards with encoded images and labels."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from potstill.data.files.lists import choose_test, class_order
 from potstill.data.files.names import TRAIN, must_look_different, split_named
 from potstill.data.files.taken import Taken
 from potstill.errors import BadInput, first_line
+from potstill.say import say
 from potstill.selection import Place
 
 
@@ -153,7 +153,7 @@ class Hub:
         schema = pyarrow.schema({"image": pyarrow.large_binary(), "label": kind})
 
         def copy(draft: Path) -> None:
-            print(f"potstill: copying the images of {self.shards[0].parent} to {self.file}, once", file=sys.stderr)
+            say(f"copying the images of {self.shards[0].parent} to {self.file}, once")
             with pyarrow.OSFile(str(draft), "wb") as sink, pyarrow.ipc.new_file(sink, schema) as writer:
                 for rows in self._rows(schema):
                     writer.write(rows)

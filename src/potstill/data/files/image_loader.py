@@ -1,7 +1,6 @@
 """Batches of image files, decoded or read from a cache by worker processes, normalised on the device."""
 
 import copy
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -203,7 +202,7 @@ class ImageLoader:
                 raise BadInput(f"{self.images.name(row)} cannot be read: {reason}; {hint}")
             if row not in self._reported:
                 self._reported.add(row)
-                print(f"potstill: {self.images.name(row)} cannot be read and is left out: {reason}", file=sys.stderr)
+                say(f"{self.images.name(row)} cannot be read and is left out: {reason}")
 
 
 def _joined(one: Batch, other: Batch) -> Batch:
