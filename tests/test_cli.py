@@ -89,7 +89,7 @@ def test_a_summary_for_people_whatever_was_measured(capsys):
         ["top1", "5", "91.73 %", "91.73 % (2)"],
         ["recall", "5", "0.5000", "0.5000 (2)"],
         ["nothing", "5", "-", "-"],
-        ["measured (frozen)", "95.00 %"],
+        ["measured (frozen)", "7", "95.00 %"],
         ["features (frozen)", "-"],
     ]
 
