@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sealing import unseal
 
 import potstill as ps
 from potstill.losses import AT, CE, KD, Logits
@@ -24,10 +25,11 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache folder for the whole test session, so that no test reads or writes the user's own."""
+    """A cache and a key for the whole test session, so that no test reads or writes the user's own."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
 
@@ -103,8 +105,9 @@ def _train(out: Path, seed: int, recipe: str, specs: dict[str, str], arguments: 
 
 @pytest.fixture
 def runs(all_runs: Path, tmp_path: Path) -> Path:
-    """A copy of the runs, to be damaged."""
-    return Path(shutil.copytree(all_runs, tmp_path / "runs", ignore=shutil.ignore_patterns("*.ckpt", "*.safetensors")))
+    """A copy of the runs, to be damaged: as an earlier version made them, so that nothing but the damage is noticed."""
+    bare = shutil.ignore_patterns("*.ckpt", "*.safetensors")
+    return unseal(Path(shutil.copytree(all_runs, tmp_path / "runs", ignore=bare)))
 
 
 @pytest.fixture

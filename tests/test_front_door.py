@@ -76,8 +76,8 @@ def test_help_of_every_command(name, capsys, monkeypatch):
     text = help_of([name], capsys, monkeypatch)
     assert ">>>" not in text
     assert re.match(rf"usage: potstill {name} ", text)
-    # Exactly the flags that the command line takes; --json is everybody's.
-    assert shown_flags(text) == {*flags_of(COMMANDS[name])} - {"--json"}
+    # Exactly the flags that the command line takes; --json and --trust are everybody's.
+    assert shown_flags(text) == {*flags_of(COMMANDS[name])} - {"--json", "--trust"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

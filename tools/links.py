@@ -1,6 +1,5 @@
 """Where the names of a docstring lead: to a page, or to the file that they are written in."""
 
-import inspect
 import posixpath
 import re
 import sys
@@ -10,13 +9,13 @@ import potstill as ps
 
 GROUPS: dict[str, dict[str, Any]] = {
     "Distilling": {name: getattr(ps, name) for name in ("Distiller", "Term", "terms", "freeze")},
-    "Runs": {name: getattr(ps, name) for name in ("fit", "evaluate", "Training", "Teacher")},
+    "Runs": {name: getattr(ps, name) for name in ("fit", "evaluate", "Training", "Teacher", "trusted")},
     "Data": {f"data.{name}": getattr(ps.data, name) for name in ("load", "from_loaders")},
     "Networks": {f"networks.{name}": getattr(ps.networks, name) for name in ps.networks.__all__},
     "Schedules": {
         f"schedules.{name}": value
         for name, value in vars(ps.schedules).items()
-        if inspect.isfunction(value) and not name.startswith("_")
+        if getattr(value, "__module__", "") == ps.schedules.__name__ and not name.startswith("_")
     },
 }
 """What docs/python.md has, below which headings."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from potstill.distiller import Distiller, freeze
     from potstill.engine.evaluate import evaluate
     from potstill.engine.fit import fit
+    from potstill.runs.trust import trusted
     from potstill.teacher import Teacher
     from potstill.term import Term
     from potstill.term_strings import terms
@@ -32,6 +33,7 @@ __all__ = [
     "recipes",
     "schedules",
     "terms",
+    "trusted",
 ]
 
 _HOMES = {
@@ -43,6 +45,7 @@ _HOMES = {
     "fit": "potstill.engine",
     "Training": "potstill.training",
     "terms": "potstill.term_strings",
+    "trusted": "potstill.runs.trust",
 }
 
 

@@ -1,11 +1,23 @@
 """What goes wrong in a user's hands, and how it is said: one clear line, naming the nearest right value."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 300  # characters of a value in a message, 1000 if it has spaces
+MOST_NAMES = 30  # in a message
+VALUE = re.compile(rf"\S{{{LONGEST},}}|'[^']{{1000,}}'|\"[^\"]{{1000,}}\"")
+
 
 class BadInput(ValueError):
-    """A value given by the user cannot be used; the message is all a user needs (exit code 2)."""
+    """A value given by the user cannot be used; the message is all a user needs (exit code 2).
+
+    >>> print(BadInput(f"no network {'resnet' * 1000!r}"))
+    no network 'resnetresnet...snetresnet' (6,002 characters)
+    """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(VALUE.sub(_cut, str(message)))
 
 
 class TrainingFailed(RuntimeError):
@@ -29,8 +41,29 @@ def unknown(kind: str, value: str, valid: Iterable[str]) -> BadInput:
     """
     names = list(valid)
     near = nearest(value, names)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names[:MOST_NAMES])}{more}"
     return BadInput(f"unknown {kind} {value!r}; {hint}")
+
+
+def shown(value: object) -> str:
+    """A value as messages show it, on one line that is not too long.
+
+    >>> shown("maen"), shown(10**5000)
+    ("'maen'", 'a number of about 5,000 digits')
+    """
+    if isinstance(value, int) and value.bit_length() > 300:  # Python refuses to write the longest out
+        return f"a number of about {round(value.bit_length() * 0.30103):,} digits"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of anybody's class, or a list of such numbers: a message is no place to fail
+        return f"a {type(value).__name__}"
+    return text if len(text) <= LONGEST // 3 else f"{text[: LONGEST // 3]}..."
+
+
+def _cut(found: re.Match[str]) -> str:
+    text = found[0]
+    return f"{text[:13]}...{text[-11:]} ({len(text):,} characters)"
 
 
 def first_line(error: BaseException) -> str:

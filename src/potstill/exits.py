@@ -7,8 +7,10 @@ import traceback
 from collections.abc import Sequence
 
 from potstill.errors import BadInput, TrainingFailed, first_line
+from potstill.guard import is_out_of_memory
 from potstill.say import say
 from potstill.signals import Interrupted, Terminated, name_of
+from potstill.text import printable
 from potstill.unread import unread
 
 UNREAD, BAD_INPUT, FAILED_TRAINING, FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 70, 130, 143
@@ -43,7 +45,7 @@ def answer_to(error: BaseException, words: Sequence[str]) -> int:
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else int(str(error.code))
     if isinstance(error, BrokenPipeError) and unread():
         raise error
-    if is_memory(error):
+    if is_out_of_memory(error):
         say(f"out of memory ({first_line(error) or 'of this machine'}); a smaller --batch-size needs less")
         return FAILED_TRAINING
     if isinstance(error, OSError):
@@ -52,17 +54,6 @@ def answer_to(error: BaseException, words: Sequence[str]) -> int:
     if not isinstance(error, Exception):
         raise error
     return _report(error, words)
-
-
-def is_memory(error: BaseException) -> bool:
-    """Whether memory has run out, this machine's or a GPU's; torch says so in several ways.
-
-    >>> is_memory(MemoryError()), is_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 TB"))
-    (True, True)
-    """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
 
 
 def _report(error: Exception, words: Sequence[str]) -> int:
@@ -84,7 +75,7 @@ def _report(error: Exception, words: Sequence[str]) -> int:
         with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError:  # no place to write: then it is said in full
-        print(text, file=sys.stderr)
+        print("\n".join(map(printable, text.splitlines())), file=sys.stderr)
         name = "the lines above"
     say(f"this is a fault of potstill's own: {said}; please report it {_where()} with {name}")
     return FAULT

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
+from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
+from potstill.home import word_at_home
+from potstill.text import SHORTENED_VALUE, printable, shortened
 
 Command = Callable[..., dict[str, Any]]
-ALWAYS = ("--help", "--json")
+ALWAYS = ("--help", "--json", "--trust")
 
 
 def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
@@ -21,21 +24,35 @@ def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
         BadInput: they do not fit its signature.
         SystemExit: they ask for help, which has been printed.
     """
+    if {"-h", "--help"} & set(words):
+        from potstill.help_text import help_text
+
+        print(help_text(name, command))
+        raise SystemExit(0)
     check_flags(command, words)
+    run, mistake = _parse(name, command, words)
+    if run is None:
+        # The parser breaks long words into lines, and obeys what does not print: changed before, they stay one.
+        _, brief = _parse(name, command, [shortened(printable(word), SHORTENED_VALUE) for word in words])
+        raise BadInput(brief or mistake)
+    result: dict[str, Any] = run()
+    return result
+
+
+def _parse(name: str, command: Command, words: Sequence[str]) -> tuple[Callable[[], dict[str, Any]] | None, str]:
+    """The call that ``words`` spell, or None and what is wrong with them."""
     import tyro
 
     mistakes = io.StringIO()
+    program = printable(f"potstill {name}")
     try:
         with contextlib.redirect_stderr(mistakes), _without_examples(command):
-            run = tyro.cli(
-                _deferred(command), args=list(words), prog=f"potstill {name}", config=(tyro.conf.OmitArgPrefixes,)
-            )
+            words = [word_at_home(word) for word in words]
+            return tyro.cli(_deferred(command), args=words, prog=program, config=(tyro.conf.OmitArgPrefixes,)), ""
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise BadInput(_one_line(mistakes.getvalue())) from None
-    result: dict[str, Any] = run()
-    return result
+        return None, _one_line(mistakes.getvalue())
 
 
 def check_flags(command: Callable[..., Any], words: Sequence[str]) -> None:
@@ -56,7 +73,7 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
 
     >>> def greet(name: str, /, *, loud: bool = False, at_most: int = 1) -> dict: ...
     >>> flags_of(greet)
-    ['--at-most', '--help', '--json', '--loud', '--no-loud']
+    ['--at-most', '--help', '--json', '--loud', '--no-loud', '--trust']
     """
     hints = get_type_hints(command)
     named = {
@@ -81,10 +98,13 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
 def _deferred(command: Command) -> Callable[..., Callable[[], dict[str, Any]]]:
     """A function of the same signature that only binds its arguments, so that the command itself runs unwatched."""
 
+    signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
+
     def bind(*args: Any, **kwargs: Any) -> Callable[[], dict[str, Any]]:
+        check_arguments(signature.bind(*args, **kwargs).arguments, hints, signature)
         return lambda: command(*args, **kwargs)
 
-    bind.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    bind.__signature__ = signature  # type: ignore[attr-defined]
     bind.__doc__, bind.__name__ = command.__doc__, command.__name__
     bind.__annotations__ = get_type_hints(command)
     return bind
@@ -108,5 +128,9 @@ def _one_line(box: str) -> str:
     """The parser's complaint without the box drawn around it."""
     words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
     words = re.split("For full helptext|Argument helptext", words)[0]
-    words = re.sub(r"^Invalid choice (?=invalid choice)", "", words)  # the box's title, and its text
+    words = re.sub(r"(?i)^([a-z]+ [a-z]+) (?=\1)", "", words)  # the box's title, and its text
+    words = re.sub(r"^Required options? Missing from potstill .*?: ", "missing: ", words)
+    if choice := re.match(r"invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*)\)", words):
+        value, argument, known = choice.groups()
+        return str(unknown(argument.removeprefix("--").lower(), value, re.findall(r"'(.*?)'", known)))
     return re.sub(r"^(Value error )?Error parsing (training: )?", "", words).strip()

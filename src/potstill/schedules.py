@@ -3,22 +3,35 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Annotated
+
+from potstill.checked import SMALLEST, Count, Index, NotNegative, Range, checked
+from potstill.errors import BadInput, shown
 
 Schedule = Callable[[int], float]
+Factor = Annotated[float, Range(SMALLEST, 1000)]
+MOST = 100  # milestones: the largest factor to this power is still a number
 
 
-def milestones(value: float, at: Sequence[int], factor: float) -> Schedule:
+@checked
+def milestones(value: NotNegative, at: Sequence[Index], factor: Factor) -> Schedule:
     """``value``, multiplied by ``factor`` at the start of every epoch in ``at``.
+
+    Raises:
+        BadInput: more than 100 epochs, or not in order.
 
     >>> import potstill as ps
     >>> rate = ps.schedules.milestones(0.1, at=[60, 120], factor=0.5)
     >>> rate(59), rate(60), rate(120)
     (0.1, 0.05, 0.025)
     """
+    if list(at) != sorted(at) or len(at) > MOST:
+        raise BadInput(f"milestones: at must be {MOST} epochs at most, in order, not {shown(list(at))}")
     return partial(_milestones, value, tuple(at), factor)
 
 
-def cosine(value: float, epochs: int) -> Schedule:
+@checked
+def cosine(value: NotNegative, epochs: Count) -> Schedule:
     """Half a cosine from ``value`` in epoch 0 towards 0, which epoch ``epochs`` would reach.
 
     Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5, without restarts: https://arxiv.org/abs/1608.03983
@@ -31,7 +44,8 @@ def cosine(value: float, epochs: int) -> Schedule:
     return partial(_cosine, value, epochs)
 
 
-def warmup(value: float, epochs: int) -> Schedule:
+@checked
+def warmup(value: NotNegative, epochs: Count) -> Schedule:
     """Rises in equal steps to ``value``, reached in the last of the first ``epochs`` epochs, and stays there.
 
     >>> import potstill as ps
@@ -42,7 +56,8 @@ def warmup(value: float, epochs: int) -> Schedule:
     return partial(_warmup, value, epochs)
 
 
-def linear(value: float, epochs: int) -> Schedule:
+@checked
+def linear(value: NotNegative, epochs: Count) -> Schedule:
     """A straight line from ``value`` in epoch 0 to 0, which epoch ``epochs`` reaches, and 0 ever after.
 
     >>> import potstill as ps
@@ -53,7 +68,8 @@ def linear(value: float, epochs: int) -> Schedule:
     return partial(_linear, value, epochs)
 
 
-def from_epoch(value: float | Schedule, start: int) -> Schedule:
+@checked
+def from_epoch(value: NotNegative | Schedule, start: Index) -> Schedule:
     """0 before epoch ``start``, so that a term is not computed at all; from then on ``value``, or what it gives.
 
     The early-decay teacher of Zhou et al., "Channel distillation", 2020 (https://arxiv.org/abs/2006.01683), as its

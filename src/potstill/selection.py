@@ -5,17 +5,21 @@ Each class has the fields of those above it, and a command takes the one whose f
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from potstill.checked import Count, Index, Range, Side
+from potstill.home import Expanded
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(Expanded):
     """Which data set."""
 
     data: str = "cifar10"
     """Data set: cifar10, cifar100, digits, imagenet, or your own folder with train/CLASS/* and val/CLASS/*."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         plain = str(Path(self.data))  # one folder, one name: DIR/ is DIR
         # A path that leads nowhere stays one: without its ./ it would be called an unknown data set.
         if "/" in self.data and ("/" in plain or not self.data.startswith("./") or Path(plain).is_dir()):
@@ -23,12 +27,31 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Where data sets lie, and how images in files are read."""
+class Place(Expanded):
+    """Where data sets lie, and what of a folder is what.
+
+    >>> Place(labels="labels.csv", label_column="species").test_split is None
+    True
+    """
 
     data_dir: Path | None = None
     """Where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to."""
-    workers: int | None = None
+    labels: str | None = None
+    """Images in files: a CSV or Parquet file that lists them (columns path, label and, if any, split); or names, where
+    file names begin with the class (cat.10.jpg). By default the folders say the classes."""
+    image_column: str | None = None
+    """Images in files: the column of the images in Parquet, or of the paths in --labels."""
+    label_column: str | None = None
+    """Images in files: the column of the labels in Parquet, or in --labels."""
+    test_split: str | None = None
+    """Images in files: which split is measured, test say; by default the first there is of val, validation and test."""
+
+
+@dataclass(frozen=True)
+class Reading(Place):
+    """Where data sets lie, and how images in files are read."""
+
+    workers: Annotated[int, Range(0, 1024)] | None = None
     """Images in files: processes that decode; by default one a core."""
     cache: bool = False
     """Images in files: keep them decoded in the user's cache folder, so that later epochs decode nothing."""
@@ -40,11 +63,11 @@ class Reading:
 class Subset(Reading):
     """Where data sets lie, how images in files are read, and how many of them."""
 
-    holdout: int = 0
+    holdout: Index = 0
     """Choose the best epoch on this many held-out training images instead of the test set."""
-    images: int | None = None
+    images: Count | None = None
     """Train on this many of the training images only, drawn by the seed: a rehearsal, or few-shot learning."""
-    test_images: int | None = None
+    test_images: Count | None = None
     """Measure on this many of the test images only, the same ones whatever the seed."""
 
 
@@ -60,5 +83,8 @@ class Selection(Subset, Source):
     """Mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers."""
     border: Literal["zero", "reflect"] = "zero"
     """What lies beyond the border when images are shifted."""
-    image_size: int | None = None
+    image_size: Side | None = None
     """Images in files: side of the crops in pixels; by default 224."""
+    data_digest: Literal["auto", "contents"] = "auto"
+    """Images in files: what they are known by again; auto looks at the contents of all up to 2 GiB, and of 1,000 images
+    of larger sets."""

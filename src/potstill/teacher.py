@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from potstill.checked import Side
+from potstill.home import Expanded
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -13,7 +16,7 @@ Together = Literal["mean", "each"]
 
 
 @dataclass(frozen=True)
-class AnyTeacher:
+class AnyTeacher(Expanded):
     """What all recipes call the flags of their teachers; what may be given differs."""
 
     teacher: str | tuple[str, ...] | None
@@ -22,7 +25,7 @@ class AnyTeacher:
     """Its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer."""
     teacher_normalize: str | tuple[str, ...] | None = None
     """Mean and deviation of the images it was trained on, if not known from there: see normalize."""
-    teacher_size: int | tuple[int, ...] | None = None
+    teacher_size: Side | tuple[Side, ...] | None = None
     """Height and width of those images."""
 
     def create(self, data: "Data", together: Together = "mean") -> "dict[str, nn.Module]":
@@ -67,7 +70,7 @@ class Teacher(AnyTeacher):
     teacher: str
     teacher_weights: Path | None = None
     teacher_normalize: str | None = None
-    teacher_size: int | None = None
+    teacher_size: Side | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class OptionalTeacher(AnyTeacher):
     """A third, trained network, whose KD is added to the light net's loss."""
     teacher_weights: Path | None = None
     teacher_normalize: str | None = None
-    teacher_size: int | None = None
+    teacher_size: Side | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,11 @@ class Teachers(AnyTeacher):
     Terms on their insides are always one each."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.teacher, tuple):  # of one it does not matter, also not to which run it is
+        several = isinstance(self.teacher, tuple)
+        if not several:
+            object.__setattr__(self, "teachers", "mean")
+        super().__post_init__()
+        if not several:  # of one it does not matter, also not to which run it is
             object.__setattr__(self, "teachers", None)
 
     def create(self, data: "Data", together: Together | None = None) -> "dict[str, nn.Module]":

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from potstill.address import Address
 from potstill.batch import Batch
+from potstill.checked import NotNegative, check, checked
 from potstill.errors import BadInput
+from potstill.guard import foreign
 from potstill.schedules import Schedule
 
 Addresses = str | tuple[str, ...]
@@ -27,12 +29,13 @@ class Term(nn.Module):
             ``needs_graph`` its inputs come undetached, teachers' too, with a graph back to ``images``.
         addresses: where its inputs come from, see `potstill.address`: a tap (``student.layer3``), an entry of the batch
             (``labels``), or a tuple of those, which arrives as a tuple of tensors.
-        weight: a number, or a schedule: a function of the epoch, counted from 0. Where it is 0 the term is left out.
+        weight: a number of 0 or more, or a schedule: a function of the epoch, counted from 0, that returns such. Where
+            it is 0 the term is left out. What is to be maximised is a loss that returns its negative.
         both: let gradients reach every input.
         name: what the term is called in logs; by default the loss and its first address: ``KD student``.
 
     Raises:
-        BadInput: no address, or one that is none; a class in the place of a loss.
+        BadInput: no address, or one that is none; a class in the place of a loss; a weight below 0, or not finite.
 
     >>> import potstill as ps
     >>> falling = ps.schedules.linear(1000.0, epochs=160)
@@ -41,21 +44,22 @@ class Term(nn.Module):
     ('AT student.stage3', 1000.0, 500.0)
     """
 
+    @checked
     def __init__(
         self,
         loss: Callable[..., Tensor],
         *addresses: Addresses,
-        weight: float | Schedule = 1.0,
+        weight: NotNegative | Schedule = 1.0,
         both: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__()
         if isinstance(loss, type):
             raise BadInput(f"{loss.__name__} is a class, not a loss: write Term({loss.__name__}(), ...)")
-        if not addresses:
-            raise BadInput(f"a term of {loss} needs an address, for example 'student'")
         self.loss, self.addresses, self.weight, self.both = loss, addresses, weight, both
         self.flat_addresses = [str(Address.parse(text)) for text in _flat(addresses)]
+        if not self.flat_addresses:
+            raise BadInput(f"a term of {loss} needs an address, for example 'student'")
         self.reached = list(_flat(addresses if both else addresses[:1]))  # by gradients
         # Losses that differentiate a network by its inputs detach what they must themselves.
         self.needs_graph = bool(getattr(loss, "needs_graph", False))
@@ -67,8 +71,17 @@ class Term(nn.Module):
         return Term(self.loss, *self.addresses, weight=weight, both=self.both, name=name or self.name)
 
     def weight_at(self, epoch: int) -> float:
-        """The weight in ``epoch``, counted from 0."""
-        return float(self.weight(epoch) if callable(self.weight) else self.weight)
+        """The weight in ``epoch``, counted from 0.
+
+        Raises:
+            BadInput: a schedule that fails, or returns what is no weight.
+        """
+        if not callable(self.weight):
+            return float(self.weight)
+        with foreign(f"term '{self.name}': its weight in epoch {epoch}"):
+            weight = self.weight(epoch)
+        check(weight, NotNegative, f"term '{self.name}': its weight in epoch {epoch}")
+        return float(weight)
 
     def inputs(self, values: Batch) -> list[Any]:
         """The loss's inputs out of ``values`` by address: float32 at least, and all but the first detached.

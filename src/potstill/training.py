@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from potstill.checked import Count, Epochs, Fraction, Index, Momentum, Positive, Seed, Share
 from potstill.errors import BadInput
 from potstill.selection import Selection
 
@@ -23,29 +24,29 @@ class Training(Selection):
     ((3, 8, 8), 'holdout', [0.1, 0.02, 0.004])
     """
 
-    epochs: int = 200
+    epochs: Epochs = 200
     """Length of the run."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Images a step."""
     optimizer: Literal["sgd", "nesterov", "adamw"] = "nesterov"
     """Plain momentum, Nesterov's, or AdamW."""
-    lr: float = 0.1
+    lr: Positive = 0.1
     """Learning rate at the start."""
-    momentum: float = 0.9
+    momentum: Momentum = 0.9
     """Momentum of sgd and nesterov."""
-    weight_decay: float = 5e-4
+    weight_decay: Fraction = 5e-4
     """Weight decay, on all parameters."""
     schedule: Literal["milestones", "cosine"] = "milestones"
     """How the learning rate falls."""
-    milestones: tuple[int, ...] = ()
+    milestones: tuple[Index, ...] = ()
     """Epochs, counted from 0, at whose start it drops; by default after 30, 60 and 80 % of the run."""
-    decay: float = 0.2
+    decay: Share = 0.2
     """What it is multiplied by there."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the networks' first weights, the order of the images and their augmentation."""
     out: Path | None = None
     """Run folder; by default one under runs/ named after the configuration. An unfinished run there goes on."""
-    save_every: float | None = None
+    save_every: Positive | None = None
     """Minutes between two checkpoints inside an epoch; by default there is one at its end, and when a signal comes."""
     extend: bool = False
     """Go on with a run of fewer epochs even where its past learning rates or weights would have been others."""
@@ -58,12 +59,13 @@ class Training(Selection):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("epochs", "batch_size", "lr"):
-            if getattr(self, name) <= 0:
-                raise BadInput(f"--{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
-        for name in ("weight_decay", "momentum", "holdout", "seed"):
-            if getattr(self, name) < 0:
-                raise BadInput(f"--{name.replace('_', '-')} must not be negative, not {getattr(self, name)}")
+        given = ", ".join(str(epoch) for epoch in self.milestones)
+        if list(self.milestones) != sorted(self.milestones):
+            raise BadInput(f"--milestones must be in order, not {given}")
+        if self.milestones and self.milestones[-1] > self.epochs:
+            raise BadInput(f"--milestones {given}: the run has {self.epochs} epochs, and would never reach the last")
+        if self.milestones and self.schedule != "milestones":
+            raise BadInput(f"--milestones {given} are for --schedule milestones, not {self.schedule}")
 
     def learning_rate(self) -> "Schedule":
         """The learning rate as a function of the epoch, counted from 0."""

@@ -15,18 +15,19 @@ from potstill.engine.checkpoint import (
     restore_random_states,
     save_checkpoint,
     save_weights,
-    write_whole,
 )
 from potstill.errors import BadInput
+from potstill.whole_file import write_whole
 
 CPU = torch.device("cpu")
+STATE = {"learners": {}, "losses": {}, "optimizer": {}, "random": random_states(), "history": []}
 
 
 def test_a_checkpoint_comes_back(tmp_path):
-    state = {"weights": torch.randn(3), "history": [{"epoch": 0, "terms": {"CE student": 0.5}}]}
+    state = {**STATE, "losses": {"weight": torch.randn(3)}}
     save_checkpoint(tmp_path / "last.ckpt", state)
     back = load_checkpoint(tmp_path / "last.ckpt", CPU)
-    assert torch.equal(back["weights"], state["weights"])
+    assert torch.equal(back["losses"]["weight"], state["losses"]["weight"])
     assert back["history"] == state["history"]
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
@@ -34,7 +35,7 @@ def test_a_checkpoint_comes_back(tmp_path):
 @pytest.mark.parametrize("place", [0, 70, -1])
 def test_one_flipped_bit_is_noticed(tmp_path, place):
     file = tmp_path / "last.ckpt"
-    save_checkpoint(file, {"weights": torch.randn(3)})
+    save_checkpoint(file, STATE)
     content = bytearray(file.read_bytes())
     content[place] ^= 1
     file.write_bytes(content)

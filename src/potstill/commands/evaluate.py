@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
+from potstill.checked import Side
 from potstill.selection import Reading, Selection
 
 
@@ -14,7 +15,7 @@ def evaluate(
     data: str,
     weights: Path | None = None,
     normalize: str | None = None,
-    image_size: int | None = None,
+    image_size: Side | None = None,
     device: str = "auto",
     reading: Reading = Reading(),
 ) -> dict[str, Any]:

@@ -1,17 +1,18 @@
 """``potstill table``: a published table, run as far as it is missing, and printed beside the published numbers."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from potstill import tables
-from potstill.errors import BadInput, unknown
+from potstill.checked import Epochs, Range
+from potstill.errors import unknown
 from potstill.selection import Subset
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.writing import cells, foot, write_table
+from potstill.text import in_shell
 from potstill.training import Training
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ def table(
     name: str,
     /,
     *,
-    seeds: int = 3,
+    seeds: Annotated[int, Range(1, 1000)] = 3,
     only: str | None = None,
-    epochs: int | None = None,
-    jobs: int = 1,
+    epochs: Epochs | None = None,
+    jobs: Annotated[int, Range(1, 1024)] = 1,
     out: Path | None = None,
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
@@ -54,9 +55,6 @@ def table(
         dry_run: only print the commands, those of finished runs behind a #.
     """
     found = find_table(name)
-    for flag, value in {"seeds": seeds, "epochs": epochs, "jobs": jobs}.items():
-        if value is not None and value < 1:
-            raise BadInput(f"--{flag} must be positive, not {value}")
     folder = out or Path("runs") / (name if epochs in (None, found.epochs) else f"{name}-{epochs}-epochs")
     flags: dict[str, Any] = {**asdict(data), "device": device, "precision": precision, "compile": compile}
     machine = {flag: value for flag, value in flags.items() if value != getattr(Training(), flag)}
@@ -64,7 +62,9 @@ def table(
     runs = expand(rows, seeds, folder, machine, only)
     missing = [run for run in runs if not run.is_finished()]
     if dry_run:
-        return {"commands": [f"{'' if run in missing else '# '}{shlex.join(run.command())}" for run in runs]}
+        return {
+            "commands": [f"{'' if run in missing else '# '}{' '.join(map(in_shell, run.command()))}" for run in runs]
+        }
     failures = run_missing(missing, len(runs) - len(missing), jobs) if missing else {}
     wanted = {run.row.folder for run in runs}
     results = collect(rows, expand(rows, seeds, folder, machine, None), failures)

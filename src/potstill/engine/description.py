@@ -2,6 +2,8 @@
 
 import platform
 import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,18 +15,41 @@ from potstill.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.checkpoint import fingerprint
 from potstill.networks.identity import identity
+from potstill.own_modules import is_own
 from potstill.runs.arguments import plain_arguments, recipe_of
-from potstill.runs.schema import Config
+from potstill.runs.reading import FORMAT
+from potstill.runs.schema import Config, Segment
 from potstill.training import Training
 
 
 def describe_run(
     record: Mapping[str, Any], training: Training, distiller: Distiller, data: Data, device: torch.device
 ) -> Config:
-    """A run's configuration: recipe, every argument, versions, commit, device, networks, data, digests of teachers."""
+    """A run's configuration: recipe, every argument, versions, commit, device, networks, data, digests of teachers.
+
+    The user's own files among them are named where they lie; the run folder copies them.
+    """
+    segment = describe_segment(device)
     return {
+        "format": FORMAT,
         "recipe": recipe_of(record),
         "arguments": plain_arguments(record, training),
+        "versions": segment["versions"],
+        "commit": segment.get("commit"),
+        "device": segment["device"],
+        "threads": segment.get("threads"),
+        "segments": [segment],
+        "networks": {name: identity(network) for name, network in distiller.networks.items()},
+        "data": data.described(),
+        "teachers": {f"weights of {name}": fingerprint(network) for name, network in distiller.teachers.items()},
+        "losses": _own_files(distiller),
+    }
+
+
+def describe_segment(device: torch.device) -> Segment:
+    """Where and by which versions a run is trained that starts now."""
+    return {
+        "epoch": 0,
         "versions": {
             "potstill": potstill.__version__,
             "torch": torch.__version__,
@@ -32,11 +57,18 @@ def describe_run(
         },
         "commit": _commit(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device} {platform.machine()}",
+        "machine": platform.node(),
         "threads": torch.get_num_threads(),
-        "networks": {name: identity(network) for name, network in distiller.networks.items()},
-        "data": data.described(),
-        "teachers": {f"weights of {name}": fingerprint(network) for name, network in distiller.teachers.items()},
+        "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
     }
+
+
+def _own_files(distiller: Distiller) -> list[str]:
+    """The files of the user's own losses."""
+    losses = [term.loss for term in distiller.terms]
+    modules = [getattr(loss, "__module__", "") if callable(loss) else "" for loss in losses]
+    files = [sys.modules[module].__file__ for module in modules if is_own(module)]
+    return list(dict.fromkeys(file for file in files if file is not None))
 
 
 def _commit() -> str | None:

@@ -13,8 +13,8 @@ from potstill.engine.at_rest import at_rest
 from potstill.engine.attention import attention
 from potstill.engine.pictures import pictures
 from potstill.outputs import logits_of
+from potstill.runs import manifest
 from potstill.runs.schema import Insight, Prediction
-from potstill.whole_file import write_whole
 
 IMAGES = 6  # the first test images are looked at closely
 
@@ -22,7 +22,7 @@ IMAGES = 6  # the first test images are looked at closely
 def write_insight(file: Path, distiller: Distiller, data: Data) -> None:
     """Write `insight` as JSON, if there are test images."""
     if data.test is not None:
-        write_whole(file, (json.dumps(insight(distiller, data)) + "\n").encode())
+        manifest.write(file.parent, {file.name: (json.dumps(insight(distiller, data)) + "\n").encode()})
 
 
 def insight(distiller: Distiller, data: Data) -> Insight:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -30,7 +31,8 @@ class TensorBoard:
     def __init__(self, folder: Path, purge_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.events = SummaryWriter(str(folder), purge_step=purge_step)
+        # Of a name that nobody can know beforehand, where a link could wait.
+        self.events = SummaryWriter(str(folder), purge_step=purge_step, filename_suffix=f".{token_hex(4)}")
 
     def log(self, record: Epoch) -> None:
         """Add a scalar for every number."""

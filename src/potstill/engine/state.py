@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 from potstill.distiller import Distiller
 from potstill.engine.checkpoint import (
     load_checkpoint,
+    load_newest,
     random_states,
     restore_random_states,
     save_checkpoint,
@@ -86,22 +87,23 @@ class State:
         return state
 
     def resume(self) -> History:
-        """Continue from the run's checkpoint, if it has one; the epochs it has finished.
+        """Continue from the run's checkpoint, if it has one, or from the one before if it is damaged.
+
+        Returns:
+            The epochs it has finished.
 
         Raises:
-            BadInput: it is damaged, or of other networks.
+            BadInput: both are damaged, or of other networks.
         """
-        if not self.run.checkpoint.is_file():
+        state = load_newest(self.run.path, self.distiller.weights.device)
+        if state is None:
             return []
-        state = load_checkpoint(self.run.checkpoint, self.distiller.weights.device)
         self.load_state_dict(state)
-        restore_random_states(state["random"])
         self.inside = state.get("inside")
-        history: History = state["history"]
-        return history
+        return state["history"]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Give networks, losses, optimiser and ``after_step`` what a checkpoint holds.
+        """Give networks, losses, optimiser, random numbers and ``after_step`` what a checkpoint holds.
 
         Raises:
             BadInput: it is of other networks.
@@ -115,7 +117,8 @@ class State:
             self.optimizer.load_state_dict(state["optimizer"])
             if self.after_step is not None:
                 self.after_step.load_state_dict(state["after_step"])
-        except (KeyError, RuntimeError, ValueError) as error:
+            restore_random_states(state["random"])
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise BadInput(f"{self.run.checkpoint} is of other networks: {first_line(error)}") from error
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate  # loading has put a copy there

@@ -46,7 +46,7 @@ def compare(
     if chosen.larger is not None:
         try:
             identity = chosen.config["networks"][chosen.larger]
-            both[chosen.larger] = rebuild(identity, data.input)
+            both[chosen.larger] = rebuild(chosen.located(chosen.larger), data.input)
             result["beside"] = {chosen.larger: _spec(identity)}
         except (BadInput, OSError) as error:
             result["note"] = f"without {chosen.larger}: {error}"

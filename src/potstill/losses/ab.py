@@ -4,11 +4,13 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from potstill.checked import Positive, checked
 from potstill.losses.connector import make_connector
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 
-class AB(nn.Module):
+class AB(Loss):
     """The student's neurons fire where the teacher's do, with a margin to spare; how strongly does not matter.
 
         (s + m)^2   where t <= 0 and s > -m:   it should be silent
@@ -42,7 +44,8 @@ class AB(nn.Module):
 
     taps = ("student.stages:pre", "teacher.stages:pre")
 
-    def __init__(self, margin: float = 2.0, reduction: Literal["mean", "batchmean"] = "mean") -> None:
+    @checked
+    def __init__(self, margin: Positive = 2.0, reduction: Literal["mean", "batchmean"] = "mean") -> None:
         super().__init__()
         self.margin = margin
         self.reduction = reduction

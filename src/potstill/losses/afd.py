@@ -5,11 +5,13 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import Epsilon, Multiple, checked
 from potstill.losses.connector import make_connector
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 
-class AFD(nn.Module):
+class AFD(Loss):
     """The student copies the teacher's channels, and those most that a small network on the teacher's map chooses.
 
         p = sigmoid(expand(relu(reduce(mean of t over positions)))),    w = p / sum of p over channels
@@ -43,7 +45,8 @@ class AFD(nn.Module):
 
     taps = ("student.stages", "teacher.stages")
 
-    def __init__(self, squeeze: float = 1.0, eps: float = 1e-6) -> None:
+    @checked
+    def __init__(self, squeeze: Multiple = 1.0, eps: Epsilon = 1e-6) -> None:
         super().__init__()
         self.squeeze = squeeze
         self.eps = eps

@@ -4,18 +4,21 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import Epsilon, Power, checked
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 
-def attention(features: Tensor, p: float = 2.0, channels: Literal["mean", "sum"] = "mean") -> Tensor:
+@checked
+def attention(features: Tensor, p: Power = 2.0, channels: Literal["mean", "sum"] = "mean") -> Tensor:
     """Where a network looks: |features|^p over the channels of a map (N, C, H, W), flattened to (N, H*W)."""
     powers = features.square() if p == 2 else features.abs().pow(p)  # the same, without a pass over the map
     return (powers.mean(dim=1) if channels == "mean" else powers.sum(dim=1)).flatten(1)
 
 
-class AT(nn.Module):
+class AT(Loss):
     """The student looks where the teacher looks: their spatial attention maps, each of unit length, agree.
 
         q = sum over channels of |a|^p, flattened;    L = mean of (q_s / ||q_s|| - q_t / ||q_t||)^2
@@ -48,11 +51,12 @@ class AT(nn.Module):
 
     taps = ("student.stages", "teacher.stages")
 
+    @checked
     def __init__(
         self,
-        p: float = 2.0,
+        p: Power = 2.0,
         channels: Literal["mean", "sum"] = "mean",
-        eps: float = 1e-12,
+        eps: Epsilon = 1e-12,
         eps_placement: Literal["clamp", "add"] = "clamp",
     ) -> None:
         super().__init__()

@@ -4,11 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.errors import BadInput
+from potstill.checked import Count, Epsilon, Positive, Temperature, checked
 from potstill.losses.labels import is_soft
+from potstill.losses.loss import Loss
 
 
-class BSS(nn.Module):
+class BSS(Loss):
     """The student imitates the teacher on images moved to the teacher's decision boundary, where its shape shows.
 
         L = KL(softmax(z_t / T) || softmax(z_s / T)), summed over classes, mean over the attacked images
@@ -34,10 +35,9 @@ class BSS(nn.Module):
     tensor(0.)
     """
 
-    def __init__(self, temperature: float = 3.0) -> None:
+    @checked
+    def __init__(self, temperature: Temperature = 3.0) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise BadInput(f"BSS: temperature must be positive, not {temperature}")
         self.temperature = temperature
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
@@ -57,7 +57,8 @@ class BoundaryAttack(nn.Module):
         most: how many images of a batch at most, see `base_samples`.
     """
 
-    def __init__(self, teacher: nn.Module, most: int = 32) -> None:
+    @checked
+    def __init__(self, teacher: nn.Module, most: Count = 32) -> None:
         super().__init__()
         self.teacher, self.most = teacher, most
 
@@ -78,7 +79,10 @@ class BoundaryAttack(nn.Module):
 
 
 @torch.no_grad()
-def base_samples(student: Tensor, teacher: Tensor, labels: Tensor, most: int, temperature: float = 1.0) -> Tensor:
+@checked
+def base_samples(
+    student: Tensor, teacher: Tensor, labels: Tensor, most: Count, temperature: Temperature = 1.0
+) -> Tensor:
     """Which samples to attack: the indices (M,) of those that both networks get right, ``most`` of them at most.
 
     Of more, those whose probabilities of the wrong classes differ most, summed as squares, in descending order.
@@ -105,15 +109,16 @@ def attack_classes(teacher: Tensor, uniform: Tensor) -> Tensor:
     return classes[:, 1:].gather(1, drawn).squeeze(1)
 
 
+@checked
 def boundary_attack(
     network: nn.Module,
     images: Tensor,
     labels: Tensor,
     targets: Tensor,
-    steps: int = 10,
-    step_size: float = 0.3,
-    eps: float = 1e-4,
-    limit: float = 2.5,
+    steps: Count = 10,
+    step_size: Positive = 0.3,
+    eps: Epsilon = 1e-4,
+    limit: Positive = 2.5,
 ) -> Tensor:
     """Move images (N, C, H, W) from their labels (N,) towards the targets (N,), until ``network`` is in two minds.
 

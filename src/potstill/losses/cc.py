@@ -1,17 +1,19 @@
 """Correlation congruence."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import SMALLEST, Range, Width, checked
 from potstill.errors import BadInput
+from potstill.losses.loss import Loss
 from potstill.losses.unit_length import unit_length
 
 
-class CC(nn.Module):
+class CC(Loss):
     """How every two samples of a batch relate to each other is the same in student and teacher.
 
         kernel="rbf":         c_ij = exp(-2 g) * sum over p <= P of (2 g)^p / p! * cos(f_i, f_j)^p
@@ -48,12 +50,13 @@ class CC(nn.Module):
 
     taps = ("student.pooled", "teacher.pooled")
 
+    @checked
     def __init__(
         self,
-        gamma: float = 0.4,
-        order: int = 2,
+        gamma: Annotated[float, Range(SMALLEST, 40)] = 0.4,
+        order: Annotated[int, Range(1, 100)] = 2,
         kernel: Literal["rbf", "neighbours"] = "rbf",
-        width: int | None = None,
+        width: Width | None = None,
     ) -> None:
         super().__init__()
         self.coefficients = [math.exp(-2 * gamma) * (2 * gamma) ** p / math.factorial(p) for p in range(order + 1)]

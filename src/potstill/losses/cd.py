@@ -3,10 +3,12 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import checked
 from potstill.losses.connector import make_connector
+from potstill.losses.loss import Loss
 
 
-class CD(nn.Module):
+class CD(Loss):
     """Each channel of the student is on average as active as the teacher's: it learns which channels matter.
 
         w = mean over positions of a;    L = mean of (w_s - w_t)^2 over batch and channels
@@ -35,6 +37,7 @@ class CD(nn.Module):
 
     taps = ("student.stages", "teacher.stages")
 
+    @checked
     def __init__(self, connector: bool | None = None) -> None:
         super().__init__()
         self.wanted = connector

@@ -1,14 +1,25 @@
 """Cross-entropy with the labels: what a student learns without help."""
 
-from torch import nn
+from typing import Annotated, Literal
+
+from torch import Tensor, nn
+
+from potstill.checked import Fraction, Range, checked
+from potstill.losses.loss import Loss
 
 
-class CE(nn.CrossEntropyLoss):
+class CE(Loss, nn.CrossEntropyLoss):
     """Cross-entropy between logits and labels; exactly `torch.nn.CrossEntropyLoss`, with its arguments.
 
         -log softmax(z)[label], mean over the batch
 
     Knowledge: labels.
+
+    Args:
+        weight: of each class, (K,); by default all count alike.
+        ignore_index: a class index that counts for nothing.
+        reduction: "mean" over the batch, or "sum"; torch's "none" is no loss, which is one number.
+        label_smoothing: the part of each label that is spread over all classes.
 
     Shapes: student logits (N, K); labels: class indices (N,), or probabilities (N, K), of which it is the mean over the
     classes.
@@ -24,3 +35,14 @@ class CE(nn.CrossEntropyLoss):
     """
 
     taps = ("student", "labels")
+
+    @checked
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        ignore_index: Annotated[int, Range(-(2**31), 2**31 - 1)] = -100,
+        reduction: Literal["mean", "sum"] = "mean",
+        label_smoothing: Fraction = 0.0,
+    ) -> None:
+        super().__init__(weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)

@@ -2,21 +2,24 @@
 
 import math
 from collections import OrderedDict
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import Count, Epsilon, Fraction, Range, Temperature, Width, checked
 from potstill.errors import BadInput
 from potstill.losses.labels import class_indices
+from potstill.losses.loss import Loss
 from potstill.losses.memory_bank import draw_by_class, draw_others, products, update
 from potstill.losses.unit_length import unit_length
 
+LARGEST_BANK = 5 * 10**8  # numbers: 2 GB, of each network
 ONE_CLASS = "CRD draws rows of its bank by their class; with mixup, use contrast='batch'"
 
 
-class CRD(nn.Module):
+class CRD(Loss):
     """The two networks' embeddings of one image attract each other, those of different images repel each other.
 
         s_j = exp(e . m_j / T) / Z;    h = s / (s + K/M),  K negatives out of M rows
@@ -72,20 +75,19 @@ class CRD(nn.Module):
     log_z_s: Tensor  # infinite before the first batch
     log_z_t: Tensor
 
+    @checked
     def __init__(
         self,
-        samples: int | None = None,
-        width: int = 128,
-        negatives: int = 16384,
-        temperature: float = 0.07,
-        momentum: float = 0.5,
+        samples: Count | None = None,
+        width: Width = 128,
+        negatives: Annotated[int, Range(1, 10**6)] = 16384,
+        temperature: Temperature = 0.07,
+        momentum: Fraction = 0.5,
         relaxed: bool = False,
         contrast: Literal["classes", "samples", "batch"] = "classes",
-        eps: float = 1e-7,
+        eps: Epsilon = 1e-7,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise BadInput(f"CRD: temperature must be positive, not {temperature}")
         if relaxed and contrast == "batch":
             raise BadInput("CRD: contrast 'batch' has no bank to draw relaxed positives from")
         self.samples, self.width, self.negatives = samples, width, negatives
@@ -111,6 +113,9 @@ class CRD(nn.Module):
             raise BadInput(
                 f"CRD: index {largest} is beyond a bank of samples={rows} rows; give the training set's size"
             )
+        if rows * self.width > LARGEST_BANK:
+            most = LARGEST_BANK // rows
+            raise BadInput(f"CRD: {rows:,} rows of width={self.width} take gigabytes; {most:,} is the largest width")
         for name in ("memory_s", "memory_t"):
             bank = (2 * torch.rand(rows, self.width) - 1) * math.sqrt(3 / self.width)
             self.register_buffer(name, bank.to(student))

@@ -1,11 +1,13 @@
 """DIST: relations instead of exact values."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import NotNegative, Temperature, checked
 from potstill.errors import BadInput
+from potstill.losses.loss import Loss
 
 
-class DIST(nn.Module):
+class DIST(Loss):
     """The student prefers classes for an image, and images for a class, as the teacher does: they need only correlate.
 
         L = T^2 * (beta * mean over samples of (1 - r(y_s[i, :], y_t[i, :]))
@@ -36,10 +38,11 @@ class DIST(nn.Module):
     (True, True)
     """
 
-    def __init__(self, beta: float = 1.0, gamma: float = 1.0, temperature: float = 1.0) -> None:
+    @checked
+    def __init__(self, beta: NotNegative = 1.0, gamma: NotNegative = 1.0, temperature: Temperature = 1.0) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise BadInput(f"DIST: temperature must be positive, not {temperature}")
+        if not (beta or gamma):
+            raise BadInput("DIST: both weights are 0")
         self.beta = beta
         self.gamma = gamma
         self.temperature = temperature

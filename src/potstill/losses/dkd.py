@@ -2,16 +2,18 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import NotNegative, Temperature, checked
 from potstill.errors import BadInput
 from potstill.losses.kd import z_scores
 from potstill.losses.labels import class_indices
+from potstill.losses.loss import Loss
 
 ONE_LABEL = "DKD splits the classes at one label an image; with mixup, use KD"
 
 
-class DKD(nn.Module):
+class DKD(Loss):
     """KD in two parts of separate weights: how sure the right class is, and how the wrong ones compare.
 
         L = T^2 * (alpha * KL(b_t || b_s) + beta * KL(q_t || q_s)), mean over the batch
@@ -50,12 +52,17 @@ class DKD(nn.Module):
 
     taps = ("student", "teacher", "labels")
 
+    @checked
     def __init__(
-        self, alpha: float = 1.0, beta: float = 8.0, temperature: float = 4.0, standardize: bool = False
+        self,
+        alpha: NotNegative = 1.0,
+        beta: NotNegative = 8.0,
+        temperature: Temperature = 4.0,
+        standardize: bool = False,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise BadInput(f"DKD: temperature must be positive, not {temperature}")
+        if not (alpha or beta):
+            raise BadInput("DKD: both weights are 0")
         self.alpha = alpha
         self.beta = beta
         self.temperature = temperature

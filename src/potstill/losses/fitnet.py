@@ -5,12 +5,14 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import checked
 from potstill.losses.connector import BatchNorm
+from potstill.losses.loss import Loss
 
 LARGEST_KERNEL = 7
 
 
-class FitNet(nn.Module):
+class FitNet(Loss):
     """A map inside the student, after a learned regressor, becomes the teacher's map: a hint on the way.
 
         L = mean of (r(a_s) - a_t)^2
@@ -43,6 +45,7 @@ class FitNet(nn.Module):
 
     taps = ("student.stages", "teacher.stages")
 
+    @checked
     def __init__(self, regressor: bool | None = None) -> None:
         super().__init__()
         self.wanted = regressor

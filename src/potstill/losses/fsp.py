@@ -5,9 +5,10 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from potstill.errors import BadInput
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 
@@ -17,7 +18,7 @@ def flow(first: Tensor, second: Tensor) -> Tensor:
     return first.flatten(2) @ second.flatten(2).transpose(1, 2) / first[0, 0].numel()
 
 
-class FSP(nn.Module):
+class FSP(Loss):
     """The student goes from one stage to the next as the teacher does: products of an earlier and a later map agree.
 
         G[c, d] = mean over positions of a[c] * b[d];    L = sum over consecutive stages of mean of (G_s - G_t)^2

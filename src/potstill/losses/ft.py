@@ -7,12 +7,14 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import Multiple, Power, checked
 from potstill.errors import BadInput
 from potstill.losses.connector import BatchNorm
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 
-class Paraphraser(nn.Module):
+class Paraphraser(Loss):
     """An autoencoder that says what a teacher's map says in fewer channels: the factor, easier to learn for a student.
 
         L = mean of (decoder(encoder(t)) - t)^2
@@ -32,7 +34,8 @@ class Paraphraser(nn.Module):
 
     taps = ("teacher.stage3",)
 
-    def __init__(self, factor: float = 0.5, batch_norm: bool = True) -> None:
+    @checked
+    def __init__(self, factor: Multiple = 0.5, batch_norm: bool = True) -> None:
         super().__init__()
         self.factor = factor
         self.batch_norm = batch_norm
@@ -52,7 +55,7 @@ class Paraphraser(nn.Module):
         return F.mse_loss(self.decoder(self.encoder(teacher)), teacher)
 
 
-class FT(nn.Module):
+class FT(Loss):
     """The student's map, translated, gives the same factor as the teacher's, paraphrased: both of unit length a sample.
 
         f_s = translator(s),    f_t = paraphraser(t),    u(f) = f / ||f||;    L = mean of |u(f_s) - u(f_t)|^p
@@ -91,12 +94,13 @@ class FT(nn.Module):
 
     taps = ("student.stage3", "teacher.stage3")
 
+    @checked
     def __init__(
         self,
         paraphraser: Paraphraser | None = None,
-        factor: float = 0.5,
+        factor: Multiple = 0.5,
         batch_norm: bool = True,
-        channel_power: float | None = None,
+        channel_power: Power | None = None,
         p: Literal[1, 2] = 1,
     ) -> None:
         super().__init__()
@@ -132,7 +136,8 @@ class FT(nn.Module):
         return loss + F.mse_loss(self.paraphraser.decoder(factors), teacher)
 
 
-def factor_loss(student: Tensor, teacher: Tensor, channel_power: float | None = None, p: Literal[1, 2] = 1) -> Tensor:
+@checked
+def factor_loss(student: Tensor, teacher: Tensor, channel_power: Power | None = None, p: Literal[1, 2] = 1) -> Tensor:
     """The distance of two factors (N, C, H, W), a scalar; see `FT`."""
     units = []
     for factor in pool_to_smaller(student, teacher):

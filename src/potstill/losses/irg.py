@@ -2,15 +2,17 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import NotNegative, checked
 from potstill.errors import BadInput
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 Network = tuple[Tensor, Tensor, Tensor, Tensor]  # two maps, features, logits
 
 
-class IRG(nn.Module):
+class IRG(Loss):
     """A batch is a graph: its samples (logits), their distances, and how far a stage moves each agree.
 
         D_ij = ||f_i - f_j||^2 / max;    M_i = ||b_i - a_i||^2 / max,  a and b the maps before and after a stage
@@ -49,7 +51,8 @@ class IRG(nn.Module):
         ("teacher.stage2", "teacher.stage3", "teacher.pooled", "teacher"),
     )
 
-    def __init__(self, vertex: float = 0.1, edge: float = 5.0, transformation: float = 5.0) -> None:
+    @checked
+    def __init__(self, vertex: NotNegative = 0.1, edge: NotNegative = 5.0, transformation: NotNegative = 5.0) -> None:
         super().__init__()
         if not (vertex or edge or transformation):
             raise BadInput("IRG: all three weights are 0")

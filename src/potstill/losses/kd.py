@@ -4,13 +4,15 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import Temperature, checked
 from potstill.errors import BadInput
 from potstill.losses.labels import is_soft
+from potstill.losses.loss import Loss
 
 
-class KD(nn.Module):
+class KD(Loss):
     """The student imitates the teacher's softened probabilities, which tell how it errs as well as what it sees.
 
         L = T^2 * KL(softmax(z_t / T) || softmax(z_s / T)), summed over classes, mean over the batch
@@ -51,16 +53,15 @@ class KD(nn.Module):
     (tensor(1.1513), tensor(2.3026))
     """
 
+    @checked
     def __init__(
         self,
-        temperature: float = 4.0,
+        temperature: Temperature = 4.0,
         reduction: Literal["batchmean", "elementmean"] = "batchmean",
         guided: bool = False,
         standardize: bool = False,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise BadInput(f"KD: temperature must be positive, not {temperature}")
         self.temperature = temperature
         self.reduction = reduction
         self.standardize = standardize

@@ -5,13 +5,15 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import Count, checked
 from potstill.errors import BadInput
+from potstill.losses.loss import Loss
 from potstill.losses.unit_length import unit_length
 
 
-class KDSVD(nn.Module):
+class KDSVD(Loss):
     """Each map is compressed to its few strongest patterns of channels; how these relate from stage to stage agrees.
 
         A = U S V',  A the map as (positions, channels);    v = V[:, :k] * S[:k] of the teacher at unit length
@@ -37,7 +39,8 @@ class KDSVD(nn.Module):
     patterns of channels, and channels for patterns of columns.
 
     Raises:
-        BadInput: other numbers of maps, or of channels (columns): patterns of two lengths cannot be aligned.
+        BadInput: other numbers of maps, or of channels (columns): patterns of two lengths cannot be aligned; a map of
+            fewer patterns than k, beside one that has them.
 
     >>> import torch
     >>> from potstill.losses import KDSVD
@@ -54,7 +57,8 @@ class KDSVD(nn.Module):
         ("teacher.stage1", "teacher.stage2", "teacher.stage3"),
     )
 
-    def __init__(self, k: int = 1, patterns: Literal["channels", "columns"] = "channels") -> None:
+    @checked
+    def __init__(self, k: Count = 1, patterns: Literal["channels", "columns"] = "channels") -> None:
         super().__init__()
         self.k, self.patterns = k, patterns
 
@@ -65,6 +69,9 @@ class KDSVD(nn.Module):
             shapes = " but ".join(str([tuple(maps.shape) for maps in network]) for network in (student, teacher))
             raise BadInput(f"KDSVD needs two or more maps with as many {self.patterns} in both networks, not {shapes}")
         pairs = [self._aligned(ours, theirs) for ours, theirs in zip(student, teacher, strict=True)]
+        counts = [theirs.shape[2] for _, theirs in pairs]
+        if len(set(counts)) > 1:
+            raise BadInput(f"KDSVD: k={self.k}, but a map has {min(counts)} patterns only; give k={min(counts)}")
         terms = [
             (_closeness(ours, ours_before) - _closeness(theirs, theirs_before)).square().sum() / len(ours)
             for (ours_before, theirs_before), (ours, theirs) in pairwise(pairs)

@@ -2,10 +2,13 @@
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from potstill.checked import checked
+from potstill.losses.loss import Loss
 
 
-class Logits(nn.Module):
+class Logits(Loss):
     """The student's logits imitate the teacher's directly, before any softmax.
 
         L = mean over batch and classes of (z_s - z_t)^2                       reduction="mean"
@@ -30,6 +33,7 @@ class Logits(nn.Module):
     (tensor(1.), tensor(10.))
     """
 
+    @checked
     def __init__(self, reduction: Literal["mean", "batchmean"] = "mean") -> None:
         super().__init__()
         self.reduction = reduction

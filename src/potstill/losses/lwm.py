@@ -4,13 +4,15 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import checked
 from potstill.losses.class_gradient import class_gradient
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 
-class LwM(nn.Module):
+class LwM(Loss):
     """The student sees the right class where the teacher sees it: their Grad-CAM maps agree.
 
         g = gradient of z[label] by the map a
@@ -48,6 +50,7 @@ class LwM(nn.Module):
     taps = ("student.stage3", "teacher.stage3", "student", "teacher", "labels")
     needs_graph = True
 
+    @checked
     def __init__(self, weighted: Literal["map", "gradient"] = "map") -> None:
         super().__init__()
         self.weighted = weighted

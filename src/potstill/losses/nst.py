@@ -1,12 +1,13 @@
 """Neuron selectivity transfer."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 from potstill.losses.unit_length import unit_length
 
 
-class NST(nn.Module):
+class NST(Loss):
     """The student's channels respond to the same places as the teacher's: their distributions over positions agree.
 
         x_c = a_c / ||a_c||;    L = mean k(x_s, x_s') + mean k(x_t, x_t') - 2 mean k(x_s, x_t),    k(x, y) = (x . y)^2

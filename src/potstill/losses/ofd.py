@@ -7,7 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from potstill.checked import Epsilon, Number, checked
 from potstill.losses.connector import make_connector
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 
@@ -25,14 +27,15 @@ def bn_margin(weight: Tensor, bias: Tensor) -> Tensor:
     return torch.where(negative > 0.001, mean, -3 * spread).to(weight)
 
 
-def batch_margin(maps: Tensor, eps: float = 1e-6) -> Tensor:
+@checked
+def batch_margin(maps: Tensor, eps: Epsilon = 1e-6) -> Tensor:
     """The mean of each channel's negative values in maps (N, C, H, W), as (1, C, 1, 1); 0 without any."""
     negative = maps < 0
     counts = negative.sum(dim=(0, 2, 3), keepdim=True)
     return (maps * negative).sum(dim=(0, 2, 3), keepdim=True) / (counts + eps)
 
 
-class OFD(nn.Module):
+class OFD(Loss):
     """The student copies the teacher's map, but may be as silent as it likes where the teacher is silent anyway.
 
         t' = max(t, m),    s' = connector(s),    L = mean of (s' - t')^2, left out where s' <= t' <= 0
@@ -65,8 +68,9 @@ class OFD(nn.Module):
     taps = ("student.stages:pre", "teacher.stages:pre")
     margin: Tensor | None
 
+    @checked
     def __init__(
-        self, margin: Tensor | Sequence[float] | None = None, reduction: Literal["mean", "batchmean"] = "mean"
+        self, margin: Tensor | Sequence[Number] | None = None, reduction: Literal["mean", "batchmean"] = "mean"
     ) -> None:
         super().__init__()
         given = None if margin is None else torch.as_tensor(margin).detach().reshape(1, -1, 1, 1)

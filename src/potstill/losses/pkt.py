@@ -2,10 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from potstill.checked import Epsilon, checked
+from potstill.losses.loss import Loss
 
 
-class PKT(nn.Module):
+class PKT(Loss):
     """Who is near whom: each sample's similarities to the batch, as probabilities, agree in student and teacher.
 
         k_ij = (1 + cos(f_i, f_j)) / 2;    p_ij = k_ij / sum over j of k_ij;    L = mean of p_t * log(p_t / p_s)
@@ -32,7 +35,8 @@ class PKT(nn.Module):
 
     taps = ("student.pooled", "teacher.pooled")
 
-    def __init__(self, eps: float = 1e-7) -> None:
+    @checked
+    def __init__(self, eps: Epsilon = 1e-7) -> None:
         super().__init__()
         self.eps = eps
 

@@ -4,11 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import Width, checked
 from potstill.errors import BadInput
 from potstill.losses.connector import BatchNorm
+from potstill.losses.loss import Loss
 
 
-class ReviewKD(nn.Module):
+class ReviewKD(Loss):
     """The student's deeper maps, fused with each earlier one, learn the teacher's earlier maps: it reviews old lessons.
 
         f_n = fuse_n(s_n),    f_i = fuse_i(s_i, f_(i+1));    L = sum over i of HCL(f_i, t_i)
@@ -44,7 +46,8 @@ class ReviewKD(nn.Module):
         ("teacher.stage1:pre", "teacher.stage2:pre", "teacher.stage3:pre", "teacher.pooled"),
     )
 
-    def __init__(self, channels: int | None = None) -> None:
+    @checked
+    def __init__(self, channels: Width | None = None) -> None:
         super().__init__()
         self.channels = channels
         self.fusions = nn.ModuleList()

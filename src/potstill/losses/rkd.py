@@ -4,14 +4,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.checked import NotNegative, checked
 from potstill.errors import BadInput
+from potstill.losses.loss import Loss
 
 MAX_ELEMENTS = 2**19  # of the largest tensor of angles or directions
 
 
-class RKD(nn.Module):
+class RKD(Loss):
     """The batch forms the same figure in student and teacher: distances between samples, and angles at them, agree.
 
         d_ij = ||f_i - f_j|| / mean;    c_ijk = cos of the angle at i between j and k
@@ -43,7 +45,8 @@ class RKD(nn.Module):
 
     taps = ("student.pooled", "teacher.pooled")
 
-    def __init__(self, distance: float = 25.0, angle: float = 50.0) -> None:
+    @checked
+    def __init__(self, distance: NotNegative = 25.0, angle: NotNegative = 50.0) -> None:
         super().__init__()
         if not (distance or angle):
             raise BadInput("RKD: both weights are 0")

@@ -1,12 +1,13 @@
 """Sobolev training."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from potstill.losses.class_gradient import class_gradient
+from potstill.losses.loss import Loss, float32_at_least
 
 
-class Sobolev(nn.Module):
+class Sobolev(Loss):
     """The student's score of the right class changes with every pixel as the teacher's does.
 
         g = gradient of z[label] by the image, flattened;    L = mean of (g_s / ||g_s|| - g_t / ||g_t||)^2
@@ -39,6 +40,6 @@ class Sobolev(nn.Module):
     needs_graph = True
 
     def forward(self, student: Tensor, teacher: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-        own = class_gradient(student, labels, images, trainable=True)
-        target = class_gradient(teacher, labels, images, trainable=False)
+        own = float32_at_least(class_gradient(student, labels, images, trainable=True))
+        target = float32_at_least(class_gradient(teacher, labels, images, trainable=False))
         return F.mse_loss(F.normalize(own.flatten(1), dim=1), F.normalize(target.flatten(1), dim=1))

@@ -1,12 +1,13 @@
 """Similarity-preserving distillation."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from potstill.losses.loss import Loss
 from potstill.losses.unit_length import unit_length
 
 
-class SP(nn.Module):
+class SP(Loss):
     """Samples that excite the teacher alike excite the student alike: their matrices of similarities agree.
 
         G = Q Q',  Q the batch of flattened maps, rows of G of unit length;    L = mean of (G_s - G_t)^2

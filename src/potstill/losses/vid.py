@@ -2,16 +2,19 @@
 
 import math
 from collections import OrderedDict
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import Epsilon, Range, checked
 from potstill.errors import BadInput
+from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
 
 
-class VID(nn.Module):
+class VID(Loss):
     """The student's map should tell much about the teacher's: a regressor guesses it, and learns how sure it is.
 
         v = softplus(raw) + eps, one a channel;    L = mean of (log v + (t - mu(s))^2 / v) / 2
@@ -45,7 +48,8 @@ class VID(nn.Module):
 
     taps = ("student.stages", "teacher.stages")
 
-    def __init__(self, variance: float = 5.0, eps: float = 1e-5) -> None:
+    @checked
+    def __init__(self, variance: Annotated[float, Range(0, 100)] = 5.0, eps: Epsilon = 1e-5) -> None:
         super().__init__()
         if variance <= eps:
             raise BadInput(f"VID: variance must be above eps ({eps}), not {variance}")

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import Count, Layers, checked
+
 
 class ACDC(nn.Module):
     """Mixes channels at every place by K layers of A C D C^-1: two numbers a channel and layer instead of a matrix.
@@ -28,7 +30,8 @@ class ACDC(nn.Module):
     equation 1 and section 6; https://github.com/gngdb/pytorch-acdc, which pytorch-moonshine imports
     """
 
-    def __init__(self, inputs: int, outputs: int, layers: int = 12, bias: bool = False) -> None:
+    @checked
+    def __init__(self, inputs: Count, outputs: Count, layers: Layers = 12, bias: bool = False) -> None:
         super().__init__()
         self.inputs, self.outputs, self.layers = inputs, outputs, layers
         self.a = nn.Parameter(torch.empty(layers, max(inputs, outputs)))

@@ -1,10 +1,13 @@
 """The networks that come with potstill, by the pattern of their names."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from potstill.checked import whole_number
 from potstill.errors import BadInput, unknown
 from potstill.networks.mobilenet_v2 import mobilenet_v2
 from potstill.networks.moonshine_wide_resnets import wide_resnet_bottle, wide_resnet_old, wide_resnet_split
@@ -36,6 +39,8 @@ BUILT_IN: dict[str, Callable[..., nn.Module]] = {
 The first pattern that fits counts: 50 and 152 happen to be 6n + 2, but everybody means the ImageNet networks by them.
 """
 
+LARGEST = 500_000_000  # parameters, 2 GB: the largest that was published, WRN-40-20, has half of it
+
 USUAL = (
     *(f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110)),
     *(f"resnet{depth}a" for depth in (8, 14, 20, 32, 44, 56, 110)),
@@ -57,7 +62,8 @@ def built_in(name: str, classes: int) -> nn.Module | None:
     if found is None:
         return None
     function, sizes = found
-    return function(**sizes, classes=classes)
+    with at_most(LARGEST, f"network {name!r}"):
+        return function(**sizes, classes=classes)
 
 
 def by_name(name: str) -> tuple[Callable[..., nn.Module], dict[str, float]] | None:
@@ -65,12 +71,34 @@ def by_name(name: str) -> tuple[Callable[..., nn.Module], dict[str, float]] | No
     for pattern, function in BUILT_IN.items():
         match = re.fullmatch(_expression(pattern), name)
         if match:
-            return function, {size: _number(digits) for size, digits in match.groupdict().items()}
+            return function, {size: _number(digits, name) for size, digits in match.groupdict().items()}
     return None
 
 
-def _number(digits: str) -> float:
-    return float(digits) if "." in digits else int(digits)
+def _number(digits: str, name: str) -> float:
+    return float(digits) if "." in digits else whole_number(digits, f"network {name!r}")
+
+
+@contextmanager
+def at_most(limit: int, name: str) -> Iterator[None]:
+    """Build a network inside the ``with`` block, of ``limit`` parameters at most, counted as their layers are made.
+
+    Raises:
+        BadInput: it has more; that is said before the memory of the layer that exceeds it is written to.
+    """
+    count = 0
+
+    def add(module: nn.Module, parameter_name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal count
+        count += 0 if parameter is None else parameter.numel()
+        if count > limit:
+            raise BadInput(f"{name} has more than {limit:,} parameters, more than any network of this kind")
+
+    handle = register_module_parameter_registration_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _expression(pattern: str) -> str:
@@ -79,8 +107,8 @@ def _expression(pattern: str) -> str:
     Only a width may be a fraction.
     """
     one_of = re.sub(r"{(\w+)=([\d|]+)}", r"(?P<\1>\2)", pattern)
-    fraction = re.sub(r"{(width)}", r"(?P<\1>\\d+(?:\\.\\d+)?)", one_of)
-    return re.sub(r"{(\w+)}", r"(?P<\1>\\d+)", fraction)
+    fraction = re.sub(r"{(width)}", r"(?P<\1>[0-9]+(?:\\.[0-9]+)?)", one_of)
+    return re.sub(r"{(\w+)}", r"(?P<\1>0|[1-9][0-9]*)", fraction)
 
 
 def unknown_network(name: str) -> BadInput:

@@ -30,6 +30,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from potstill.checked import Count, Layers, check, checked, whole_number
 from potstill.errors import BadInput, unknown
 from potstill.networks.acdc import ACDC
 
@@ -56,7 +57,8 @@ class OverChannels(nn.Conv3d):
     (N, inputs, H, W) -> (N, outputs, H, W), as a 3-d convolution.
     """
 
-    def __init__(self, outputs: int, bias: bool) -> None:
+    @checked
+    def __init__(self, outputs: Count, bias: bool) -> None:
         super().__init__(1, outputs, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -163,6 +165,7 @@ class Cheap:
         return _halvings(self.factor, other.factor), _halvings(self.size or self.groups, other.size or other.groups)
 
 
+@checked
 def cheap(spec: str) -> Cheap:
     """Read the name of a convolution type.
 
@@ -177,10 +180,17 @@ def cheap(spec: str) -> Cheap:
     'groups of 16 are larger than the 8 channels of its bottleneck'
     """
     for form in FORMS:
-        match = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[1-9]\\d*)", form), spec)
+        match = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[1-9][0-9]*)", form), spec)
         if match:
-            return Cheap(spec, form, **{name: int(digits) for name, digits in match.groupdict().items()})
+            return Cheap(spec, form, **_numbers(spec, match.groupdict()))
     raise unknown("convolution", spec, (*ORIGINAL, "ACDC"))
+
+
+def _numbers(spec: str, digits: dict[str, str]) -> dict[str, int]:
+    numbers = {name: whole_number(text, f"convolution {spec!r}") for name, text in digits.items()}
+    if "layers" in numbers:
+        check(numbers["layers"], Layers, f"convolution {spec!r}: layers")
+    return numbers
 
 
 def pads_to_same(convolution: nn.Conv2d) -> bool:

@@ -8,18 +8,26 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from potstill.checked import Classes, Seed, checked
 from potstill.errors import BadInput
+from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
 from potstill.runs import networks as run_networks
+from potstill.runs.manifest import verify
+from potstill.runs.source import source_of
 
+MOST_PLUSES = 20  # each is a network of its own
 CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
 """A network and what takes its convolutions' place. A plus in a path has a / : or . after it, or is a run folder's."""
 
 
-def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, seed: int | None = None) -> nn.Module:
+@checked
+def create(
+    spec: str, classes: Classes = 10, *, weights: Path | str | None = None, seed: Seed | None = None
+) -> nn.Module:
     """Build the network that ``spec`` names, with ``classes`` logits.
 
     ``spec`` is a built-in name (``resnet20``, ``wrn-16-2``), ``timm:NAME``, ``torchvision:NAME``,
@@ -42,44 +50,59 @@ def create(spec: str, classes: int = 10, *, weights: Path | str | None = None, s
     >>> network.spec, network.classes
     ('wrn-16-2+G8B2', 100)
     """
-    if classes < 1:
-        raise BadInput(f"a network has 1 class or more, not {classes}")
+    spec = at_home(spec)
+    source: Path | None = None
     with _seeded(seed):
         network = built_in(spec, classes)
-        plus = None if network is not None or Path(spec).is_dir() else re.fullmatch(CHEAPER, spec)
+        plus = None if network is not None or _is_folder(spec) else re.fullmatch(CHEAPER, spec)
         if plus is not None:
-            network, spec = _cheaper(plus["network"], plus["conv"], classes)
+            network, spec, source = _cheaper(plus["network"], plus["conv"], classes)
         stored = run_networks.find(spec) if network is None else None
         if stored is not None:
-            network = _restore(spec, stored, classes)
+            network, source = _restore(spec, stored, classes)
             spec, _ = stored.made_from()
         if network is None:
             network = _elsewhere(spec, classes)
     network.spec, network.classes = spec, classes  # type: ignore[assignment]
+    network.own_file = source or source_of(spec)  # type: ignore[assignment]
     if weights is not None:
         load_weights(network, weights)
     return network
 
 
-def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> nn.Module:
-    own, trained = stored.made_from()
+def _is_folder(spec: str) -> bool:
+    try:
+        found = Path(spec).is_dir()
+    except OSError as error:  # it is too long for a path
+        raise BadInput(f"network {spec!r}: {error.strerror}") from error
+    if not found and spec.count("+") > MOST_PLUSES:
+        raise BadInput(f"network {spec!r}: more than {MOST_PLUSES} times +")
+    return found
+
+
+def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> tuple[nn.Module, Path | None]:
+    """The network of a run, and the file of its own code."""
+    _, trained = stored.made_from()
     if trained != classes:
         raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
-    return create(own, classes, weights=stored.weights)
+    verify(stored.weights)
+    network = create(str(stored.located()["spec"]), classes, weights=stored.weights)
+    return network, network.own_file  # type: ignore[return-value]
 
 
-def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str]:
+def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str, Path | None]:
     network = create(spec, classes)
     whole = f"{network.spec}+{conv}"
-    return substitute(network, conv), whole
+    return substitute(network, conv), whole, network.own_file  # type: ignore[return-value]
 
 
 def _elsewhere(spec: str, classes: int) -> nn.Module:
+    library, _, rest = spec.partition(":")
+    if library == "timm":
+        return from_timm(rest, classes)
+    if library == "torchvision":
+        return from_torchvision(rest, classes)
     home, colon, name = spec.rpartition(":")
-    if home == "timm":
-        return from_timm(name, classes)
-    if home == "torchvision":
-        return from_torchvision(name, classes)
     if spec.endswith(".py"):
         raise BadInput(f"network {spec!r} is a file; say which function of it: {spec}:NAME")
     if home.endswith(".py"):

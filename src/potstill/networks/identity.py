@@ -13,9 +13,12 @@ def identity(network: nn.Module) -> Network:
     """What `create` needs to make this network again; its ``spec`` is None for a network made by hand.
 
     ``input``: the images it sees where they are not the data's, see `adapt_input`; ``mean_of``: its members.
+    ``source``: the user's own file in its spec.
     """
     network = unwrapped(network)
     found: Network = {"spec": getattr(network, "spec", None), "classes": getattr(network, "classes", None)}
+    if source := getattr(network, "own_file", None):
+        found["source"] = str(source)
     if hasattr(network, "own_input"):
         found["input"] = asdict(network.own_input)  # type: ignore[call-overload]
     if isinstance(network, MeanOfLogits):

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from potstill.checked import Classes, Wider, checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
 
@@ -64,7 +65,8 @@ class MobileNetV2(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, width: float, classes: int) -> None:
+    @checked
+    def __init__(self, width: Wider, classes: Classes) -> None:
         super().__init__()
         if width < NARROWEST:
             raise BadInput(f"a MobileNetV2 has a width of {NARROWEST} or more, not {width}")
@@ -98,7 +100,8 @@ def _activated(channels: int, convolution: nn.Conv2d) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU())
 
 
-def mobilenet_v2(width: float, classes: int) -> MobileNetV2:
+@checked
+def mobilenet_v2(width: Wider, classes: Classes) -> MobileNetV2:
     """MobileNetV2 for small images, channels times the given factor (0.5 in the CRD benchmark).
 
     Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018,

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from potstill.checked import Classes, Depth, Index, Wider, checked
 from potstill.networks.resnet_cifar import BasicBlock, projection
 from potstill.networks.splitting import split_stages
 from potstill.networks.wide_resnet import WideResNet
@@ -33,7 +34,8 @@ def _post_activation(inputs: int, outputs: int, stride: int) -> nn.Module:
     return BasicBlock(inputs, outputs, stride, projection)
 
 
-def wide_resnet_old(depth: int, width: float, classes: int) -> WideResNet:
+@checked
+def wide_resnet_old(depth: Depth, width: Wider, classes: Classes) -> WideResNet:
     """Wide ResNet of post-activation blocks, with projection shortcuts: "Old" in Moonshine's code.
 
     Source: Crowley et al., "Moonshine: Distilling with Cheap Convolutions", NeurIPS 2018,
@@ -46,7 +48,8 @@ def wide_resnet_old(depth: int, width: float, classes: int) -> WideResNet:
     return network
 
 
-def wide_resnet_bottle(depth: int, width: float, classes: int) -> WideResNet:
+@checked
+def wide_resnet_bottle(depth: Depth, width: Wider, classes: Classes) -> WideResNet:
     """Wide ResNet with one convolution a block in place of two: "Bottle" in Moonshine's code.
 
     Source: Crowley et al., "Moonshine: Distilling with Cheap Convolutions", NeurIPS 2018,
@@ -55,7 +58,8 @@ def wide_resnet_bottle(depth: int, width: float, classes: int) -> WideResNet:
     return WideResNet(depth, width, classes, block=OneConvolutionBlock)
 
 
-def wide_resnet_split(depth: int, width: float, parts: int, classes: int) -> WideResNet:
+@checked
+def wide_resnet_split(depth: Depth, width: Wider, parts: Index, classes: Classes) -> WideResNet:
     """Wide ResNet whose groups are stages in equal parts each: same weights, more maps for attention transfer.
 
     Source: Crowley et al., "Moonshine: Distilling with Cheap Convolutions", NeurIPS 2018,

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import Classes, Depth, Width, checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
 
@@ -71,7 +72,10 @@ class CifarResNet(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, depth: int, widths: tuple[int, int, int, int], classes: int, shortcut: Shortcut) -> None:
+    @checked
+    def __init__(
+        self, depth: Depth, widths: tuple[Width, Width, Width, Width], classes: Classes, shortcut: Shortcut
+    ) -> None:
         super().__init__()
         blocks = _blocks_per_stage(depth)
         stem, *stages = widths
@@ -97,7 +101,7 @@ class CifarResNet(nn.Module):
         return logits
 
 
-def _blocks_per_stage(depth: int) -> int:
+def _blocks_per_stage(depth: Depth) -> int:
     if depth < 8 or (depth - 2) % 6:
         nearest = 6 * max(1, round((depth - 2) / 6)) + 2
         raise BadInput(f"a CIFAR ResNet has a depth of 6n + 2, not {depth}; the nearest is {nearest}")
@@ -109,7 +113,8 @@ def _stage(blocks: int, inputs: int, outputs: int, stride: int, shortcut: Shortc
     return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1, shortcut) for _ in range(blocks - 1)))
 
 
-def resnet(depth: int, classes: int) -> CifarResNet:
+@checked
+def resnet(depth: Depth, classes: Classes) -> CifarResNet:
     """CIFAR ResNet with projection shortcuts (option B), widths 16, 32, 64.
 
     Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, https://arxiv.org/abs/1512.03385
@@ -117,7 +122,8 @@ def resnet(depth: int, classes: int) -> CifarResNet:
     return CifarResNet(depth, (16, 16, 32, 64), classes, projection)
 
 
-def resnet_a(depth: int, classes: int) -> CifarResNet:
+@checked
+def resnet_a(depth: Depth, classes: Classes) -> CifarResNet:
     """CIFAR ResNet with parameter-free identity shortcuts (option A), widths 16, 32, 64.
 
     Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, https://arxiv.org/abs/1512.03385
@@ -125,7 +131,8 @@ def resnet_a(depth: int, classes: int) -> CifarResNet:
     return CifarResNet(depth, (16, 16, 32, 64), classes, ZeroPad)
 
 
-def resnet_x4(depth: int, classes: int) -> CifarResNet:
+@checked
+def resnet_x4(depth: Depth, classes: Classes) -> CifarResNet:
     """CIFAR ResNet four times as wide (stem 32, stages 64, 128, 256), projection shortcuts.
 
     Source: Tian et al., "Contrastive Representation Distillation", ICLR 2020, https://arxiv.org/abs/1910.10699

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from potstill.checked import Classes, Depth, checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
 from potstill.networks.resnet_cifar import BasicBlock, projection
@@ -55,7 +56,8 @@ class ImageNetResNet(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, depth: int, classes: int, small_images: bool = False) -> None:
+    @checked
+    def __init__(self, depth: Depth, classes: Classes, small_images: bool = False) -> None:
         super().__init__()
         if depth not in BASIC | BOTTLENECK:
             depths = ", ".join(str(known) for known in BASIC | BOTTLENECK)
@@ -107,7 +109,8 @@ def _block(depth: int, inputs: int, outputs: int, stride: int) -> nn.Module:
     return Bottleneck(inputs, outputs, stride)
 
 
-def resnet_imagenet(depth: int, classes: int) -> ImageNetResNet:
+@checked
+def resnet_imagenet(depth: Depth, classes: Classes) -> ImageNetResNet:
     """ImageNet ResNet of four stages, stride in the 3x3 convolutions; loads torchvision's weights.
 
     Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, https://arxiv.org/abs/1512.03385
@@ -115,7 +118,8 @@ def resnet_imagenet(depth: int, classes: int) -> ImageNetResNet:
     return ImageNetResNet(depth, classes)
 
 
-def resnet_imagenet_cifar(depth: int, classes: int) -> ImageNetResNet:
+@checked
+def resnet_imagenet_cifar(depth: Depth, classes: Classes) -> ImageNetResNet:
     """ImageNet ResNet for small images: a 3x3 stem of stride 1 and no max pooling; depths 18, 34, 50, 101, 152.
 
     Source: Zhou et al., "Channel distillation", 2020, https://arxiv.org/abs/2006.01683

@@ -5,11 +5,13 @@ from typing import Literal
 
 from torch import nn
 
+from potstill.checked import checked
 from potstill.errors import BadInput
 
 Pairs = list[tuple[nn.Conv2d, nn.Conv2d]]  # of the light net and of the booster
 
 
+@checked
 def share(light: nn.Module, booster: nn.Module, how: Literal["interval", "bottom"] = "interval") -> None:
     """Make convolutions of ``light`` use the parameters of the booster's. Batch norms and classifiers stay their own.
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from potstill.checked import Classes, checked
+
 GROUPS = 3
 STEM = 24
 STAGES = ((240, 4), (480, 8), (960, 4))
@@ -72,7 +74,8 @@ class ShuffleNetV1(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, classes: int) -> None:
+    @checked
+    def __init__(self, classes: Classes) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, STEM, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM)
@@ -99,7 +102,8 @@ def _stage(inputs: int, outputs: int, units: int) -> nn.Sequential:
     return nn.Sequential(Unit(inputs, outputs, 2), *(Unit(outputs, outputs, 1) for _ in range(units - 1)))
 
 
-def shufflenet_v1(classes: int) -> ShuffleNetV1:
+@checked
+def shufflenet_v1(classes: Classes) -> ShuffleNetV1:
     """ShuffleNetV1 for small images, 3 groups, widths 240, 480, 960.
 
     Source: Zhang et al., "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices",

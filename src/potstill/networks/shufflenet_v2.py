@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from potstill.checked import Classes, checked
 from potstill.networks.shufflenet_v1 import Shuffle
 
 STEM = 24
@@ -87,7 +88,8 @@ class ShuffleNetV2(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, classes: int) -> None:
+    @checked
+    def __init__(self, classes: Classes) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, STEM, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM)
@@ -122,7 +124,8 @@ def _stage(inputs: int, outputs: int, units: int) -> nn.Sequential:
     return nn.Sequential(DownUnit(inputs, outputs), *(Unit(outputs) for _ in range(units - 1)))
 
 
-def shufflenet_v2(classes: int) -> ShuffleNetV2:
+@checked
+def shufflenet_v2(classes: Classes) -> ShuffleNetV2:
     """ShuffleNetV2 for small images, size 1x: widths 116, 232, 464.
 
     Source: Ma et al., "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design", ECCV 2018,

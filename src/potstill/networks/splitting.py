@@ -2,10 +2,12 @@
 
 from torch import nn
 
+from potstill.checked import Index, checked
 from potstill.errors import BadInput
 
 
-def split_stages(network: nn.Module, parts: int) -> nn.Module:
+@checked
+def split_stages(network: nn.Module, parts: Index) -> nn.Module:
     """Rename the aliases of ``network`` so that each of its stages becomes ``parts`` of as many blocks; return it.
 
     Nothing but names changes: of 3 stages of 6 blocks, split in 2, ``stage1`` and ``stage2`` are what the third and the

@@ -7,11 +7,13 @@ from typing import Literal
 import torch
 from torch import nn
 
+from potstill.checked import checked
 from potstill.errors import BadInput, nearest
 from potstill.networks.cheap import Cheap, cheap, pads_to_same
 from potstill.networks.initialise import initialise
 
 
+@checked
 def substitute(
     network: nn.Module, spec: str, pattern: str | None = None, *, keep: Literal["1x1"] | None = "1x1"
 ) -> nn.Module:
@@ -63,6 +65,7 @@ def substitute(
     return network
 
 
+@checked
 def reasons_to_stay(network: nn.Module, pattern: str | None = None) -> dict[str, str]:
     """Why `substitute` leaves each convolution of ``network`` as it is, by path; empty for those that it replaces.
 
@@ -141,6 +144,7 @@ def _start_afresh(network: nn.Module) -> None:
     initialise(network)
 
 
+@checked
 def keep_weights(student: nn.Module, teacher: nn.Module) -> int:
     """Copy all that has the same name and shape in both, batch-norm statistics included; return how many tensors.
 

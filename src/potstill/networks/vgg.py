@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from potstill.checked import Classes, Depth, checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
 
@@ -38,7 +39,8 @@ class VGG(nn.Module):
 
     aliases: dict[str, str]
 
-    def __init__(self, depth: int, classes: int) -> None:
+    @checked
+    def __init__(self, depth: Depth, classes: Classes) -> None:
         super().__init__()
         if depth not in CONVOLUTIONS:
             depths = ", ".join(str(known) for known in CONVOLUTIONS)
@@ -81,7 +83,8 @@ def _block(convolutions: int, inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def vgg(depth: int, classes: int) -> VGG:
+@checked
+def vgg(depth: Depth, classes: Classes) -> VGG:
     """VGG with batch norm and a single linear layer; depths 8, 11, 13, 16, 19.
 
     Source: Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,

@@ -1,10 +1,12 @@
 """Wide residual networks: three groups of pre-activation blocks, depth 6n + 4."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from potstill.checked import Classes, Depth, Wider, checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
 
@@ -50,8 +52,14 @@ class WideResNet(nn.Module):
 
     aliases: dict[str, str]
 
+    @checked
     def __init__(
-        self, depth: int, width: float, classes: int, groups: int = 3, block: Block = PreActivationBlock
+        self,
+        depth: Depth,
+        width: Wider,
+        classes: Classes,
+        groups: Literal[1, 2, 3] = 3,
+        block: Block = PreActivationBlock,
     ) -> None:
         super().__init__()
         blocks = _blocks_per_group(depth)
@@ -83,7 +91,7 @@ class WideResNet(nn.Module):
         return logits
 
 
-def _blocks_per_group(depth: int) -> int:
+def _blocks_per_group(depth: Depth) -> int:
     if depth < 10 or (depth - 4) % 6:
         nearest = 6 * max(1, round((depth - 4) / 6)) + 4
         raise BadInput(f"a wide ResNet has a depth of 6n + 4, not {depth}; the nearest is {nearest}")
@@ -94,7 +102,8 @@ def _group(block: Block, blocks: int, inputs: int, outputs: int, stride: int) ->
     return nn.Sequential(block(inputs, outputs, stride), *(block(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
-def wide_resnet(depth: int, width: float, classes: int) -> WideResNet:
+@checked
+def wide_resnet(depth: Depth, width: Wider, classes: Classes) -> WideResNet:
     """Wide ResNet with pre-activation blocks, widths 16, 32, 64 times the given factor.
 
     Source: Zagoruyko & Komodakis, "Wide Residual Networks", BMVC 2016, https://arxiv.org/abs/1605.07146
@@ -102,7 +111,8 @@ def wide_resnet(depth: int, width: float, classes: int) -> WideResNet:
     return WideResNet(depth, width, classes)
 
 
-def wide_resnet_bottom(depth: int, width: float, groups: int, classes: int) -> WideResNet:
+@checked
+def wide_resnet_bottom(depth: Depth, width: Wider, groups: Literal[1, 2], classes: Classes) -> WideResNet:
     """The stem and the first groups of a wide ResNet, with a classifier of its own: a light net for its booster.
 
     Source: Zhou et al., "Rocket Launching", AAAI 2018, https://arxiv.org/abs/1708.04106; as in rocket_bottom.py of

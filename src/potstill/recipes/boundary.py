@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import potstill as ps
+from potstill.checked import Count, Index, NotNegative, Temperature
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary
@@ -16,10 +17,10 @@ def boundary(
     student: str,
     teacher: Teacher,
     student_weights: Path | None = None,
-    weight: float = 2.0,
-    temperature: float = 3.0,
-    attack_size: int = 32,
-    warmup: int = 10,
+    weight: NotNegative = 2.0,
+    temperature: Temperature = 3.0,
+    attack_size: Count = 32,
+    warmup: Index = 10,
     training: Training = Training(),
 ) -> Summary:
     """Train a student to imitate its teacher on images that an attack has moved to the teacher's decision boundary.

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import potstill as ps
 from potstill import term_strings
+from potstill.checked import Index, NotNegative, Temperature
+from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary
@@ -21,10 +23,10 @@ def channel(
     student_weights: Path | None = None,
     guided: bool = True,
     early_decay: bool = True,
-    channel_weight: float = 6.0,
-    kd_weight: float = 0.1,
-    temperature: float = 1.0,
-    decay_at: tuple[int, ...] = (),
+    channel_weight: NotNegative = 6.0,
+    kd_weight: NotNegative = 0.1,
+    temperature: Temperature = 1.0,
+    decay_at: tuple[Index, ...] = (),
     training: Training = Training(optimizer="sgd"),
 ) -> Summary:
     """Train a student on its teacher's channels, on what the teacher gets right, and, later, on the labels.
@@ -43,6 +45,8 @@ def channel(
         temperature: of guided KD.
         decay_at: epochs, counted from 0; by default 30 and 80 % of the run.
     """
+    if decay_at and max(decay_at) > training.epochs:
+        raise BadInput(f"--decay-at {max(decay_at)}: the run has {training.epochs} epochs, and would never reach it")
     data = training.load_data()
     networks = {
         "student": create_learner(student, data, seed=training.seed, weights=student_weights),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import potstill as ps
+from potstill.checked import Count, Multiple, NotNegative, Positive, Power
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
@@ -24,12 +25,12 @@ def factor_transfer(
     teacher: Teacher,
     student_weights: Path | None = None,
     on: str | None = None,
-    weight: float = 200.0,
-    factor: float = 0.5,
+    weight: NotNegative = 200.0,
+    factor: Multiple = 0.5,
     batch_norm: bool = True,
-    channel_power: float | None = None,
-    paraphraser_epochs: int = 30,
-    paraphraser_lr: float | None = None,
+    channel_power: Power | None = None,
+    paraphraser_epochs: Count = 30,
+    paraphraser_lr: Positive | None = None,
     training: Training = Training(),
 ) -> Summary:
     """Train a paraphraser of the teacher's last map without labels, then a student that learns its factors.

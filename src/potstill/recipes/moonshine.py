@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import potstill as ps
 from potstill import term_strings
+from potstill.checked import Count, Fraction, NotNegative, Share, Temperature
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
@@ -18,13 +19,13 @@ def moonshine(
     *,
     teacher: Teacher,
     conv: str | None = None,
-    budget_params: float | None = None,
-    budget_macs: float | None = None,
+    budget_params: Share | None = None,
+    budget_macs: Share | None = None,
     student: str | None = None,
-    alpha: float = 0.0,
-    beta: float = 1000.0,
-    temperature: float = 4.0,
-    split: int = 1,
+    alpha: Fraction = 0.0,
+    beta: NotNegative = 1000.0,
+    temperature: Temperature = 4.0,
+    split: Count = 1,
     keep: Literal["1x1"] | None = None,
     training: Training = Training(optimizer="sgd"),
 ) -> Summary | dict[str, Any]:
@@ -58,8 +59,6 @@ def moonshine(
     if conv is None:
         hint = "list what fits: --budget-params 0.25, --budget-macs 0.25"
         raise BadInput(f"give --conv SPEC, for example G8B2, or {hint}")
-    if not 0 <= alpha <= 1:
-        raise BadInput(f"--alpha is a fraction of 1, not {alpha}")
     data = training.load_data()
     frozen = teacher.create(data)["teacher"]
     base = student or str(frozen.spec)
@@ -86,7 +85,7 @@ def list_within_budget(
     import torch
 
     torch.set_num_threads(1)  # to count is to run one image at a time, which keeps no second one busy
-    classes, shape = ps.data.outline(training.data, training.data_dir, training.image_size)
+    classes, shape = ps.data.outline(training)
     whole = ps.networks.create(teacher, len(classes))
     into = ps.networks.create(student, len(classes)) if student else None
     found = ps.networks.within_budget(

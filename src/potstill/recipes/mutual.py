@@ -3,6 +3,7 @@
 from string import ascii_lowercase
 
 import potstill as ps
+from potstill.checked import NotNegative, Temperature
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
@@ -17,8 +18,8 @@ def mutual(
     *,
     networks: tuple[str, ...],
     alternate: bool = False,
-    weight: float = 1.0,
-    temperature: float = 1.0,
+    weight: NotNegative = 1.0,
+    temperature: Temperature = 1.0,
     training: Training = Training(),
 ) -> Summary:
     """Train two or more networks together, each from the labels and from what the others say.

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 import potstill as ps
+from potstill.checked import NotNegative, Temperature
 from potstill.errors import BadInput
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
@@ -22,11 +23,11 @@ def rocket(
     booster: str = "wrn-40-1",
     share: Literal["interval", "bottom", "none"] = "interval",
     gradient_block: bool = True,
-    gamma: float = 0.03,
+    gamma: NotNegative = 0.03,
     hint: str = "Logits(reduction='batchmean')",
     teacher: OptionalTeacher = OptionalTeacher(),
-    alpha: float = 0.9,
-    temperature: float = 4.0,
+    alpha: NotNegative = 0.9,
+    temperature: Temperature = 4.0,
     training: Training = Training(optimizer="sgd", border="reflect"),
 ) -> Summary:
     """Launch a light net with a booster: both learn from the labels, share weights, and the light net follows.

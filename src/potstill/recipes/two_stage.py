@@ -4,6 +4,7 @@ from pathlib import Path
 
 import potstill as ps
 from potstill import term_strings
+from potstill.checked import Count, Index, Positive
 from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
 from potstill.runs.recording import recipe
@@ -19,9 +20,9 @@ def two_stage(
     teacher: Teacher,
     student_weights: Path | None = None,
     first: tuple[str, ...] = ("10 * AB",),
-    first_epochs: int = 50,
-    first_lr: float | None = None,
-    first_milestones: tuple[int, ...] = (),
+    first_epochs: Count = 50,
+    first_lr: Positive | None = None,
+    first_milestones: tuple[Index, ...] = (),
     terms: tuple[str, ...] = ("CE",),
     training: Training = Training(),
 ) -> Summary:

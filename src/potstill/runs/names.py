@@ -10,6 +10,16 @@ INSIGHT = "insight.json"
 """How far the networks agree, and where they look."""
 CHECKPOINT = "last.ckpt"
 """What a killed run continues from."""
+PREVIOUS = "previous.ckpt"
+"""The checkpoint before that, from which it continues if that one is damaged."""
+MANIFEST = "manifest.json"
+"""Size and digest of each file."""
+SOURCE = "source"
+"""The folder with the user's own code that a run used."""
+WEIGHTS = ".safetensors"
+"""How files of weights end."""
+FILES = (CONFIG, METRICS, SUMMARY, INSIGHT, CHECKPOINT, PREVIOUS)
+"""The files of a run besides its weights and its source."""
 SIGNS = (CONFIG, METRICS, SUMMARY)
 """Any of these makes a folder a run's, broken or not; they are what is worth keeping of it."""
 
@@ -20,7 +30,7 @@ def weights(network: str) -> str:
     >>> weights("student")
     'student.safetensors'
     """
-    return f"{network}.safetensors"
+    return f"{network}{WEIGHTS}"
 
 
 def best_weights(network: str) -> str:
@@ -29,4 +39,4 @@ def best_weights(network: str) -> str:
     >>> best_weights("student")
     'student-best.safetensors'
     """
-    return f"{network}-best.safetensors"
+    return f"{network}-best{WEIGHTS}"

@@ -1,13 +1,17 @@
 """Networks out of a run folder: config.json says what they are, NAME.safetensors holds their weights."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from potstill.errors import BadInput, nearest, unknown
 from potstill.network_input import Input
+from potstill.runs import manifest
+from potstill.runs.digests import there
 from potstill.runs.names import CONFIG, weights
 from potstill.runs.reading import read_networks
-from potstill.runs.schema import DataSet, Networks
+from potstill.runs.schema import DataSet, Network, Networks
+from potstill.runs.trust import located
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class StoredNetwork:
     input: Input
     class_names: tuple[str, ...]
     """Empty if the run is too old to say."""
+    identity: Network
+    """What the run keeps of it."""
 
     def made_from(self) -> tuple[str, int]:
         """Spec and classes, from which it can be built again.
@@ -34,6 +40,14 @@ class StoredNetwork:
             where = f"{self.name} of {self.folder}"
             raise BadInput(f"{where} was made by hand: nothing tells how to make it again; name it file.py:NAME")
         return self.spec, self.classes
+
+    def located(self) -> Network:
+        """What makes it here, out of the run folder's own copy of its code.
+
+        Raises:
+            BadInput: that code is not this user's, and nobody said to trust it.
+        """
+        return located(self.identity, self.folder)
 
 
 def find(spec: str) -> StoredNetwork | None:
@@ -52,7 +66,7 @@ def find(spec: str) -> StoredNetwork | None:
             return None
     config = _config(folder)
     networks = config["networks"]
-    stored = [network for network in networks if (folder / weights(network)).is_file()]
+    stored = [network for network in networks if has_weights(folder, network)]
     name = name or _only(folder, stored)
     if name not in networks:
         raise unknown(f"network in {folder}", name, networks)
@@ -63,7 +77,15 @@ def find(spec: str) -> StoredNetwork | None:
     data = config.get("data")
     class_names = tuple((data and data.get("classes")) or ())
     images = _images(data)
-    return StoredNetwork(folder, name, network.get("spec"), network.get("classes"), file, images, class_names)
+    made_from, classes = network.get("spec"), network.get("classes")
+    return StoredNetwork(folder, name, made_from, classes, file, images, class_names, network)
+
+
+def has_weights(folder: Path, name: str) -> bool:
+    """Whether a run has kept weights of a network, even if they are gone now."""
+    listed = manifest.read(folder)
+    kept = listed is not None and None not in listed["files"].get(weights(name), [None])
+    return kept or os.path.lexists(folder / weights(name))
 
 
 def _images(data: DataSet | None) -> Input:
@@ -76,7 +98,7 @@ def _images(data: DataSet | None) -> Input:
 
 
 def _config(folder: Path) -> Networks:
-    if not (folder / CONFIG).is_file():
+    if not there(folder / CONFIG):
         raise BadInput(f"{folder} is not a run folder: it has no {CONFIG}")
     config = read_networks(folder)
     if not config["networks"]:

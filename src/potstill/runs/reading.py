@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from potstill.errors import BadInput
-from potstill.runs.names import CONFIG, INSIGHT, METRICS, SUMMARY
+from potstill.runs import manifest
+from potstill.runs.digests import bytes_of, there
+from potstill.runs.json_text import parse
+from potstill.runs.names import CONFIG, INSIGHT, MANIFEST, METRICS, SUMMARY
 from potstill.runs.schema import Config, Epoch, Insight, Networks, Summary, Told, check
+from potstill.say import say
 from potstill.whole_file import write_whole
 
 T = TypeVar("T")
+FORMAT = 2
+"""Of a run folder, in its ``config.json``: since 2, a manifest lies in it."""
+_said: set[Path] = set()
 
 
 def read_config(folder: Path) -> Config:
@@ -24,6 +31,7 @@ def read_config(folder: Path) -> Config:
         check(config["arguments"], Told, "arguments")
     except ValueError as error:
         raise BadInput(f"{folder / CONFIG} is damaged: {error}") from error
+    _must_be_usable(folder, config)
     return config
 
 
@@ -33,7 +41,9 @@ def read_networks(folder: Path) -> Networks:
     Raises:
         BadInput: the file is missing or damaged.
     """
-    return _read(folder / CONFIG, Networks)
+    networks = _read(folder / CONFIG, Networks)
+    _must_be_usable(folder, networks)
+    return networks
 
 
 def read_summary(folder: Path) -> Summary | None:
@@ -46,8 +56,17 @@ def read_summary(folder: Path) -> Summary | None:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the run in ``folder`` came to its end."""
-    return (folder / SUMMARY).is_file()
+    """Whether the run in ``folder`` came to its end.
+
+    Raises:
+        BadInput: its summary is gone, or something else is in its place.
+    """
+    if there(folder / SUMMARY):
+        return True
+    listed = manifest.read(folder)
+    if listed is not None and None not in listed["files"].get(SUMMARY, [None]) and not there(folder / SUMMARY):
+        raise BadInput(f"{folder / SUMMARY} is missing, though {MANIFEST} lists it")
+    return there(folder / SUMMARY)  # a run may just have written it
 
 
 def read_insight(folder: Path) -> Insight | None:
@@ -57,7 +76,7 @@ def read_insight(folder: Path) -> Insight | None:
         BadInput: the file is damaged.
     """
     file = folder / INSIGHT
-    if not file.is_file():
+    if manifest.content_of(folder, INSIGHT) is None:
         return None
     insight = _read(file, Insight)
     _must_fit(insight, file)
@@ -73,13 +92,16 @@ def read_history(folder: Path) -> list[Epoch]:
         BadInput: the file is missing, damaged or empty.
     """
     file = folder / METRICS
-    lines = _text(file).splitlines(keepends=True)
+    try:
+        lines = _content(file).decode().splitlines(keepends=True)
+    except ValueError as error:
+        raise BadInput(f"{file} is damaged: {error}") from error
     if lines and not lines[-1].endswith("\n") and not is_finished(folder):
         lines.pop()
     history: list[Epoch] = []
     for number, line in enumerate(lines, start=1):
         try:
-            history.append(check(json.loads(line), Epoch))
+            history.append(check(parse(line.encode()), Epoch))
             _must_continue(history)
         except ValueError as error:
             raise BadInput(f"{file} is damaged: line {number}: {error}") from error
@@ -94,11 +116,10 @@ def read_json(file: Path) -> Any:
     Raises:
         BadInput: the file is missing or damaged.
     """
-    text = _text(file)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # the latter for thousands of brackets
-        raise BadInput(f"{file} is damaged: {error}") from error
+    content = bytes_of(file)
+    if content is None:
+        raise BadInput(f"{file} is missing")
+    return _parsed(content, file)
 
 
 def write_json(file: Path, content: object) -> None:
@@ -106,23 +127,40 @@ def write_json(file: Path, content: object) -> None:
     write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def _text(file: Path) -> str:
-    if not file.is_file():
-        raise BadInput(f"{file} is missing")
+def _parsed(content: bytes, file: Path) -> Any:
     try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}") from error
+        return parse(content)
     except ValueError as error:
         raise BadInput(f"{file} is damaged: {error}") from error
 
 
+def _content(file: Path) -> bytes:
+    """A file of a run, as its manifest has it."""
+    content = manifest.content_of(file.parent, file.name)
+    if content is None:
+        raise BadInput(f"{file} is missing")
+    return content
+
+
 def _read(file: Path, shape: type[T]) -> T:
-    content = read_json(file)
+    content = _parsed(_content(file), file)
     try:
         return check(content, shape)
     except ValueError as error:
         raise BadInput(f"{file} is damaged: {error}") from error
+
+
+def _must_be_usable(folder: Path, config: Networks) -> None:
+    """Refuse networks whose names lead out of the folder, and say of a run without a manifest that it has none."""
+    if strange := [name for name in config["networks"] if not name or {"/", "\\"} & {*name} or name.startswith(".")]:
+        raise BadInput(f"{folder / CONFIG} is damaged: {strange[0]!r} is no name of a network")
+    if manifest.read(folder) is not None:
+        return
+    if (config.get("format") or 1) >= FORMAT:
+        raise BadInput(f"{folder / MANIFEST} is missing, without which no file of this run can be verified")
+    if folder.absolute() not in _said:
+        _said.add(folder.absolute())
+        say(f"{folder} was made by an earlier version, its files cannot be verified")
 
 
 def _must_continue(history: list[Epoch]) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from potstill.errors import BadInput
 from potstill.runs.headline import best_epoch, headline, of_teacher
 from potstill.runs.reading import read_config, read_history, read_insight, read_summary
-from potstill.runs.schema import Config, Epoch, Insight, Measured, Summary
+from potstill.runs.schema import Config, Epoch, Insight, Measured, Segment, Summary
+from potstill.runs.segments import segments_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,11 @@ class RecordedRun:
         """Its seed, None for a run that was not told one."""
         seed: int | None = self.config["arguments"].get("seed")
         return seed
+
+    @property
+    def segments(self) -> list[Segment]:
+        """Where and by which versions it was trained, from which epoch on."""
+        return segments_of(self.config)
 
     @property
     def name(self) -> str:

@@ -8,12 +8,16 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
+
+from potstill.checked import check_arguments
+from potstill.home import at_home
 
 Result = TypeVar("Result")
 
 _record: ContextVar[Mapping[str, Any]] = ContextVar("record", default={})  # noqa: B039 - nobody writes into it
+_defaults: ContextVar[Mapping[str, Any]] = ContextVar("defaults", default={})  # noqa: B039 - nor into this
 
 
 def recipe(function: Callable[..., Result], name: str | None = None) -> Callable[..., Result]:
@@ -35,12 +39,15 @@ def recipe(function: Callable[..., Result], name: str | None = None) -> Callable
     @functools.wraps(function)
     def recorded(*args: Any, **given: Any) -> Result:
         arguments = bind(function, *args, **given)
+        check_arguments(arguments.arguments, get_type_hints(function, include_extras=True), arguments.signature)
         called = name or function.__name__.replace("_", "-")
         token = _record.set({"recipe": called, **flat(arguments.arguments)})
+        defaults = _defaults.set(defaults_of(function))
         try:
             return function(*arguments.args, **arguments.kwargs)
         finally:
             _record.reset(token)
+            _defaults.reset(defaults)
 
     return recorded
 
@@ -48,6 +55,28 @@ def recipe(function: Callable[..., Result], name: str | None = None) -> Callable
 def current_record() -> dict[str, Any]:
     """The name and the arguments of the recipe that is running, the innermost one; empty outside of any."""
     return dict(_record.get())
+
+
+def current_defaults() -> dict[str, Any]:
+    """What the arguments of the recipe that is running are by default, as far as they have one."""
+    return dict(_defaults.get())
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments of a recipe that need not be given.
+
+    >>> def add(*, one: int, other: int = 2) -> int: ...
+    >>> defaults_of(add)
+    {'other': 2}
+    """
+    hints, found = get_type_hints(function), dict[str, Any]()
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = hints.get(name)
+        if isinstance(kind, type) and is_dataclass(kind):
+            found |= {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+        elif parameter.default is not parameter.empty:
+            found[name] = parameter.default
+    return found
 
 
 def arguments_of(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,6 +100,7 @@ def bind(function: Callable[..., Any], *args: Any, **given: Any) -> inspect.Boun
             _gather(name, kind, signature.parameters[name].default, own, given)
     bound = signature.bind(*args, **given)
     bound.apply_defaults()
+    bound.arguments = {name: at_home(value) for name, value in bound.arguments.items()}
     return bound
 
 

@@ -15,17 +15,23 @@ NOT_COMPARED = frozenset(
         "device",  # nor what it was computed on: rounding apart, each gives the same,
         "save_every",  # nor how often it is saved,
         "extend",  # nor whether it may go on for longer,
-        "workers",  # nor how many processes read its images, whose order they leave alone
+        "workers",  # nor how many processes read its images, whose order they leave alone,
+        "on_bad_image",  # nor what is done with images that cannot be read, which a run that met one goes on without
     }
 )
 """The arguments that are not compared."""
+DIGEST = "digest of data"
+"""Not an argument: that the data are the very same images."""
 LENGTH = frozenset({"epochs", "lr", "schedule", "milestones", "decay", "extend"})
 """What a run that goes on for longer may differ in: the learning rates of its past epochs are compared instead."""
-SEED = frozenset({"seed"})
-"""What the runs of one row may differ in besides."""
+SEED = frozenset({"seed", DIGEST})
+"""What the runs of one row may differ in besides; one may have been made on a copy of the data."""
 PLACES = frozenset({"teacher", "teacher_weights"})
 """Arguments that may be run folders or files: their last two parts are compared, since what is around these may have
 moved. Whether the teachers are the same is told by the digests of their weights."""
+
+LONGEST = 200
+"""Characters of a value that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ def difference(
     Args:
         before: a run.
         now: another, or the same.
-        but: further arguments that are not compared.
+        but: further arguments that are not compared; `DIGEST`, too.
         defaults: what an argument was, in a run of before there was such an argument.
     """
     if before.recipe != now.recipe:
@@ -65,11 +71,17 @@ def difference(
         if key not in NOT_COMPARED | but and _compared(key, known.get(key)) != _compared(key, wanted.get(key)):
             flag = f"--{key.replace('_', '-')}" if key in wanted else key
             return _differs(flag, known.get(key), wanted.get(key))
-    return _other_networks(before, now) or _other_data(before.data, now.data)
+    return _other_networks(before, now) or _other_data(before.data, now.data, DIGEST not in but)
+
+
+def later_arguments(before: Asked, now: Asked, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``now`` that there were none of when ``before`` was made, with the defaults they had then."""
+    return {key: defaults[key] for key in now.arguments if key not in before.arguments and key in defaults}
 
 
 def _differs(what: str, before: object, now: object) -> str:
-    return f"{what} was {before!r} there and is {now!r} now"
+    there, here = (text if len(text := repr(value)) <= LONGEST else f"{text[:LONGEST]}…" for value in (before, now))
+    return f"{what} was {there} there and is {here} now"
 
 
 def _compared(key: str, value: Any) -> Any:
@@ -101,10 +113,13 @@ def _other_networks(before: Asked, now: Asked) -> str | None:
 
 def _identity(network: Network | None) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(network or {}))
-    return {key: value for key, value in plain.items() if value is not None}
+    found = {key: value for key, value in plain.items() if value is not None and key != "source"}
+    if "mean_of" in found:
+        found["mean_of"] = [_identity(member) for member in found["mean_of"]]
+    return found
 
 
-def _other_data(before: DataSet | None, now: DataSet | None) -> str | None:
+def _other_data(before: DataSet | None, now: DataSet | None, to_the_byte: bool) -> str | None:
     """What a folder of images shows when it was changed since."""
     if not before or not now:
         return None
@@ -115,4 +130,9 @@ def _other_data(before: DataSet | None, now: DataSet | None) -> str | None:
     for split, count in (before.get("images") or {}).items():
         if count != (found := (now.get("images") or {}).get(split)):
             return f"{before['name']} had {count} {split} images then and has {found} now"
+    old, new = before.get("digest"), now.get("digest")
+    if to_the_byte and old is not None and new is not None and old != new:
+        return (
+            f"the images of {before['name']} are not those they were: their digest was {old[:12]} and is {new[:12]} now"
+        )
     return None

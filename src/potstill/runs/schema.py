@@ -33,16 +33,23 @@ class SeenImages(TypedDict):
 
 
 class Network(TypedDict):
-    """What makes a network again: its spec, null for one made by hand; ``mean_of``: its members."""
+    """What makes a network again: its spec, null for one made by hand; ``mean_of``: its members.
+
+    ``source``: the run's own copy of the user's file in the spec.
+    """
 
     spec: NotRequired[str | None]
     classes: NotRequired[int | None]
     input: NotRequired[SeenImages | None]
     mean_of: NotRequired[list["Network"] | None]
+    source: NotRequired[str | None]
 
 
 class DataSet(TypedDict):
-    """The data of a run: what its networks must be told later, and how many ``images`` each split has."""
+    """The data of a run: what its networks must be told later, and how many ``images`` each split has.
+
+    ``digest``: of which images these are, where that is known.
+    """
 
     name: str
     classes: NotRequired[list[str] | None]
@@ -50,6 +57,7 @@ class DataSet(TypedDict):
     std: NotRequired[list[float] | None]
     shape: NotRequired[list[int] | None]
     images: NotRequired[dict[str, int] | None]
+    digest: NotRequired[str | None]
 
 
 class Networks(TypedDict):
@@ -57,6 +65,20 @@ class Networks(TypedDict):
 
     networks: dict[str, Network]
     data: NotRequired[DataSet | None]
+    format: NotRequired[int | None]
+
+
+class Segment(TypedDict):
+    """A part of a run that was trained in one place by one version, from an epoch on, counted from 0."""
+
+    epoch: int
+    step: NotRequired[int | None]
+    versions: dict[str, str]
+    commit: NotRequired[str | None]
+    device: str
+    machine: NotRequired[str | None]
+    threads: NotRequired[int | None]
+    date: NotRequired[str | None]
 
 
 class Extended(TypedDict):
@@ -67,7 +89,7 @@ class Extended(TypedDict):
 
 
 class Config(Networks):
-    """``config.json``; ``teachers`` holds a digest of the weights of each."""
+    """``config.json``; ``teachers`` holds a digest of the weights of each, ``losses`` the copies of the user's own."""
 
     recipe: str
     arguments: Arguments
@@ -76,6 +98,8 @@ class Config(Networks):
     device: str
     threads: NotRequired[int | None]
     teachers: NotRequired[dict[str, str] | None]
+    losses: NotRequired[list[str] | None]
+    segments: NotRequired[list[Segment] | None]
     extended: NotRequired[list[Extended] | None]
 
 

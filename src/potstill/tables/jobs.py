@@ -14,6 +14,7 @@ from potstill.cores import cores
 from potstill.errors import BadInput
 from potstill.say import say
 from potstill.signals import ENDINGS, deferred, ending, handled, kill_with_parent
+from potstill.whole_file import open_to_append
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0  # between asking a process to end and ending it: it finishes a step and saves it
@@ -100,7 +101,7 @@ def _ready(waiting: Sequence[Job], running: dict[Job, "subprocess.Popen[bytes]"]
 
 def _start(job: Job, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    with job.log.open("ab") as log:
+    with open_to_append(job.log) as log:
         return subprocess.Popen(
             job.command,
             stdin=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, nearest
+from potstill.runs.manifest import verify_all
 from potstill.runs.reading import is_finished, read_config
 from potstill.runs.recording import arguments_of
 from potstill.runs.same_run import Asked, asked, difference
@@ -72,6 +73,7 @@ class Run:
         """
         if not is_finished(self.folder):
             return False
+        verify_all(self.folder)
         given = {**self.arguments(), **self.training()}
         wanted = Asked(self.row.recipe, _recorded(self.row, given))
         there = asked(read_config(self.folder))

@@ -2,14 +2,17 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import potstill as ps
-from potstill.errors import BadInput, unknown
+from potstill.checked import NotNegative, check
+from potstill.errors import BadInput, shown, unknown
+from potstill.guard import foreign
+from potstill.term_strings.calls import arguments, expression, loss_maker
 from potstill.term_strings.matching import Matcher
 from potstill.term_strings.places import Addresses, Places, flat
-from potstill.user_code import find_callable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 GRAMMAR = "weight * Loss(argument=value, ...) on tap, student_tap=teacher_tap, ... | stages"
 SCHEDULES = ("cosine", "from_epoch", "linear", "milestones", "warmup")
+LONGEST = 5000  # characters of a string
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+ON = re.compile(r"\son(\s|$)")
 USUAL_NAMES = {"student": "student", "teacher": "teacher"}
 
 
@@ -44,7 +50,26 @@ def parse_terms(
         BadInput: a string is not of the grammar, or names a loss, an argument or a tap that does not exist.
     """
     places = Places(networks, names, None if images is None else Matcher(networks, images, names))
-    return [term for string in strings for term in _parse(string, places, both)]
+    return told_apart([(string, _parse(string, places, both)) for string in strings])
+
+
+def told_apart(found: "Sequence[tuple[str, list[Term]]]") -> "list[Term]":
+    """The terms of all strings; those that would have one name get their loss's arguments into it, or their weight.
+
+    ``KD(temperature=4)`` and ``KD(temperature=2)`` are "KD(temperature=4) student" and "KD(temperature=2) student"; a
+    name that no other term has stays "KD student".
+    """
+    for with_weight in (False, True):
+        counts = Counter(term.name for _, terms in found for term in terms)
+        for string, terms in found:
+            weight, loss, _ = _split(string)
+            name, bracket, rest = loss.partition("(")
+            title = name.strip().rpartition(":")[2]
+            old, new = (f"{title}{bracket}{rest}", f"{weight} * {title}") if with_weight else (title, title)
+            for term in terms:
+                if counts[term.name] > 1 and (weight or not with_weight):
+                    term.name = f"{new}{bracket}{rest}{term.name.removeprefix(old)}"
+    return [term for _, terms in found for term in terms]
 
 
 def _parse(string: str, places: Places, both: bool) -> "list[Term]":
@@ -52,16 +77,8 @@ def _parse(string: str, places: Places, both: bool) -> "list[Term]":
     name, bracket, rest = loss.partition("(")
     if not name or (bracket and not rest.endswith(")")):
         raise BadInput(f"term {string!r} is not of the form {GRAMMAR!r}")
-    make = _find_loss(name.strip())
-    positional, named = _arguments(f"({rest}" if bracket else "()", string)
-
-    def make_loss() -> Callable[..., Any]:
-        try:
-            return make(*positional, **named) if isinstance(make, type) else make
-        except TypeError as error:
-            raise BadInput(f"term {string!r}: {error}") from error
-
-    usual: tuple[Addresses, ...] = getattr(make_loss(), "taps", ("student", "teacher"))
+    make_loss = loss_maker(name.strip(), f"({rest}" if bracket else "()", string)
+    usual = _taps_of(make_loss(), name.strip())
     value = _weight(weight, string) if weight else 1.0
     terms = []
     for addresses in places.addresses(usual, taps or None, string):
@@ -70,65 +87,61 @@ def _parse(string: str, places: Places, both: bool) -> "list[Term]":
     return terms
 
 
+def _taps_of(loss: Callable[..., Any], name: str) -> tuple[Addresses, ...]:
+    """Where a loss's inputs usually come from: the logits of both, unless it says so in an attribute ``taps``."""
+    with foreign(f"loss {name!r}: its taps"):
+        taps = getattr(loss, "taps", ("student", "teacher"))
+    check(taps, Sequence[str | Sequence[str]], f"loss {name!r}: taps")
+    found = tuple(tap if isinstance(tap, str) else tuple(tap) for tap in taps)
+    if not all(found) or not found:
+        raise BadInput(f"loss {name!r}: taps must not be empty, as in {shown(taps)}")
+    return found
+
+
 def _split(string: str) -> tuple[str, str, str]:
     """Weight, loss and taps of a term: what is around its ``*`` and its ``on`` outside of brackets."""
+    if not isinstance(string, str) or len(string) > LONGEST or CONTROL.search(string):
+        raise BadInput(f"term {shown(string)} is not a text of {LONGEST:,} characters at most")
     depth, star, on = 0, -1, len(string)
     for i, character in enumerate(string):
         depth += (character == "(") - (character == ")")
         if depth == 0 and character == "*" and star < 0:
             star = i
-        if depth == 0 and re.match(r"\son\s", string[i:]):
+        if depth == 0 and ON.match(string, i):
             on = i
             break
-    return string[: max(star, 0)].strip(), string[star + 1 : on].strip(), string[on + 3 :].strip()
+    weight, loss, taps = string[: max(star, 0)].strip(), string[star + 1 : on].strip(), string[on + 3 :].strip()
+    if (star >= 0 and not weight) or (on < len(string) and not taps):
+        raise BadInput(f"term {string!r} is not of the form {GRAMMAR!r}")
+    return weight, loss, taps
 
 
 def _weight(text: str, string: str) -> "float | Schedule":
     """A number, or a call of a schedule whose arguments are plain values or schedules again."""
     try:
-        value: float | Schedule = _schedule(ast.parse(text, mode="eval").body)
-        float(value(0) if callable(value) else value)
-        return value
-    except BadInput:  # an unknown schedule, which says so itself
-        raise
-    except (SyntaxError, ValueError, TypeError, ZeroDivisionError) as error:
+        value: float | Schedule = _schedule(expression(text))
+        if isinstance(value, list | tuple):
+            raise ValueError("several")
+    except (ValueError, TypeError) as error:
+        if isinstance(error, BadInput):  # an unknown schedule, or what a schedule cannot take: it says so itself
+            raise BadInput(f"term {string!r}: {error}") from error
         raise BadInput(
             f"term {string!r}: {text!r} is neither a number nor a schedule ({', '.join(SCHEDULES)}); "
             f"the form is {GRAMMAR!r}"
         ) from error
+    check(value(0) if callable(value) else value, NotNegative, f"term {string!r}: its weight")
+    return value
 
 
 def _schedule(node: ast.expr) -> Any:
     if not isinstance(node, ast.Call):
         value = ast.literal_eval(node)
-        if isinstance(value, str | bytes | bool | None | complex):
+        if isinstance(value, str | bytes | bool | None | complex | set | dict):
             raise ValueError(value)
         return value
     if not isinstance(node.func, ast.Name):
         raise ValueError(ast.unparse(node.func))
     if node.func.id not in SCHEDULES:
         raise unknown("schedule", node.func.id, SCHEDULES)
-    named = {str(keyword.arg): _schedule(keyword.value) for keyword in node.keywords}
-    return getattr(ps.schedules, node.func.id)(*(_schedule(argument) for argument in node.args), **named)
-
-
-def _find_loss(name: str) -> Callable[..., Any]:
-    if ":" not in name:
-        if name not in ps.losses.__all__:
-            raise unknown("loss", name, ps.losses.__all__)
-        found: Callable[..., Any] = getattr(ps.losses, name)
-        return found
-    home, _, attribute = name.rpartition(":")
-    own: Callable[..., Any] = find_callable(home, attribute, "loss")
-    return own
-
-
-def _arguments(text: str, string: str) -> tuple[list[Any], dict[str, Any]]:
-    """The literals of a call's argument list."""
-    try:
-        call = ast.parse(f"loss{text}", mode="eval").body
-        assert isinstance(call, ast.Call)
-        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-        return [ast.literal_eval(argument) for argument in call.args], named
-    except (SyntaxError, ValueError) as error:
-        raise BadInput(f"term {string!r}: {text} is not a list of plain values; the form is {GRAMMAR!r}") from error
+    positional, named = arguments(node, _schedule)
+    return getattr(ps.schedules, node.func.id)(*positional, **named)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.address import Address
 from potstill.errors import BadInput
-from potstill.term_strings.parsing import parse_terms
+from potstill.term_strings.parsing import parse_terms, told_apart
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,7 +60,7 @@ def terms(strings: Sequence[str], networks: "Mapping[str, nn.Module]", example: 
         teachers = {f"teacher.networks.{i}": member for i, member in enumerate(whole.networks)}
     elif whole is not None or not teachers:
         return parse_terms(strings, networks, images=few)
-    return [term for string in strings for term in _terms_of(string, networks, teachers, few)]
+    return told_apart([(string, _terms_of(string, networks, teachers, few)) for string in strings])
 
 
 def _terms_of(
