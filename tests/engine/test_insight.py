@@ -163,7 +163,7 @@ def test_hooks_go_even_if_a_network_fails(data):
     student = distiller.networks["student"]
     hooks = len(student.block1._forward_hooks)
     broken = replace(data, test=[{"images": torch.rand(2, 4, 8, 8), "labels": torch.zeros(2, dtype=torch.long)}])
-    with pytest.raises(RuntimeError):
+    with pytest.raises(BadInput):
         insight(distiller, broken)
     assert len(student.block1._forward_hooks) == hooks
     assert student.training

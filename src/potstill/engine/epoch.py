@@ -54,7 +54,7 @@ def train_epoch(
         distiller.progress.fill_((epoch + (step / steps if steps else 0)) / training.epochs)
         meter.add(train_step(distiller, batch, optimizer, take_step, training.precision), rows_of(batch))
         if after_step is not None:
-            guarded("after_step", after_step, distiller)
+            after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
         if progress.due():
             meter.check(epoch)
             progress.step(step + 1, meter.images / (time.monotonic() - started), meter.means())
