@@ -25,7 +25,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache and a key for the whole test session, so that no test reads or writes the user's own."""
     with pytest.MonkeyPatch.context() as patch:

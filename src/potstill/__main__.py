@@ -2,6 +2,21 @@
 
 import sys
 
-from potstill.cli import main
+from potstill.signals import ENDINGS, handled
 
-sys.exit(main())
+
+def run() -> int:
+    """Run the command line; returns its exit code. A signal is answered before anything else has been imported."""
+    with handled():
+        try:
+            from potstill.cli import main
+
+            return main()
+        except ENDINGS as error:  # so early that nothing has begun
+            from potstill.exits import answer_to
+
+            return answer_to(error, sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -4,7 +4,7 @@ Nothing here imports torch, so that help and a mistyped flag answer at once.
 """
 
 import inspect
-import json
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,19 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from potstill.errors import BadInput, TrainingFailed, unknown
+from potstill.errors import BadInput, unknown
+from potstill.exits import BAD_INPUT, CODES, FAILED_TRAINING, answer_to
 from potstill.flags import Command, call
+from potstill.guard import foreign
 from potstill.runs.recording import recipe
 from potstill.runs.trust import trusted
-from potstill.unread import silent_when_unread, unread
+from potstill.say import say
+from potstill.signals import handled, instead_of
+from potstill.strict_json import plain, strict
+from potstill.text import printable
+from potstill.unread import silent_when_unread
 
 EVERYWHERE = ("--json", "--trust")
-BAD_INPUT, FAILED_TRAINING, INTERRUPTED = 2, 3, 130
 WIDTH_OF_FILES = 160  # characters a line of what is not shown on a terminal
 RUN_HELP = """usage: potstill run FILE.py[:function] [--flags] [--json]
 
@@ -37,13 +42,15 @@ potstill run FILE.py --help tells that recipe's flags."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 2 for bad input, 3 for a run that failed while training.
+    """Run one command; returns its exit code, see `potstill.exits.CODES`.
 
     Raises:
         SystemExit: help has been printed, or nobody reads the output any more.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with silent_when_unread(), trusted() if "--trust" in words else nullcontext():
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that has no such character
+    with silent_when_unread(), handled(), trusted() if "--trust" in words else nullcontext():
         return answer([word for word in words if word not in EVERYWHERE], "--json" in words)
 
 
@@ -51,24 +58,18 @@ def answer(words: Sequence[str], as_json: bool) -> int:
     """Run one command and print its result, or what is wrong; returns its exit code."""
     try:
         result = call(*find_command(words))
-    except BadInput as error:
-        return _complain(error, BAD_INPUT)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) and unread():
-            raise
-        return _complain(f"{error.filename or 'file'}: {error.strerror}", BAD_INPUT)
-    except TrainingFailed as error:
-        return _complain(error, FAILED_TRAINING)
-    except KeyboardInterrupt:
-        return _complain("interrupted; the same command continues", INTERRUPTED)
-    if as_json:
-        print(json.dumps(result))
-    elif result:
-        show(result)
-    if failed := result and result.get("failed"):
-        return _complain(f"runs that failed: {len(failed)}", FAILED_TRAINING)
-    if wrong := result and result.get("wrong"):
-        return _complain(f"{wrong} of the files that were checked are not sound", BAD_INPUT)
+        if as_json:
+            print(strict(result))
+        elif result is not None:
+            show(plain(result if isinstance(result, dict) else {"result": result}))
+    except BaseException as error:
+        return answer_to(instead_of(error), words)
+    if isinstance(result, dict) and isinstance(failed := result.get("failed"), dict) and failed:
+        say(f"runs that failed: {len(failed)}")
+        return FAILED_TRAINING
+    if wrong := isinstance(result, dict) and result.get("wrong"):
+        say(f"faults found: {wrong if isinstance(wrong, int) else len(wrong)}")
+        return BAD_INPUT
     return 0
 
 
@@ -77,7 +78,9 @@ def commands() -> dict[str, Command]:
     from potstill import commands, recipes
 
     found = {name.replace("_", "-"): getattr(recipes, name) for name in recipes.__all__}
-    return {"demo": commands.demo, **found, "evaluate": commands.evaluate, "describe": commands.describe} | {
+    return {"demo": commands.demo, "check": commands.check, **found} | {
+        "evaluate": commands.evaluate,
+        "describe": commands.describe,
         "export": commands.export,
         "table": commands.table,
         "report": commands.report,
@@ -125,8 +128,10 @@ def find_own_recipe(words: Sequence[str]) -> tuple[str, Command, list[str]]:
         instead = f", not {words[0]}" if words else ""
         raise BadInput(f"run needs a file first{instead}: potstill run FILE.py[:function] [--flags]")
     path, _, function = words[0].partition(":")
-    own: Command = find_callable(path, function or "main", "recipe")
-    return f"run {words[0]}", recipe(own, function or Path(path).stem), list(words[1:])
+    with foreign(f"recipe {words[0]}"):
+        own: Command = find_callable(path, function or "main", "recipe")
+    named = recipe(foreign(f"recipe {words[0]}")(own), function or Path(path).stem)
+    return f"run {words[0]}", named, list(words[1:])
 
 
 def overview(known: Mapping[str, Command]) -> str:
@@ -134,8 +139,9 @@ def overview(known: Mapping[str, Command]) -> str:
     rows = {name: (inspect.getdoc(function) or "").split("\n")[0] for name, function in known.items()}
     rows["run"] = "Run a recipe of your own: potstill run FILE.py[:function] [--flags]."
     lines = [f"  {name:<12} {sentence}" for name, sentence in rows.items()]
+    codes = ["\nExit codes:", *(f"  {code:<4} {meaning}" for code, meaning in CODES.items())]
     head = "usage: potstill COMMAND [--flags] [--json] [--trust]\n\nKnowledge distillation for image classifiers.\n"
-    return "\n".join([head, *lines, "\npotstill COMMAND --help tells a command's flags."])
+    return "\n".join([head, *lines, "\npotstill COMMAND --help tells a command's flags.", *codes])
 
 
 def show(result: dict[str, Any]) -> None:
@@ -143,26 +149,31 @@ def show(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
+    from potstill.live_line import unstyled
+
     told = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(width=None if told else WIDTH_OF_FILES)
     rest = dict(result)
     code = rest.pop("code", [])
     for line in rest.pop("commands", []):
-        print(line)  # not wrapped: it is there to be copied
+        print(printable(line))  # not wrapped: it is there to be copied
     main_table = rest.pop("table", None) or _learners(rest) or _listed(rest)
-    for rows in (main_table, rest.pop("layers", []), _taps(rest)):
+    others = [rest.pop(name, []) for name in ("layers", "splits", "findings")]
+    for rows in (main_table, *others, _taps(rest)):
         if rows:
-            table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, header_style="bold")
+            table = Table(*(Column(unstyled(name), overflow="fold") for name in rows[0]), box=None, header_style="bold")
             for row in rows:
-                table.add_row(*(_text(cell) for cell in row.values()))
+                table.add_row(*(unstyled(_text(cell)) for cell in row.values()))
             console.print(table)
+    if memory := rest.pop("memory", None):
+        rest["peak memory"] = f"{memory['peak_bytes'] / 2**30:.2f} GiB ({memory['of']})"
     lines = Table(box=None, show_header=False)
     for name, value in _flat(rest):
-        lines.add_row(name, _text(value))
+        lines.add_row(unstyled(name), unstyled(_text(value)))
     if lines.rows:
         console.print(lines)
     for line in code:
-        print(line)  # to be copied, too
+        print(printable(line))  # to be copied, too
 
 
 def _text(value: object) -> str:
@@ -181,7 +192,8 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
         cells = {"network": name, "parameters": f"{network['parameters']:,}", "last epoch": describe(last["test"])}
         rows.append({**cells, "best epoch": f"{describe(best['test'])} ({best['epoch']})" if best["test"] else "-"})
     for name, teacher in result.pop("teachers").items():
-        cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": describe(of_teacher(teacher))}
+        count = f"{teacher['parameters']:,}" if "parameters" in teacher else ""
+        cells = {"network": f"{name} (frozen)", "parameters": count, "last epoch": describe(of_teacher(teacher))}
         rows.append({**cells, "best epoch": ""})
     return rows
 
@@ -208,8 +220,3 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:
     for name, value in values.items():
         found += _flat(value) if isinstance(value, dict) else [] if isinstance(value, list) else [(name, value)]
     return found
-
-
-def _complain(error: object, code: int) -> int:
-    print(f"potstill: {error}", file=sys.stderr)
-    return code

@@ -17,8 +17,8 @@ def find_device(name: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(name)
-        torch.empty(1, device=found).item()  # of "meta" there is no number
-    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
+        torch.zeros(1, device=found).item()  # as no tensor on meta can
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:  # of whatever back end there is
         raise BadInput(f"--device {name}: not on this machine; auto, cpu, or cuda with a GPU") from error
     return found
 

@@ -121,7 +121,8 @@ class Distiller(nn.Module):
 
     def _add_scalars(self, like: Tensor) -> None:
         """Buffers that are no part of the state."""
-        dtype = torch.promote_types(like.dtype, torch.float32)
+        real = like.dtype.to_real() if like.dtype.is_complex else like.dtype
+        dtype = torch.promote_types(real, torch.float32)
         self.register_buffer("weights", torch.zeros(len(self.terms), dtype=dtype, device=like.device), False)
         self.register_buffer("epoch", torch.zeros((), dtype=dtype, device=like.device), False)
         self.register_buffer("progress", torch.zeros((), dtype=dtype, device=like.device), False)

@@ -54,7 +54,10 @@ def shown(value: object) -> str:
     """
     if isinstance(value, int) and value.bit_length() > 300:  # Python refuses to write the longest out
         return f"a number of about {round(value.bit_length() * 0.30103):,} digits"
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of anybody's class, or a list of such numbers: a message is no place to fail
+        return f"a {type(value).__name__}"
     return text if len(text) <= LONGEST // 3 else f"{text[: LONGEST // 3]}..."
 
 

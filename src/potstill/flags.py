@@ -10,6 +10,8 @@ from typing import Any, get_type_hints
 
 from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
+from potstill.home import word_at_home
+from potstill.text import SHORTENED_VALUE, printable, shortened
 
 Command = Callable[..., dict[str, Any]]
 ALWAYS = ("--help", "--json", "--trust")
@@ -22,21 +24,35 @@ def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
         BadInput: they do not fit its signature.
         SystemExit: they ask for help, which has been printed.
     """
+    if {"-h", "--help"} & set(words):
+        from potstill.help_text import help_text
+
+        print(help_text(name, command))
+        raise SystemExit(0)
     check_flags(command, words)
+    run, mistake = _parse(name, command, words)
+    if run is None:
+        # The parser breaks long words into lines, and obeys what does not print: changed before, they stay one.
+        _, brief = _parse(name, command, [shortened(printable(word), SHORTENED_VALUE) for word in words])
+        raise BadInput(brief or mistake)
+    result: dict[str, Any] = run()
+    return result
+
+
+def _parse(name: str, command: Command, words: Sequence[str]) -> tuple[Callable[[], dict[str, Any]] | None, str]:
+    """The call that ``words`` spell, or None and what is wrong with them."""
     import tyro
 
     mistakes = io.StringIO()
+    program = printable(f"potstill {name}")
     try:
         with contextlib.redirect_stderr(mistakes), _without_examples(command):
-            run = tyro.cli(
-                _deferred(command), args=list(words), prog=f"potstill {name}", config=(tyro.conf.OmitArgPrefixes,)
-            )
+            words = [word_at_home(word) for word in words]
+            return tyro.cli(_deferred(command), args=words, prog=program, config=(tyro.conf.OmitArgPrefixes,)), ""
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise BadInput(_one_line(mistakes.getvalue())) from None
-    result: dict[str, Any] = run()
-    return result
+        return None, _one_line(mistakes.getvalue())
 
 
 def check_flags(command: Callable[..., Any], words: Sequence[str]) -> None:
@@ -69,7 +85,10 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
     for name, kind in named.items():
         if isinstance(kind, type) and is_dataclass(kind):
             inner = get_type_hints(kind)
-            found |= {field.name: inner[field.name] for field in fields(kind)}
+            flags_there = {field.name: inner[field.name] for field in fields(kind)}
+            if twice := [field for field in flags_there if field in named and field != name]:
+                raise BadInput(f"--{twice[0]} would be two flags: {kind.__name__} has it, and an argument is called so")
+            found |= flags_there
         else:
             found[name] = kind
     flags = [f"--{name}" for name in found] + [f"--no-{name}" for name, kind in found.items() if kind is bool]
@@ -109,7 +128,8 @@ def _one_line(box: str) -> str:
     """The parser's complaint without the box drawn around it."""
     words = " ".join(re.sub(r"(?m)^[\s|+─-╿]+|[\s|+─-╿]+$|-{3,}|─{3,}", " ", box).split())  # of any encoding
     words = re.split("For full helptext|Argument helptext", words)[0]
-    words = re.sub(r"^Invalid choice (?=invalid choice)", "", words)  # the box's title, and its text
+    words = re.sub(r"(?i)^([a-z]+ [a-z]+) (?=\1)", "", words)  # the box's title, and its text
+    words = re.sub(r"^Required options? Missing from potstill .*?: ", "missing: ", words)
     if choice := re.match(r"invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*)\)", words):
         value, argument, known = choice.groups()
         return str(unknown(argument.removeprefix("--").lower(), value, re.findall(r"'(.*?)'", known)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from potstill.errors import BadInput, TrainingFailed
+from potstill.signals import Terminated
 
 Result = TypeVar("Result")
 OURS = str(Path(__file__).parent)
@@ -59,7 +60,7 @@ def guarded(what: str | Callable[[], str], function: Callable[..., Result], *inp
 
 def _translate(error: BaseException, what: str | Callable[[], str]) -> None:
     """Raise ``BadInput`` in the place of an error that is the user's; return for any other."""
-    if isinstance(error, BadInput | TrainingFailed) or is_ours(error) or is_out_of_memory(error):
+    if isinstance(error, BadInput | TrainingFailed | Terminated) or is_ours(error) or is_out_of_memory(error):
         return
     raise BadInput(f"{what() if callable(what) else what} failed: {describe(error)}") from error
 

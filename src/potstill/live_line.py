@@ -6,6 +6,9 @@ from typing import Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
+
+from potstill.text import printable
 
 
 class LiveLine:
@@ -26,4 +29,9 @@ class LiveLine:
 
     def say(self, line: str) -> None:
         """Print a line above the live one."""
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(unstyled(line), soft_wrap=True)
+
+
+def unstyled(text: str) -> Text:
+    """Text for a terminal, in which nothing is markup: what rich is given instead of a string."""
+    return Text(printable(text))

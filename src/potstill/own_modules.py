@@ -8,6 +8,7 @@ lies beside it could hold something else.
 
 import builtins
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
@@ -39,7 +40,7 @@ def load_file(file: Path) -> ModuleType:
     packages, stem = parts[:-1], parts[-1]
     _forget_changed(root)
     # What has no name that Python could import gets one.
-    stem = stem if stem.isidentifier() else f"file_{sha256(stem.encode()).hexdigest()[:12]}"
+    stem = stem if stem.isidentifier() else f"file_{sha256(os.fsencode(stem)).hexdigest()[:12]}"
     name = ".".join([root, *packages] if packages and stem == "__init__" else [root, *packages, stem])
     for count in range(1, len(packages) + 1):
         importlib.import_module(".".join([root, *packages[:count]]))
@@ -128,7 +129,7 @@ def _install() -> None:
 
 def _root(base: Path) -> str:
     """The package that stands for a folder."""
-    name = f"{PREFIX}{sha256(str(base).encode()).hexdigest()[:12]}"
+    name = f"{PREFIX}{sha256(os.fsencode(base)).hexdigest()[:12]}"
     if name not in sys.modules:
         package = ModuleType(name)
         package.__path__ = [str(base)]

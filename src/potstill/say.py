@@ -2,7 +2,9 @@
 
 import sys
 
+from potstill.text import message
+
 
 def say(sentence: str) -> None:
-    """Say something on stderr."""
-    print(f"potstill: {sentence}", file=sys.stderr)
+    """Say something on stderr, in one line."""
+    print(f"potstill: {message(sentence)}", file=sys.stderr)

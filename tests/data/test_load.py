@@ -9,6 +9,7 @@ import torch
 
 from potstill.data import Loader, describe_data_sets, load
 from potstill.data.normalize import STATISTICS, statistics
+from potstill.data.split import drawn
 from potstill.errors import BadInput
 from potstill.selection import Selection
 from potstill.training import Training
@@ -70,6 +71,11 @@ def test_fewer_images_are_drawn_from_what_is_not_held_out():
     assert indices(other.train) != trained
     assert indices(other.test) == measured  # what is compared is measured on the same images
     assert max(measured) > 400  # not just the first ones
+
+
+def test_which_images_are_drawn_stays_the_same_from_version_to_version():
+    drawings = [drawn(100, 5, seed, "images").tolist() for seed in (0, 1)]
+    assert drawings == [[4, 9, 41, 47, 90], [18, 62, 65, 68, 92]]
 
 
 def test_holdout_is_drawn_by_the_seed():
@@ -136,14 +142,14 @@ def test_six_numbers_and_names_normalise():
     [
         ("cifar11", {}, "unknown data set 'cifar11'; did you mean cifar10"),
         ("digits", {"holdout": 1000}, r"holdout is 1000, but must be 0\.\.999"),
-        ("digits", {"holdout": -1}, "holdout is -1"),
+        ("digits", {"holdout": -1}, "--holdout must be 0 or more, not -1"),
         ("digits", {"holdout": 900, "images": 101}, r"images is 101, but must be 1\.\.100"),
-        ("digits", {"test_images": 0}, r"test_images is 0, but must be 1\.\.797"),
+        ("digits", {"test_images": 0}, "--test-images must be 1 or more, not 0"),
         ("digits", {"normalize": "imagnet"}, "unknown normalization 'imagnet'; did you mean imagenet"),
         ("digits", {"normalize": "1 2 3"}, "normalization '1 2 3' is not a name"),
         ("digits", {"normalize": "0 0 0 1 0 1"}, "three deviations above 0"),
         ("digits", {"normalize": "nan 0 0 1 1 1"}, "three means"),
-        ("digits", {"border": "mirror"}, "unknown border 'mirror'"),
+        ("digits", {"border": "mirror"}, "--border is 'mirror'"),
         ("digits", {"batch_size": 0}, "batch size is 0"),
         ("digits", {"seed": -1}, "seed is -1"),
     ],

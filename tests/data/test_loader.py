@@ -90,6 +90,13 @@ def test_rows_restrict_but_index_stays_the_row_in_the_whole_set():
     values = epoch_of(loader(rows=rows))
     assert values["index"].sort().values.tolist() == rows.tolist()
     assert torch.equal(values["labels"], image_set().labels[values["index"]])
+    assert epoch_of(loader(rows=rows).plain())["index"].tolist() == rows.tolist()
+
+
+def test_a_batch_may_be_one_image():
+    assert [len(batch["labels"]) for batch in loader().plain(torch.tensor([3, 4]), batch_size=1)] == [1, 1]
+    (batch,) = Loader(image_set(), 1, mean=HALF, std=HALF, augment=None, rows=torch.tensor([3]))
+    assert batch["index"].tolist() == [3]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

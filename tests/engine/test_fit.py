@@ -15,6 +15,7 @@ import potstill as ps
 from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput, TrainingFailed
 from potstill.losses import CE, CRD, KD, FitNet
+from potstill.runs import manifest
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=3, batch_size=100, lr=0.05)
@@ -253,7 +254,7 @@ def test_a_finished_run_gives_back_its_networks_and_completes_its_insight(tmp_pa
         return ps.fit(distiller, data, training), fingerprint(distiller)
 
     first = go()
-    (tmp_path / "run" / "insight.json").unlink()  # as if killed just before it was written
+    manifest.write(tmp_path / "run", {"insight.json": None})  # as if killed just before it was written
     assert go() == first
     agreement = json.loads((tmp_path / "run" / "insight.json").read_text())["agreement"]["student"]["teacher"]
     assert 0 <= agreement["top1"] <= 100
@@ -266,7 +267,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 
     poison.on = torch.tensor(False)
     switch = ps.Term(
-        poison, "student", "index", weight=lambda epoch: poison.on.fill_(epoch == 2) is not None, name="bad"
+        poison, "student", "index", weight=lambda epoch: float(poison.on.fill_(epoch == 2) is not None), name="bad"
     )
     with pytest.raises(TrainingFailed, match=r"'bad' is not finite at step \d+ of epoch 2; the last good checkpoint"):
         run(tmp_path / "run", switch)
@@ -319,13 +320,13 @@ def test_a_folder_of_another_run_is_refused(tmp_path, change, message):
 
 def test_another_network_and_a_checkpoint_of_one_are_refused(tmp_path):
     run(tmp_path / "run")
-    (tmp_path / "run" / "summary.json").unlink()
+    manifest.write(tmp_path / "run", {"summary.json": None})  # as if killed just before it was written
     training = replace(SHORT, out=tmp_path / "run")
     distiller, data = build(training, student="resnet14")
     with pytest.raises(BadInput, match=r"network student was 'resnet8' there and is 'resnet14' now"):
         ps.fit(distiller, data, training)
     ps.fit(distiller, data, replace(training, out=tmp_path / "other"))
-    shutil.copy(tmp_path / "other" / "last.ckpt", tmp_path / "run")
+    manifest.write(tmp_path / "run", {"last.ckpt": (tmp_path / "other" / "last.ckpt").read_bytes()})
     with pytest.raises(BadInput, match=r"last.ckpt is of other networks"):
         run(tmp_path / "run")
 

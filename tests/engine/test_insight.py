@@ -16,6 +16,7 @@ from potstill.data.digits import digits
 from potstill.engine.checkpoint import fingerprint, random_states
 from potstill.engine.costs import costs_of
 from potstill.engine.insight import IMAGES, insight, write_insight
+from potstill.errors import BadInput
 from potstill.losses import CE, KD
 
 

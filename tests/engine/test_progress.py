@@ -9,6 +9,7 @@ RECORD = {
     "epoch": 2,
     "images_per_second": 1234.5,
     "terms": {"CE student": 0.5, "KD student": 1.25},
+    "weights": {"CE student": 1, "KD student": 0.9},
     "learners": {"student": {"test": {"top1": 91.73}}},
 }
 
@@ -19,16 +20,16 @@ def watch(terminal: bool) -> str:
     progress.console = progress.live.console = Console(file=screen, force_terminal=terminal, width=200)
     with progress:
         progress.say("run: epoch 2 of 5")
-        progress.step(4, 1234.5, RECORD["terms"])
+        progress.step(4, 1234.5, RECORD["terms"], RECORD["weights"])
         progress.epoch(RECORD)
-        progress.step(1, 1234.5, RECORD["terms"])
+        progress.step(1, 1234.5, RECORD["terms"], RECORD["weights"])
     return screen.getvalue()
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_says_epoch_speed_terms_accuracy_and_time_left(terminal):
     shown = watch(terminal)
-    for part in ("epoch   2", "1234 images/s", "CE student 0.5", "KD student 1.25", "student 91.73 %", "left"):
+    for part in ("epoch   2", "1234 images/s", "CE student 0.5", "  0.9 * KD student 1.25", "student 91.73 %", "left"):
         assert part in shown, part
 
 

@@ -67,3 +67,9 @@ def test_equal_singular_values_have_a_finite_gradient():
     student = [torch.eye(4).view(1, 4, 2, 2).repeat(2, 1, 1, 1).double().requires_grad_() for _ in range(2)]
     KDSVD()(student, maps(1, 4, 4, side=2)).backward()
     assert all(m.grad.isfinite().all() for m in student)
+
+
+def test_more_patterns_than_a_map_has_are_refused():
+    maps = torch.randn(2, 8, 4, 4), torch.randn(2, 8, 1, 1)
+    with pytest.raises(BadInput, match=r"KDSVD: k=3, but a map has 1 patterns only; give k=1"):
+        KDSVD(k=3)(maps, maps)

@@ -1,4 +1,4 @@
-"""Every loss of the package, through a `Term` as in training, on inputs that break careless code."""
+"""Every loss of the package, through a `Term` as in training and bare, on inputs that break careless code."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -127,8 +127,24 @@ def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
-def thousands(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return 1000 * normal(shape, generator).sign()
+def ten_thousands(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return 10_000 * normal(shape, generator).sign()
+
+
+def tiny(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return 1e-7 * normal(shape, generator)
+
+
+def one_dead_map(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """The first channel, feature or class is 0 everywhere, and the first sample is, too."""
+    values = normal(shape, generator)
+    values[0] = 0
+    values[:, 0] = 0
+    return values
+
+
+def constant(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.full(shape, 3.0)
 
 
 def zeros(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -146,6 +162,7 @@ class Condition:
     fill: Fill = normal
     fills: dict[str, Fill] = field(default_factory=dict)  # of one network only
     equal: bool = False  # the teacher's values are the student's
+    images: torch.dtype | None = None  # by default float32 at least, as under autocast
     right: bool | None = None  # whether the labels are the teacher's choice; by default, at random
 
 
@@ -153,7 +170,31 @@ CONDITIONS = {
     "float32": Condition(),
     "bfloat16": Condition(dtype=torch.bfloat16),
     "float16": Condition(dtype=torch.float16),
-    "plus and minus 1000": Condition(fill=thousands),
+    "plus and minus 10000": Condition(fill=ten_thousands),
+    "teacher plus and minus 10000": Condition(fills={"teacher": ten_thousands}),
+    "plus and minus 10000, bfloat16": Condition(fill=ten_thousands, dtype=torch.bfloat16),
+    "plus and minus 10000, float16": Condition(fill=ten_thousands, dtype=torch.float16),
+    "float64": Condition(dtype=torch.float64),
+    "10000 classes": Condition(Sizes(classes=10_000)),
+    "10000 classes, float16": Condition(Sizes(classes=10_000), dtype=torch.float16),
+    "10000 classes, plus and minus 10000": Condition(Sizes(classes=10_000), fill=ten_thousands),
+    "two classes, plus and minus 10000, float16": Condition(Sizes(classes=2), torch.float16, ten_thousands),
+    "one sample, one pixel, two classes": Condition(Sizes(1, 2, 1, 1)),
+    "one sample, one pixel, two classes, float16": Condition(Sizes(1, 2, 1, 1), torch.float16),
+    "one sample, zero": Condition(Sizes(batch=1), fill=zeros),
+    "one pixel, zero, float16": Condition(Sizes(height=1, width=1), torch.float16, zeros),
+    "one channel": Condition(Sizes(student=1, teacher=1)),
+    "zero, float16": Condition(fill=zeros, dtype=torch.float16),
+    "zero, float16 images": Condition(fill=zeros, dtype=torch.float16, images=torch.float16),
+    "float16 images": Condition(dtype=torch.float16, images=torch.float16),
+    "zero, bfloat16": Condition(fill=zeros, dtype=torch.bfloat16),
+    "tiny": Condition(fill=tiny),
+    "tiny, float16": Condition(fill=tiny, dtype=torch.float16),
+    "one dead map": Condition(fill=one_dead_map),
+    "one dead map, float16": Condition(fill=one_dead_map, dtype=torch.float16),
+    "constant": Condition(fill=constant),
+    "constant, float16": Condition(fill=constant, dtype=torch.float16),
+    "constant teacher": Condition(fills={"teacher": constant}),
     "two classes": Condition(Sizes(classes=2)),
     "one sample": Condition(Sizes(batch=1)),
     "one pixel": Condition(Sizes(height=1, width=1)),
@@ -179,8 +220,8 @@ def make_values(row: Row, condition: Condition) -> tuple[Values, Values, Values]
         twin = name.replace("teacher", "student")
         fill = condition.fills.get(owner, condition.fill)
         value = values[twin].detach() if condition.equal and twin in values else fill(shape, generator)
-        # Images are float32 in any precision, as under autocast.
-        values[name] = value.to(torch.float32 if name == "images" else condition.dtype).clone().requires_grad_()
+        dtype = (condition.images or torch.promote_types(condition.dtype, torch.float32)) if name == "images" else None
+        values[name] = value.to(dtype or condition.dtype).clone().requires_grad_()
     values["labels"] = torch.randint(condition.size.classes, (condition.size.batch,), generator=generator)
     values["index"] = torch.arange(condition.size.batch)
     if condition.right is not None and "teacher" in row.compute(values):
@@ -189,13 +230,30 @@ def make_values(row: Row, condition: Condition) -> tuple[Values, Values, Values]
     return values, *({n: v for n, v in values.items() if n.startswith(owner)} for owner in ("student", "teacher"))
 
 
-def make_term(row: Row, values: Values) -> Term:
+def make_term(row: Row, values: Values, through: str = "term") -> Term:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         term = Term(row.make(), *row.addresses)
         with torch.no_grad():
-            term.build(row.compute(values))
+            computed = row.compute(values)
+            if through == "term":
+                term.build(computed)
+            elif hasattr(term.loss, "build"):
+                term.loss.build(*(_take(computed, address) for address in row.addresses))
     return term
+
+
+def bare(row: Row, values: Values, term: Term) -> Tensor:
+    """The loss of these values without a term, which would cast them."""
+
+    first, *rest = row.addresses
+    return term.loss(_take(values, first), *(_take(values, a, detach=not term.needs_graph) for a in rest))
+
+
+def _take(values: Values, address: str | tuple[str, ...], detach: bool = False) -> Tensor | tuple[Tensor, ...]:
+    if isinstance(address, tuple):
+        return tuple(_take(values, part, detach) for part in address)
+    return values[address].detach() if detach else values[address]
 
 
 def used(row: Row, leaves: Values, term: Term) -> Values:
@@ -205,19 +263,64 @@ def used(row: Row, leaves: Values, term: Term) -> Values:
     return found
 
 
+VARIANTS = {
+    "AB, batchmean": replace(ROWS["AB"], make=lambda: losses.AB(reduction="batchmean")),
+    "AT, p=4": replace(ROWS["AT"], make=lambda: losses.AT(p=4, channels="sum", eps_placement="add")),
+    "AT, p=1": replace(ROWS["AT"], make=lambda: losses.AT(p=1)),
+    "CC, neighbours": replace(ROWS["CC"], make=lambda: losses.CC(kernel="neighbours", width=3)),
+    "CC, order 9": replace(ROWS["CC"], make=lambda: losses.CC(gamma=40, order=9)),
+    "CRD, batch": Row(lambda: losses.CRD(width=5, contrast="batch"), POOLED, pooled),
+    "CRD, relaxed": replace(
+        ROWS["CRD"], make=lambda: losses.CRD(9, width=5, negatives=7, relaxed=True, contrast="samples")
+    ),
+    "DIST, hot": replace(ROWS["DIST"], make=lambda: losses.DIST(temperature=1e4)),
+    "DKD, standardize": replace(ROWS["DKD"], make=lambda: losses.DKD(standardize=True)),
+    "DKD, cold": replace(ROWS["DKD"], make=lambda: losses.DKD(temperature=1e-3)),
+    "FT, channel_power=2": replace(ROWS["FT"], make=lambda: losses.FT(channel_power=2, p=2)),
+    "KD, standardize": Row(lambda: losses.KD(standardize=True, reduction="elementmean"), LOGITS, logits),
+    "KD, hot": Row(lambda: losses.KD(temperature=1e4), LOGITS, logits),
+    "KD, cold": Row(lambda: losses.KD(temperature=1e-3), LOGITS, logits),
+    "KDSVD, columns": replace(ROWS["KDSVD"], make=lambda: losses.KDSVD(patterns="columns")),
+    "Logits, batchmean": replace(ROWS["Logits"], make=lambda: losses.Logits(reduction="batchmean")),
+    "LwM, gradient": replace(ROWS["LwM"], make=lambda: losses.LwM(weighted="gradient")),
+    "OFD, batchmean": replace(ROWS["OFD"], make=lambda: losses.OFD(reduction="batchmean")),
+    "RKD, angle": replace(ROWS["RKD"], make=lambda: losses.RKD(distance=0)),
+}
+HARD = (
+    *("plus and minus 10000", "plus and minus 10000, float16", "zero, float16", "constant", "one dead map, float16"),
+    *("one sample, one pixel, two classes, float16", "10000 classes, plus and minus 10000"),
+)
+
+
+@pytest.mark.parametrize("condition", HARD)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_other_arguments_are_as_finite(variant, condition):
+    row = VARIANTS[variant]
+    values, student, _ = make_values(row, CONDITIONS[condition])
+    term = make_term(row, values, through="bare")
+    loss = bare(row, row.compute(values), term)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(value.grad.isfinite().all() for value in used(row, student, term).values())
+
+
 def test_every_loss_has_a_row():
     assert sorted(ROWS) == sorted(losses.__all__)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize(
+    ("condition", "through"),
+    [*((condition, "bare") for condition in CONDITIONS), *((c, "term") for c in ("float32", "bfloat16", "float16"))],
+)
 @pytest.mark.parametrize("name", losses.__all__)
-def test_value_and_gradients_are_finite_and_stay_with_the_student(name, condition):
+def test_value_and_gradients_are_finite_and_stay_with_the_student(name, condition, through):
     row = ROWS[name]
     values, student, teacher = make_values(row, CONDITIONS[condition])
-    term = make_term(row, values)
-    loss = term(row.compute(values))
+    term = make_term(row, values, through)
+    computed = row.compute(values)
+    loss = term(computed) if through == "term" else bare(row, computed, term)
     assert loss.shape == ()
-    assert loss.dtype == torch.float32
+    assert loss.dtype == torch.promote_types(CONDITIONS[condition].dtype, torch.float32)
     assert loss.isfinite()
     loss.backward()
     for learned, value in [*used(row, student, term).items(), *term.named_parameters()]:

@@ -116,7 +116,7 @@ except KeyboardInterrupt:
         assert time.monotonic() < deadline, "children never started"
         time.sleep(0.05)
     process.send_signal(number)
-    assert process.wait(60) == 130
+    assert process.wait(60) == 128 + number
     for log in logs:
         with pytest.raises(ProcessLookupError):
             os.kill(int(log.read_text()), 0)

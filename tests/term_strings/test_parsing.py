@@ -125,6 +125,126 @@ def test_mistakes(networks, string, message):
         parse(networks, string)
 
 
+ODD = [  # B1, B14, C11: what a term string must refuse, in one line
+    *("KD(4)(5)", "CE()()", "KD(4)[0]", "KD(4).x", "(KD)(4)", "KD(4) KD(5)", "KD()()()", "KD(4)5"),
+    *("CE(reduction='none')", "KD(reduction='elementmeen')", "KD(guided='false')", "AT(p=0)", "AT(channels='avg')"),
+    *("CRD(negatives=0)", "FT(factor=0)", "KD(temperature=1e300)", "KD(temperature=1e400)", "KD(temperature=-1e400)"),
+    *(
+        "KD(temperature=True)",
+        "KD(temperature=None)",
+        "KD(temperature='4')",
+        "KD(temperature=[4])",
+        "KD(4, 4, 4, 4, 4)",
+    ),
+    *("KD(*[4])", "KD(**{'temperature': 4})", "KD(temperature=4, temperature=2)", "KD(4, temperature=2)", "KD(x:=4)"),
+    *("KD({[]: 1})", "KD({{}})", "KD(lambda: 4)", "KD(4 if 1 else 5)", "KD(f'{4}')", "KD(1j)", "KD(b'4')", "KD('\\d')"),
+    *("KD(temp=4)", "SP(foo=1)", "FT('x')", "OFD(margin=[1e400])", "CE([1])", "CE(ignore_index=1e3)", "AT(eps=0)"),
+    *("builtins:print", "builtins:len()()", "builtins:type", "builtins:dict", "builtins:KeyboardInterrupt"),
+    *(":x", "x:", ":", "::", "..x:foo", "os.:x", "os:", "os:abort", "os:nothing", "os.path:", "functools:partial"),
+    *(
+        "subprocess:Popen('ls')",
+        "collections:Counter",
+        "types:SimpleNamespace",
+        "sys:exit",
+        "nothing.py:x",
+        "-:x",
+        "a b:c",
+    ),
+    *("nan * KD", "inf * KD", "-inf * KD", "1e400 * KD", "-1e400 * KD", "1e31 * KD", "-1 * KD", "--1 * KD", "+-1 * KD"),
+    *("1/0 * KD", "1+1 * KD", "1j * KD", "True * KD", "None * KD", "'1' * KD", "b'1' * KD", "() * KD", "{1} * KD"),
+    *("{1: 2} * KD", "[] * KD", "* KD", "** KD", "1 ** KD", "1 * 2 * KD", "1 *", "*", "1", "()", "1 * (KD)", "KD *"),
+    *("warmup(1, 20)(3) * KD", "warmup() * KD", "warmup(1, 20, 3) * KD", "warmup(1, epochs=20, epochs=2) * KD"),
+    *(
+        "warmup(-1, 20) * KD",
+        "warmup(1, -20) * KD",
+        "warmup(1, 2.5) * KD",
+        "warmup(nan, 20) * KD",
+        "warmup(1e400, 2) * KD",
+    ),
+    *("milestones(1, [-1], 1) * KD", "milestones(1, [2, 1], 1) * KD", "milestones(1, 5, 1) * KD", "linear(1, 0) * KD"),
+    *("milestones(1, [1], 0) * KD", "milestones(1, [1], -1) * KD", "milestones(1, [1], 1e9) * KD", "cosine(1, 0) * KD"),
+    *("cosine(warmup(1, 2), 3) * KD", "from_epoch(1, -1) * KD", "from_epoch(warmup, 1) * KD", "Warmup(1, 2) * KD"),
+    *("KD on", "KD on ", "KD on ,", "KD on student@@x", "KD on #", "KD on @", "KD on =", "KD on  = ", "KD on student."),
+    *("", " ", "\0", "KD\0", "KD(\0)", "KD on \0", "KD\x1b[31m", "\ud800", "KD(", "KD)", "KD((4)", "KD(4))", ")(", "("),
+    *("9" * 4400 + " * KD", f"KD({'9' * 4400})", "(" * 900 + "1" + ")" * 900 + " * KD", f"KD({'[' * 900}{']' * 900})"),
+    *(f"KD({'-' * 2000}1)", "x" * 6000, "KD(" + "1," * 3000 + ")", "1 * " * 1000 + "KD", "KD(\n" * 300),
+]
+
+
+@pytest.mark.parametrize("string", ODD, ids=range(len(ODD)))
+def test_what_is_no_term_is_refused_in_one_line(networks, string):
+    with pytest.raises(BadInput) as caught:
+        parse(networks, string)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("string", [None, 4, b"KD", ["KD"], ps.losses.KD()])
+def test_what_is_no_string_is_refused(networks, string):
+    with pytest.raises(BadInput, match="is not a text"):
+        parse(networks, string)
+
+
+@pytest.mark.parametrize(
+    ("strings", "names"),
+    [
+        (["KD", "CE"], ["KD student", "CE student"]),
+        (["KD(temperature=4)"], ["KD student"]),
+        (["KD(temperature=4)", "KD(temperature=2)"], ["KD(temperature=4) student", "KD(temperature=2) student"]),
+        (["KD", "KD(2)", "CE"], ["KD student", "KD(2) student", "CE student"]),
+        (["AT on layer1", "AT(p=4) on layer2"], ["AT student.layer1", "AT student.layer2"]),
+        (
+            ["AT on layer1, layer2", "AT(p=4) on layer2"],
+            ["AT student.layer1", "AT student.layer2", "AT(p=4) student.layer2"],
+        ),
+        (["KD", "warmup(1, 5) * KD"], ["KD student", "warmup(1, 5) * KD student"]),
+        (["2 * KD(2)", "3 * KD(2)"], ["2 * KD(2) student", "3 * KD(2) student"]),
+    ],
+)
+def test_two_terms_of_one_loss_are_told_apart_by_their_arguments(networks, strings, names):  # C15
+    terms = parse(networks, *strings)
+    assert [term.name for term in terms] == names
+    batch = (torch.randn(2, 3, 8, 8), torch.tensor([0, 1]))
+    assert list(ps.Distiller(networks, terms, example=batch)(batch)[1]) == names
+
+
+def test_several_teachers_terms_of_one_loss_are_told_apart():
+    networks = {name: ps.networks.create("resnet8") for name in ("student", "teacher1", "teacher2")}
+    terms = ps.terms(["KD(2)", "KD(4)"], networks)
+    wanted = [f"KD({t}) student from teacher{n}" for t in (2, 4) for n in (1, 2)]
+    assert [term.name for term in terms] == wanted
+
+
+def test_a_function_takes_no_arguments_and_says_so(networks, tmp_path):
+    (file := tmp_path / "own.py").write_text("def gap(student, teacher):\n    return (student - teacher).mean()\n")
+    with pytest.raises(BadInput, match="is a function, which takes no arguments here"):
+        parse(networks, f"{file}:gap(2)")
+
+
+@pytest.mark.parametrize(
+    ("taps", "message"),
+    [
+        ("5", "taps must be a list, not 5"),
+        ("('student', 5)", "taps must be text, not 5"),
+        ("[]", "taps must not be empty"),
+    ],
+)
+def test_taps_that_are_none_are_refused(networks, tmp_path, taps, message):
+    (file := tmp_path / "own.py").write_text(
+        f"import torch\nclass Own(torch.nn.Module):\n    taps = {taps}\n    def forward(self, a, b): return a.mean()\n"
+    )
+    with pytest.raises(BadInput, match=message):
+        parse(networks, f"{file}:Own")
+
+
+def test_an_own_loss_that_fails_names_its_line(networks, tmp_path):
+    (file := tmp_path / "own.py").write_text(
+        "import torch\nclass Own(torch.nn.Module):\n    def __init__(self, x=0):\n        1 / x\n"
+    )
+    with pytest.raises(BadInput, match=r"failed: ZeroDivisionError: division by zero \(.*own.py, line 4\)"):
+        parse(networks, f"{file}:Own(x=0)")
+
+
 def test_networks_without_stages_or_with_other_numbers_of_them():
     plain = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     with pytest.raises(BadInput, match="student has no stages to tap"):

@@ -1,6 +1,5 @@
 """``potstill table``: a published table, run as far as it is missing, and printed beside the published numbers."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from potstill.selection import Subset
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.writing import cells, foot, write_table
+from potstill.text import in_shell
 from potstill.training import Training
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def table(
     runs = expand(rows, seeds, folder, machine, only)
     missing = [run for run in runs if not run.is_finished()]
     if dry_run:
-        return {"commands": [f"{'' if run in missing else '# '}{shlex.join(run.command())}" for run in runs]}
+        return {
+            "commands": [f"{'' if run in missing else '# '}{' '.join(map(in_shell, run.command()))}" for run in runs]
+        }
     failures = run_missing(missing, len(runs) - len(missing), jobs) if missing else {}
     wanted = {run.row.folder for run in runs}
     results = collect(rows, expand(rows, seeds, folder, machine, None), failures)

@@ -1,9 +1,9 @@
 """The user's cache folder, and in it decoded images: decoding takes many seconds, reading them again one."""
 
+import contextlib
 import hashlib
 import json
 import os
-import sys
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from safetensors.torch import save
 
 from potstill.data.images import ImageSet
 from potstill.errors import BadInput
+from potstill.say import say
 from potstill.whole_file import drafted, remove_drafts, write_whole
 
 LAYOUT = 1  # part of every key: raise it when what is decoded, or how it is written, changes
@@ -37,12 +38,12 @@ def decoded(sources: Sequence[Path], what: str, decode: Callable[[], ImageSet]) 
         try:
             return _read(path)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            print(f"potstill: rebuilding the corrupt cache file {path} ({error})", file=sys.stderr)
+            say(f"rebuilding the corrupt cache file {path} ({error})")
     image_set = decode()
     try:
         _write(path, image_set)
     except OSError as error:
-        print(f"potstill: decoded images are not cached, {path.parent}: {error.strerror}", file=sys.stderr)
+        say(f"decoded images are not cached, {path.parent}: {error.strerror}")
     return image_set
 
 
@@ -69,6 +70,23 @@ def make_once(path: Path, make: Callable[[Path], None]) -> None:
     except OSError as error:
         hint = "$XDG_CACHE_HOME names another folder for it"
         raise BadInput(f"{path} cannot be written: {error.strerror or error}; {hint}") from error
+
+
+def remembered(what: str, stamp: str, find: Callable[[], str]) -> str:
+    """The short text that ``find`` returns, kept under ``stamp``: asked for once, as long as that stays the same.
+
+    One that cannot be written is not kept; one that is damaged is found again.
+    """
+    path = cache_folder() / what / f"{stamp}.txt"
+    with contextlib.suppress(OSError, ValueError):
+        text, _, checksum = path.read_text("utf-8").rpartition(" ")
+        if checksum == f"{zlib.crc32(text.encode()):08x}":
+            return text
+    found = find()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, f"{found} {zlib.crc32(found.encode()):08x}".encode())
+    return found
 
 
 def _checksum(image_set: ImageSet) -> str:

@@ -1,7 +1,6 @@
 """CIFAR-10 and CIFAR-100, found on disk in either of their two layouts, or downloaded."""
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from potstill.data.download import Archive, download
 from potstill.data.images import ImageSet
 from potstill.data.parquet import read_split
 from potstill.errors import BadInput
+from potstill.say import say
 
 Splits = tuple[ImageSet, ImageSet]
 
@@ -91,7 +91,7 @@ def read(layout: Layout, data_dir: Path | None = None) -> Splits:
     places = [root / inner for root in roots for inner in (".", layout.name, layout.archive.folder)]
     folder = next((place for place in places if _holds(layout, place)), None)
     if given and (folder is None or not folder.is_relative_to(given)):
-        print(f"potstill: {layout.name} is not in {given}; trying {folder or 'to download it'}", file=sys.stderr)
+        say(f"{layout.name} is not in {given}; trying {folder or 'to download it'}")
     if folder is None:
         folder = _downloaded(layout, places)
     if any(folder.glob("train-*.parquet")):

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import sys
 import tarfile
 import tempfile
 import urllib.error
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from potstill.errors import BadInput
+from potstill.say import say
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 30  # seconds without an answer
@@ -32,7 +32,7 @@ def download(archive: Archive, into: Path) -> Path:
         BadInput: there is no connection, the checksum is wrong, or nothing can be written there.
     """
     target = into / archive.folder
-    print(f"potstill: downloading {archive.url} to {target}", file=sys.stderr)
+    say(f"downloading {archive.url} to {target}")
     try:
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=into, prefix=f"{archive.folder}-") as name:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from potstill.batch import Batch
 from potstill.data.augment import Augment
+from potstill.data.batch_sizes import batch_sizes
 from potstill.data.images import ImageSet
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
@@ -33,7 +34,8 @@ class Loader:
 
     ``images`` are float32 (B, C, H, W) in channels_last memory format, ``(x / 255 - mean) / std``; ``labels``,
     ``index`` (the row in ``image_set``) and ``view`` (see `Augment`) are int64 (B,); ``size`` () is the number of its
-    rows, which a memory bank of all images needs to know. The last batch may be smaller.
+    rows, which a memory bank of all images needs to know. The last batch may be smaller; where images are augmented,
+    to be trained on, a last one of one image joins the one before it.
 
     With ``augment=None`` the images come in order and unchanged. Otherwise the order and the views of an epoch
     depend on ``seed`` and the epoch alone: not on the device, the global random state or earlier epochs.
@@ -54,7 +56,7 @@ class Loader:
     ) -> None:
         if batch_size < 1:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
-        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+        self.batch_size, self.seed, self.epoch, self.taken = batch_size, seed, 0, 0
         self.augment = Augment(pad=0, flip=False) if augment is None else augment
         self.shuffle = augment is not None
         self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
@@ -67,7 +69,7 @@ class Loader:
         self._standardize = Standardize(self._size, mean, std, self.device)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return len(self._sizes())
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, counted from 0, whose batches the next iteration yields."""
@@ -76,13 +78,19 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         return self.batches(self.epoch)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def from_batch(self, first: int) -> Iterator[Batch]:
+        """The batches of the epoch chosen last from this one on, counted from 0; no image before it is touched."""
+        return self.batches(self.epoch, first)
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of one epoch: everything random is drawn and moved here, at once."""
         index, view = torch.stack(self._draw(epoch)).to(self.device)
         start, mirrored = self._locate(index, view)
         labels = self.labels[index]
-        columns = (tensor.split(self.batch_size) for tensor in (start, mirrored, labels, index, view))
+        columns = (tensor.split(self._sizes())[first:] for tensor in (start, mirrored, labels, index, view))
+        self.taken = first
         for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in zip(*columns, strict=True):
+            self.taken += 1
             images = self._standardize(self._crop(batch_start, batch_mirrored))
             batch = {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
             yield {**batch, "size": self._rows_in_all}
@@ -107,6 +115,9 @@ class Loader:
         loader.rows = self.rows if rows is None else rows
         loader.batch_size = self.batch_size if batch_size is None else batch_size
         return loader
+
+    def _sizes(self) -> list[int]:
+        return batch_sizes(len(self.rows), self.batch_size, merged=self.shuffle)
 
     def _draw(self, epoch: int) -> tuple[Tensor, Tensor]:
         if not self.shuffle:

@@ -27,10 +27,10 @@ def from_loaders(
     Face's ``pixel_values`` and ``label`` are taken too; or a pair (images, labels); or images alone. Other entries,
     such as a second view or ``index``, can be addressed by terms. ``fit`` moves batches to its device.
 
-    A run that was stopped goes on to the same bits if the training loader draws from torch's global random numbers, as
-    a shuffling DataLoader without a ``generator`` of its own does: their state is kept with every checkpoint. A loader
-    with a state of its own, of numpy in its workers for example, starts that anew. One with a method ``set_epoch``, or
-    whose ``sampler`` has one, is told the epoch.
+    A run that was stopped goes on to the same bits if the training loader draws from torch's, numpy's or Python's
+    global random numbers, as a shuffling DataLoader without a ``generator`` of its own does: their state is kept with
+    every checkpoint. To start inside an epoch, the batches before are taken once more and left out. A loader with a
+    state of its own starts that anew. One with a method ``set_epoch``, or whose ``sampler`` has one, is told the epoch.
 
     Args:
         train: the training batches, gone through once an epoch.
@@ -85,7 +85,7 @@ class OwnLoader:
             raise BadInput(
                 f"the {split} loader is a {kind}, which ends after one epoch: give what makes it, a list say"
             )
-        self.batches, self.split = batches, split
+        self.batches, self.split, self.taken = batches, split, 0
         self._example: Batch | None = None
 
     def __len__(self) -> int:
@@ -96,7 +96,25 @@ class OwnLoader:
         for number, given in enumerate(self.batches):
             batch = as_batch(given)
             self._compare(batch, first, number)
+            self.taken = number + 1
             yield batch
+
+    def from_batch(self, first: int) -> Iterator[Batch]:
+        """The batches of this epoch from this one on, counted from 0. Those before it are taken and left out, at once.
+
+        Raises:
+            BadInput: there are no more than ``first`` batches.
+        """
+        left = iter(self)
+        for number in range(first):
+            if next(left, None) is None:
+                raise BadInput(f"the {self.split} loader gave {first} batches or more before, and gives {number} now")
+        return left
+
+    @property
+    def draws(self) -> bool:
+        """Whether to take a batch may draw random numbers in this process, which worker processes leave alone."""
+        return not getattr(self.batches, "num_workers", 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the loader, or its sampler, if either wants to know."""

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import nn
 
 from potstill.errors import BadInput, first_line
+from potstill.networks.bare_names import bare_state
 from potstill.runs import manifest
 from potstill.runs.digests import there
 from potstill.runs.names import CHECKPOINT, PREVIOUS
@@ -33,6 +34,7 @@ class Checkpoint(TypedDict):
     random: dict[str, Any]
     history: list[Epoch]
     after_step: NotRequired[Any]
+    inside: NotRequired[dict[str, Any]]
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -42,7 +44,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
 
 def weights_of(network: nn.Module) -> bytes:
     """The content of such a file."""
-    return save({name: value.detach().clone().contiguous() for name, value in unwrapped(network).state_dict().items()})
+    return save({name: value.detach().clone().contiguous() for name, value in bare_state(network).items()})
 
 
 def fingerprint(network: nn.Module) -> str:

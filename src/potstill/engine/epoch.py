@@ -1,7 +1,6 @@
 """One pass over the training images."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -12,12 +11,13 @@ from potstill.batch import Batch, as_batch, on_device, rows_of
 from potstill.compiler import step_of
 from potstill.data.data import Batches
 from potstill.distiller import Distiller
-from potstill.engine.meter import Meter
+from potstill.engine.place import Place
 from potstill.engine.progress import Progress
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
 from potstill.guard import guarded
 from potstill.runs.schema import Trained
+from potstill.signals import deferred
 from potstill.training import Training
 
 
@@ -30,8 +30,22 @@ def train_epoch(
     progress: Progress,
     transforms: Transforms | None = None,
     after_step: Callable[[Distiller], object] | None = None,
+    place: Place | None = None,
+    between: Callable[[], object] | None = None,
 ) -> Trained:
-    """Train for an epoch, counted from 0. Nothing in a step waits for the device.
+    """Train for an epoch, counted from 0. Nothing in a step waits for the device, and no signal breaks one off.
+
+    Args:
+        distiller: what trains.
+        batches: on which images.
+        optimizer: of the distiller's parameters.
+        epoch: which one, counted from 0.
+        training: budget and precision.
+        progress: is told how far it is.
+        transforms: of the batches.
+        after_step: called after every step.
+        place: where to begin; moves on with every step.
+        between: called between two steps.
 
     Returns:
         The mean of each term's value, its weight, and how long it took.
@@ -45,29 +59,52 @@ def train_epoch(
     batches.set_epoch(epoch)
     device, steps = distiller.weights.device, length(batches)
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
-    meter, take_step = Meter([term.name for term in active], device), step_of(optimizer)
-    started = time.monotonic()
-    for step, given in enumerate(batches):
+    place, take_step = Place() if place is None else place, step_of(optimizer)
+    place.enter([term.name for term in active], device)
+    weights = {term.name: term.weight_at(epoch) for term in active}
+
+    def learn(given: Batch) -> None:
         batch = on_device(as_batch(given), device)
         if transforms is not None:
-            batch = transforms(batch, epoch, step)
-        distiller.progress.fill_((epoch + (step / steps if steps else 0)) / training.epochs)
-        meter.add(train_step(distiller, batch, optimizer, take_step, training.precision), rows_of(batch))
+            batch = transforms(batch, epoch, place.step)
+        distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
+        values = train_step(distiller, batch, optimizer, take_step, training.precision)
         if after_step is not None:
             after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
+        place.passed(values, rows_of(batch), batches)
         if progress.due():
-            meter.check(epoch)
-            progress.step(step + 1, meter.images / (time.monotonic() - started), meter.means())
-    if meter.steps == 0:
+            place.meter.check(epoch)
+            progress.step(place.step, place.meter.images / place.seconds, place.meter.means(), weights)
+        if between is not None:
+            between()
+
+    left = place.batches(batches)
+    while _learned(left, getattr(batches, "draws", False), learn):
+        pass
+    if place.step == 0:
         raise BadInput(f"the training data gave no batch in epoch {epoch}")
-    meter.check(epoch)
-    seconds = time.monotonic() - started
+    place.meter.check(epoch)
+    place.leave()
     return {
-        "terms": meter.means(),
-        "weights": {term.name: term.weight_at(epoch) for term in active},
-        "images_per_second": meter.images / seconds,
-        "seconds": seconds,
+        "terms": place.meter.means(),
+        "weights": weights,
+        "images_per_second": place.meter.images / place.seconds,
+        "seconds": place.seconds,
     }
+
+
+def _learned(left: Iterator[Batch], draws: bool, learn: Callable[[Batch], None]) -> bool:
+    """Take a step, if there is a batch left for it; whether there was. Signals wait until it is done.
+
+    They do not wait for a batch that other processes make. One that this process makes may draw random numbers, and
+    belongs to its step.
+    """
+    given = None if draws else next(left, None)
+    with deferred():
+        given = next(left, None) if draws else given
+        if given is not None:
+            learn(given)
+    return given is not None
 
 
 def train_step(

@@ -25,7 +25,7 @@ def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
         batches: dictionaries with ``images`` and ``labels`` (N,), or pairs.
 
     Returns:
-        ``top1`` and ``top5`` in percent (``top5`` of the K best where K < 5), ``loss`` in nats, ``n`` images.
+        ``top1`` and, of more than five classes, ``top5`` in percent, ``loss`` in nats, ``n`` images.
 
     Raises:
         BadInput: no batch, or one without labels.
@@ -55,7 +55,8 @@ def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
     if sums is None:
         raise BadInput("nothing to evaluate: no batch")
     top1, top5, loss_sum, n = sums.tolist()
-    return {"top1": 100 * top1 / n, "top5": 100 * top5 / n, "loss": loss_sum / n, "n": int(n)}
+    best = {"top1": 100 * top1 / n} | ({"top5": 100 * top5 / n} if logits.shape[1] > 5 else {})
+    return {**best, "loss": loss_sum / n, "n": int(n)}
 
 
 def labelled(batch: Batch, network: nn.Module) -> Batch:

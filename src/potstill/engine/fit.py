@@ -1,27 +1,24 @@
-"""Training: `fit`, and the only training loop of the package."""
+"""Training: `fit`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import nn
 
+from potstill import signals
 from potstill.batch import Batch
 from potstill.compiler import without_compiler
 from potstill.data.data import Data
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
 from potstill.engine.description import describe_run
-from potstill.engine.epoch import length, train_epoch
 from potstill.engine.evaluate import evaluate
 from potstill.engine.insight import write_insight
-from potstill.engine.measuring import Measuring, check_classes
-from potstill.engine.optimizer import make_optimizer, set_learning_rate
-from potstill.engine.progress import Progress
-from potstill.engine.recorders import Recorder, Recorders, TensorBoard
+from potstill.engine.measuring import Measuring, check_networks
+from potstill.engine.recorders import Recorder
 from potstill.engine.state import State
-from potstill.engine.summary import summarize
+from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
 from potstill.memory_layout import lay_out
@@ -30,23 +27,6 @@ from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
 from potstill.runs.schema import Summary
 from potstill.training import Training
-
-
-@dataclass(frozen=True)
-class Seams:
-    """What the caller of `fit` brings along."""
-
-    transforms: Transforms
-    measuring: Measuring
-    recorders: Sequence[Recorder]
-    after_step: Callable[[Distiller], object] | None
-
-    def __post_init__(self) -> None:
-        for recorder in self.recorders:
-            if not callable(getattr(recorder, "log", None)) or not callable(getattr(recorder, "close", None)):
-                raise BadInput(f"a recorder has log(record) and close(), but a {type(recorder).__name__} has not both")
-        if self.after_step is not None and not callable(self.after_step):
-            raise BadInput(f"after_step is a function of the distiller, not a {type(self.after_step).__name__}")
 
 
 def fit(
@@ -84,6 +64,8 @@ def fit(
     Raises:
         BadInput: the run folder, a network or a batch does not fit.
         TrainingFailed: a loss was not finite, or the disk is full; the last good checkpoint is kept.
+        KeyboardInterrupt: SIGINT came; the step was finished and saved, and the same call continues.
+        SystemExit: SIGTERM came, likewise; with exit code 143.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -105,12 +87,13 @@ def fit(
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
-    check_classes(distiller, data)  # before anything is written
+    check_networks(distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
-    with RunFolder(training.out or default_folder(record, training), config) as run:
+    out = training.out or default_folder(record, training)
+    with signals.handled(), RunFolder(out, config) as run:
         lay_out(distiller.to(device), data.example())
-        if summary := run.summary():
+        if run.extends is None and (summary := run.summary()):
             State(distiller, run, after_step=after_step).restore_finished()
             if not run.insight.is_file():  # killed right after its end
                 write_insight(run.insight, distiller, data)
@@ -120,44 +103,12 @@ def fit(
                 network.compile(dynamic=False)
         try:
             with without_compiler():
-                return _train(distiller, data, training, run, seams)
+                return train(distiller, data, training, run, seams)
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error
         except OSError as error:
             where = error.filename or run.path
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
-
-
-def _train(distiller: Distiller, data: Data, training: Training, run: RunFolder, seams: Seams) -> Summary:
-    """Epoch after epoch, from where the run's checkpoint leaves off."""
-    optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
-    state = State(distiller, run, optimizer, seams.after_step)
-    torch.manual_seed(training.seed)
-    history = state.resume()
-    run.start_logs(history)
-    if distiller.weights.is_cuda:
-        torch.cuda.reset_peak_memory_stats(distiller.weights.device)
-    with (
-        Progress(training.epochs, length(data.train), len(history)) as progress,
-        Recorders([TensorBoard(run.path, purge_step=len(history)), *seams.recorders], progress.say) as recorders,
-    ):
-        progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}")
-        teachers = seams.measuring.teachers(progress.say)
-        for epoch in range(len(history), training.epochs):
-            set_learning_rate(optimizer, learning_rate(epoch))
-            measured = train_epoch(
-                distiller, data.train, optimizer, epoch, training, progress, seams.transforms, seams.after_step
-            )
-            learners = seams.measuring.learners(epoch)
-            history.append({"epoch": epoch, "lr": learning_rate(epoch), **measured, "learners": learners})
-            state.save(history)
-            run.log(history[-1])
-            recorders.log(history[-1])
-            progress.epoch(history[-1])
-    summary = summarize(distiller, data, teachers, history)
-    run.finish(summary)
-    write_insight(run.insight, distiller, data)
-    return summary
 
 
 def _kept(run: RunFolder) -> str:

@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from potstill.batch import Batch, as_batch
 from potstill.data.data import Batches, Data
 from potstill.distiller import Distiller
 from potstill.engine.evaluate import evaluate
+from potstill.engine.undisturbed import undisturbed
 from potstill.errors import BadInput, TrainingFailed
 from potstill.eval_mode import eval_mode
 from potstill.example_pass import FEW
@@ -18,6 +19,8 @@ from potstill.network_call import call, title
 from potstill.outputs import logits_of
 from potstill.runs.headline import describe
 from potstill.runs.schema import Measured, Splits
+
+SOME = 32  # images are enough to see whether a teacher tells them apart
 
 Measure = Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]]
 
@@ -39,12 +42,18 @@ class Measuring:
         self.measure, self.distiller, self.data = measure, distiller, data
 
     def teachers(self, say: Callable[[str], None]) -> dict[str, Measured]:
-        """What each teacher that classifies reaches on the test images, said before anything trains."""
+        """What each teacher that classifies reaches on the test images, said before anything trains.
+
+        Raises:
+            BadInput: its outputs for one of them are not finite.
+        """
         found: dict[str, Measured] = {}
         for name, teacher in self.distiller.teachers.items():
             found[name] = {}
             if name in self.distiller.classifiers and self.data.test is not None:
                 found[name] = self._on(teacher, self.data.test)
+                if not math.isfinite(found[name].get("loss", 0.0)):
+                    raise BadInput(f"{name} is broken: its outputs for some of the test images are not finite")
                 say(f"{name}: {describe(found[name])} of the test images")
         return found
 
@@ -64,32 +73,51 @@ class Measuring:
         return found
 
     def _on(self, network: nn.Module, batches: Batches) -> Measured:
-        device = self.distiller.weights.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), foreign("measure"):
+        with undisturbed(), foreign("measure"):
             measured = self.measure(network, batches)
         if not isinstance(measured, Mapping) or not measured:
             raise BadInput(f"measure gives numbers by name, as {{'top1': 93.1}}, not {measured!r}")
         return {str(name): _plain(name, value) for name, value in measured.items()}
 
 
-def check_classes(distiller: Distiller, data: Data) -> None:
-    """Compare the classes of the networks that have the labels' classes with those of the data.
+def check_networks(distiller: Distiller, data: Data) -> None:
+    """Look at what networks say of the first training images, before anything is written.
 
     Raises:
-        BadInput: they are of other numbers.
+        BadInput: a classifier has other classes than the data; a teacher's outputs are not finite, or the same for all
+            images: it has nothing to teach.
     """
     images = as_batch(data.example()).get("images")
-    if not data.classes or images is None:
+    if images is None:
         return
-    device = distiller.weights.device
-    for name, network in distiller.classifiers.items():
+    if images.is_floating_point() and not bool(images.isfinite().all()):
+        raise BadInput(f"the training images of {data.name} are not finite: the first batch holds nan or inf")
+    for name, network in distiller.networks.items():
         if name not in distiller.of_images:
             continue
-        few = images[:FEW].to(device).clone(memory_format=torch.contiguous_format)  # which all networks bear
-        with eval_mode(network), torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            classes = logits_of(call(network, name, few), name).shape[1]
-        if classes != len(data.classes):
-            raise BadInput(f"{title(network, name)} has {classes} classes, but {data.name} has {len(data.classes)}")
+        said = title(network, name)
+        if name in distiller.classifiers and data.classes:
+            classes = _outputs(network, said, images[:FEW]).shape[1]
+            if classes != len(data.classes):
+                raise BadInput(f"{said} has {classes} classes, but {data.name} has {len(data.classes)}")
+        if name in distiller.teachers and name in distiller.classifiers:
+            _check_teacher(said, _outputs(network, said, images[:SOME]), images[:SOME])
+
+
+def _outputs(network: nn.Module, name: str, images: Tensor) -> Tensor:
+    device = next((value.device for value in (*network.parameters(), *network.buffers())), images.device)
+    images = images.to(device).clone(memory_format=torch.contiguous_format)  # which all networks bear
+    with undisturbed(), eval_mode(network), torch.no_grad():
+        return logits_of(call(network, name, images), name)
+
+
+def _check_teacher(name: str, outputs: Tensor, images: Tensor) -> None:
+    """Refuse one whose outputs say nothing: its student would be blamed for that later, or nobody."""
+    if not bool(outputs.isfinite().all()):
+        raise BadInput(f"{name} is broken: its outputs for the first training images are not finite (nan or inf)")
+    others = (images != images[:1]).flatten(1).any(1)  # images that are not the first one
+    if bool(others.any()) and bool((outputs == outputs[:1]).all()):
+        raise BadInput(f"{name} has nothing to teach: its outputs are the same for all of the first training images")
 
 
 def _plain(name: str, value: object) -> float:

@@ -1,6 +1,7 @@
 """Sums that stay on the device while an epoch runs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,23 @@ class Meter:
     def means(self) -> dict[str, float]:
         """Each term's mean over the images so far."""
         return dict(zip(self.names, (self.sums / max(self.images, 1)).tolist(), strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far."""
+        sums = {"sums": self.sums, "finite_steps": self.finite_steps, "all_finite": self.all_finite}
+        return {"names": self.names, "images": self.images, "steps": self.steps, **sums}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave.
+
+        Raises:
+            ValueError: it is of other terms.
+        """
+        if state["names"] != self.names:
+            raise ValueError(f"its terms are {', '.join(state['names'])}, not {', '.join(self.names)}")
+        self.images, self.steps = state["images"], state["steps"]
+        for name in ("sums", "finite_steps", "all_finite"):
+            getattr(self, name).copy_(state[name])
 
     def check(self, epoch: int) -> None:
         """Stop a run that has gone wrong.

@@ -7,7 +7,7 @@ from datetime import timedelta
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from potstill.live_line import LiveLine
+from potstill.live_line import LiveLine, unstyled
 from potstill.runs.headline import describe
 from potstill.runs.schema import Epoch
 
@@ -15,7 +15,7 @@ REFRESH_SECONDS = 0.5
 
 
 class Progress(LiveLine):
-    """Shows epoch, images/s, each term's value, accuracy and the time left, on stderr.
+    """Shows epoch, images/s, each term's weight and value, accuracy and the time left, on stderr.
 
     Args:
         epochs: how many there will be.
@@ -34,7 +34,9 @@ class Progress(LiveLine):
         """Whether it is time to look at the device's numbers again."""
         return time.monotonic() - self.shown > REFRESH_SECONDS
 
-    def step(self, step: int, images_per_second: float, terms: Mapping[str, float]) -> None:
+    def step(
+        self, step: int, images_per_second: float, terms: Mapping[str, float], weights: Mapping[str, float]
+    ) -> None:
         """Refresh the live line in the middle of an epoch; ``step`` counts from 1."""
         self.shown = time.monotonic()
         if not self.console.is_terminal:
@@ -46,8 +48,8 @@ class Progress(LiveLine):
             f"epoch {epoch}/{self.epochs}",
             bar,
             f"{images_per_second:.0f} images/s",
-            _terms(terms),
-            self.accuracies,
+            unstyled(_terms(terms, weights)),
+            unstyled(self.accuracies),
             self._left(step / self.steps if self.steps else 0),
         )
         self.live.update(line, refresh=True)
@@ -56,8 +58,9 @@ class Progress(LiveLine):
         """Print the line of a finished epoch."""
         self.finished_here += 1
         self.accuracies = "  ".join(f"{name} {describe(splits['test'])}" for name, splits in record["learners"].items())
+        terms = _terms(record["terms"], record["weights"])
         self.say(
-            f"epoch {record['epoch']:>3}  {record['images_per_second']:.0f} images/s  {_terms(record['terms'])}"
+            f"epoch {record['epoch']:>3}  {record['images_per_second']:.0f} images/s  {terms}"
             f"  {self.accuracies}  {self._left(0)}"
         )
 
@@ -69,5 +72,9 @@ class Progress(LiveLine):
         return f"{timedelta(seconds=round(seconds))} left"
 
 
-def _terms(terms: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
+def _terms(terms: Mapping[str, float], weights: Mapping[str, float]) -> str:
+    """Each term's value as its loss gives it, behind its weight where that is not 1: ``0.9 * KD student 1.25``."""
+    return "  ".join(
+        f"{name} {value:.4g}" if weights[name] == 1 else f"{weights[name]:.4g} * {name} {value:.4g}"
+        for name, value in terms.items()
+    )

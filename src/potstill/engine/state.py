@@ -1,6 +1,6 @@
 """What a run needs to go on from where it was, or to be taken up when it is finished."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch.optim import Optimizer
@@ -14,7 +14,8 @@ from potstill.engine.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from potstill.errors import BadInput, first_line
+from potstill.engine.place import Place
+from potstill.errors import BadInput, TrainingFailed, first_line
 from potstill.networks.weights import load_weights
 from potstill.runs import names
 from potstill.runs.folder import RunFolder
@@ -43,16 +44,34 @@ class State:
         after_step: Callable[..., Any] | None = None,
     ) -> None:
         self.distiller, self.run, self.optimizer = distiller, run, optimizer
+        self.inside: dict[str, Any] | None = None  # where in an epoch a stopped run was, see `Place`
         self.after_step: Any = after_step if hasattr(after_step, "load_state_dict") else None
 
     def save(self, history: History) -> None:
         """Write an epoch's files. The checkpoint comes last: until it is there, a restart repeats the epoch."""
         epoch = history[-1]["epoch"]
-        assert self.optimizer is not None
         for name, network in self.distiller.learners.items():
             save_weights(network, self.run.path / names.weights(name))
             if best_epoch(history, name)["epoch"] == epoch:
                 save_weights(network, self.run.path / names.best_weights(name))
+        save_checkpoint(self.run.checkpoint, self.state_dict(history))
+
+    def save_inside(self, history: History, place: Place) -> None:
+        """Write the checkpoint alone, at a place inside the epoch that follows ``history``.
+
+        Raises:
+            TrainingFailed: a term was not finite, or a weight is not: what is there is better.
+        """
+        place.meter.check(len(history))
+        for name, network in self.distiller.learners.items():
+            if not all(bool(value.isfinite().all()) for value in network.parameters()):
+                where = f"step {place.step} of epoch {len(history)}"
+                raise TrainingFailed(f"weights of {name} are not finite after {where}: its last update broke it")
+        save_checkpoint(self.run.checkpoint, self.state_dict(history, place))
+
+    def state_dict(self, history: History, place: Place | None = None) -> dict[str, Any]:
+        """All that a checkpoint holds; ``place`` is inside the epoch that follows."""
+        assert self.optimizer is not None
         learners = {name: unwrapped(network).state_dict() for name, network in self.distiller.learners.items()}
         state = {
             "learners": learners,
@@ -63,7 +82,9 @@ class State:
         }
         if self.after_step is not None:
             state["after_step"] = self.after_step.state_dict()
-        save_checkpoint(self.run.checkpoint, state)
+        if place is not None:
+            state["inside"] = place.state_dict()
+        return state
 
     def resume(self) -> History:
         """Continue from the run's checkpoint, if it has one, or from the one before if it is damaged.
@@ -74,11 +95,21 @@ class State:
         Raises:
             BadInput: both are damaged, or of other networks.
         """
-        assert self.optimizer is not None
-        rates = [group["lr"] for group in self.optimizer.param_groups]
         state = load_newest(self.run.path, self.distiller.weights.device)
         if state is None:
             return []
+        self.load_state_dict(state)
+        self.inside = state.get("inside")
+        return state["history"]
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Give networks, losses, optimiser, random numbers and ``after_step`` what a checkpoint holds.
+
+        Raises:
+            BadInput: it is of other networks.
+        """
+        assert self.optimizer is not None
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         try:
             for name, network in self.distiller.learners.items():
                 unwrapped(network).load_state_dict(state["learners"][name])
@@ -91,7 +122,6 @@ class State:
             raise BadInput(f"{self.run.checkpoint} is of other networks: {first_line(error)}") from error
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate  # loading has put a copy there
-        return state["history"]
 
     def restore_finished(self) -> None:
         """Take what a finished run ended with, for whoever goes on with its networks, a next stage for example.

@@ -4,19 +4,24 @@ from collections.abc import Mapping
 
 from potstill.data.data import Data
 from potstill.distiller import Distiller
-from potstill.engine.costs import costs_of, peak_memory
+from potstill.engine.costs import peak_memory
 from potstill.runs.headline import best_epoch
-from potstill.runs.schema import Epoch, Learner, Measured, Summary
+from potstill.runs.schema import Costs, Epoch, Learner, Measured, Summary
 
 
-def summarize(distiller: Distiller, data: Data, teachers: Mapping[str, Measured], history: list[Epoch]) -> Summary:
+def summarize(
+    distiller: Distiller,
+    data: Data,
+    teachers: Mapping[str, Measured],
+    history: list[Epoch],
+    costs: Mapping[str, Costs],
+) -> Summary:
     """The summary of a run of these epochs.
 
     Every network has its ``parameters`` and ``macs``, multiply-adds an image (None where it sees no images);
     ``memory`` is the peak in ``peak_bytes``, of "cuda": allocated there since the peak was last reset, or of
     "process": resident, since it began.
     """
-    costs = costs_of(distiller, data)
     learners: dict[str, Learner] = {}
     for name in distiller.learners:
         last, best = history[-1], best_epoch(history, name)

@@ -5,6 +5,7 @@ import json
 import potstill
 from potstill.export.images import RunImages
 from potstill.export.run_network import RunNetwork
+from potstill.text import printable
 
 
 def metadata(chosen: RunNetwork, data: RunImages) -> dict[str, str]:
@@ -14,8 +15,8 @@ def metadata(chosen: RunNetwork, data: RunImages) -> dict[str, str]:
     input by taking ``mean`` from each channel and dividing by ``std``.
     """
     return {
-        "network": chosen.spec,
-        "name": chosen.name,
+        "network": printable(chosen.spec),
+        "name": printable(chosen.name),
         "weights": chosen.epoch,
         "classes": json.dumps(data.classes),
         "mean": json.dumps(data.mean),

@@ -16,6 +16,7 @@ from potstill.export.rebuild import made_from, own_input
 from potstill.export.source import making, source
 from potstill.network_input import Input
 from potstill.runs.schema import Network
+from potstill.text import in_docstring
 
 MARK = "Written by potstill "
 IMPORTS = ("import json", "from pathlib import Path", "import torch")
@@ -112,7 +113,8 @@ def _sorted(imports: Iterable[str]) -> str:
 def _docstring(path: Path, about: Mapping[str, str], with_source: bool) -> str:
     shape = ", ".join(map(str, json.loads(about["shape"])))
     whose = "\nThe network's definition is taken from potstill, Apache License 2.0.\n" if with_source else ""
-    return f'''"""{about["network"]}, trained: loads {path.name}, which lies beside this file, with torch alone.
+    network, file = in_docstring(about["network"]), in_docstring(path.name)
+    return f'''"""{network}, trained: loads {file}, which lies beside this file, with torch alone.
 
     from {loader_of(path).stem} import classes, mean, network, std
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from potstill.errors import BadInput
 from potstill.runs import networks
-from potstill.runs.names import best_weights, weights
+from potstill.runs.manifest import verify
+from potstill.runs.names import best_weights
 from potstill.runs.reading import read_config, read_summary
 from potstill.runs.schema import Config, Network, Summary
 from potstill.runs.trust import located
@@ -67,12 +68,13 @@ def choose_network(run: str, best: bool = False) -> RunNetwork:
     Raises:
         BadInput: no such run or network, several equal ones, one without weights or made by hand.
     """
-    usual = [name for name in USUAL if (Path(run) / weights(name)).is_file()]
+    usual = [name for name in USUAL if Path(run).is_dir() and networks.has_weights(Path(run), name)]
     stored = networks.find(f"{run}:{usual[0]}" if run and usual else run)
     if stored is None:
         raise networks.missing(run)
     spec, classes = stored.made_from()
     file = stored.folder / best_weights(stored.name) if best else stored.weights
+    verify(file)
     if not file.is_file():
         raise BadInput(f"run folder {stored.folder} has no weights {file.name}")
     return RunNetwork(stored.folder, stored.name, spec, classes, file, read_config(stored.folder))

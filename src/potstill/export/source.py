@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 
 from potstill.networks.built_in import by_name
@@ -28,11 +29,14 @@ class Making:
 
 
 def making(spec: str, classes: int) -> Making:
-    """The Python expression that makes what ``networks.create(spec, classes)`` makes, but for its weights."""
+    """The Python expression that makes what ``networks.create(spec, classes)`` makes, but for its weights.
+
+    Whatever comes from ``spec`` stands in it as a literal, or is an identifier.
+    """
     found = by_name(spec)
     if found is not None:
         function, sizes = found
-        numbers = ", ".join(f"{name}={size}" for name, size in {**sizes, "classes": classes}.items())
+        numbers = ", ".join(f"{name}={size!r}" for name, size in {**sizes, "classes": classes}.items())
         return Making(f"{function.__name__}({numbers})", ours=((function.__module__, function.__name__),))
     plus = re.fullmatch(CHEAPER, spec)
     if plus is not None:
@@ -41,15 +45,21 @@ def making(spec: str, classes: int) -> Making:
         return Making(expression, whole.imports, (*whole.ours, cheaper))
     home, _, name = spec.rpartition(":")
     if home == "timm":
-        return Making(f"timm.create_model({name!r}, pretrained=False, num_classes={classes})", ("import timm",))
+        return Making(f"timm.create_model({name!r}, pretrained=False, num_classes={classes!r})", ("import timm",))
     if home == "torchvision":
-        expression = f"get_model({name!r}, weights=None, num_classes={classes})"
+        expression = f"get_model({name!r}, weights=None, num_classes={classes!r})"
         return Making(expression, ("from torchvision.models import get_model",))
     given = classes_argument(find_callable(home, name, "network"), classes)
-    call = f"({', '.join(f'{keyword}={value}' for keyword, value in given.items())})"
+    call = f"({', '.join(f'{keyword}={value!r}' for keyword, value in given.items())})"
     if home.endswith(".py"):
         return Making(f"runpy.run_path({str(Path(home).resolve())!r})[{name!r}]{call}", ("import runpy",))
-    return Making(f"{name}{call}", (f"from {home} import {name}",))
+    if all(map(_is_name, [*home.split("."), name])):
+        return Making(f"{name}{call}", (f"from {home} import {name}",))
+    return Making(f"getattr(importlib.import_module({home!r}), {name!r}){call}", ("import importlib",))
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and text.isidentifier() and not iskeyword(text)
 
 
 def source(objects: Iterable[tuple[str, str]]) -> tuple[list[str], str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from potstill.export.images import RunImages
 from potstill.export.plain import loader_of
+from potstill.text import printable
 
 ONNX = """\
 import json, numpy, onnxruntime
@@ -32,4 +33,5 @@ def usage(file: Path, to: str, data: RunImages) -> list[str]:
     """The lines of Python that load the exported ``file`` and use it."""
     images = f"(N, {', '.join(map(str, data.shape))}) of values in 0..1"
     loader = loader_of(file).stem
-    return CODE[to].format(file=str(file), folder=str(file.parent), loader=loader, images=images).splitlines()
+    folder = printable(str(file.parent))
+    return CODE[to].format(file=str(file), folder=folder, loader=loader, images=images).splitlines()

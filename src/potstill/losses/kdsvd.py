@@ -39,7 +39,8 @@ class KDSVD(Loss):
     patterns of channels, and channels for patterns of columns.
 
     Raises:
-        BadInput: other numbers of maps, or of channels (columns): patterns of two lengths cannot be aligned.
+        BadInput: other numbers of maps, or of channels (columns): patterns of two lengths cannot be aligned; a map of
+            fewer patterns than k, beside one that has them.
 
     >>> import torch
     >>> from potstill.losses import KDSVD
@@ -68,6 +69,9 @@ class KDSVD(Loss):
             shapes = " but ".join(str([tuple(maps.shape) for maps in network]) for network in (student, teacher))
             raise BadInput(f"KDSVD needs two or more maps with as many {self.patterns} in both networks, not {shapes}")
         pairs = [self._aligned(ours, theirs) for ours, theirs in zip(student, teacher, strict=True)]
+        counts = [theirs.shape[2] for _, theirs in pairs]
+        if len(set(counts)) > 1:
+            raise BadInput(f"KDSVD: k={self.k}, but a map has {min(counts)} patterns only; give k={min(counts)}")
         terms = [
             (_closeness(ours, ours_before) - _closeness(theirs, theirs_before)).square().sum() / len(ours)
             for (ours_before, theirs_before), (ours, theirs) in pairwise(pairs)

@@ -12,8 +12,8 @@ class Loss(nn.Module):
     """A loss whose ``forward`` and ``build`` get half precision as float32, and run without autocast.
 
     Squares of activations leave the range of float16, and a guard of 1e-12 is 0 in it. Gradients flow back in the
-    inputs' own precision. A loss that differentiates a network (``needs_graph``) gets its inputs as they are: a cast
-    copy is not what the logits were computed from.
+    inputs' own precision, and what is beyond its range as the largest number there. A loss that differentiates a
+    network (``needs_graph``) gets its inputs as they are: a cast copy is not what the logits were computed from.
     """
 
     needs_graph = False
@@ -37,8 +37,12 @@ def float32_at_least(value: Any) -> Any:
     """A tensor of half precision as float32, or a tuple of such; whatever else as it is."""
     if isinstance(value, tuple | list):
         return tuple(float32_at_least(part) for part in value)
-    is_half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
-    return value.float() if is_half else value
+    if not isinstance(value, Tensor) or value.dtype not in (torch.float16, torch.bfloat16):
+        return value
+    wide, most = value.float(), torch.finfo(value.dtype).max
+    if wide.requires_grad:
+        wide.register_hook(lambda gradient: gradient.clamp(-most, most))  # type: ignore[no-untyped-call]
+    return wide
 
 
 def _in_float32(build: Callable[..., None]) -> Callable[..., None]:

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from potstill.losses.class_gradient import class_gradient
-from potstill.losses.loss import Loss
+from potstill.losses.loss import Loss, float32_at_least
 
 
 class Sobolev(Loss):
@@ -40,6 +40,6 @@ class Sobolev(Loss):
     needs_graph = True
 
     def forward(self, student: Tensor, teacher: Tensor, labels: Tensor, images: Tensor) -> Tensor:
-        own = class_gradient(student, labels, images, trainable=True)
-        target = class_gradient(teacher, labels, images, trainable=False)
+        own = float32_at_least(class_gradient(student, labels, images, trainable=True))
+        target = float32_at_least(class_gradient(teacher, labels, images, trainable=False))
         return F.mse_loss(F.normalize(own.flatten(1), dim=1), F.normalize(target.flatten(1), dim=1))

@@ -10,11 +10,13 @@ from torch import nn
 
 from potstill.checked import Classes, Seed, checked
 from potstill.errors import BadInput
+from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
 from potstill.runs import networks as run_networks
+from potstill.runs.manifest import verify
 from potstill.runs.source import source_of
 
 MOST_PLUSES = 20  # each is a network of its own
@@ -48,6 +50,7 @@ def create(
     >>> network.spec, network.classes
     ('wrn-16-2+G8B2', 100)
     """
+    spec = at_home(spec)
     source: Path | None = None
     with _seeded(seed):
         network = built_in(spec, classes)
@@ -82,6 +85,7 @@ def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> tup
     _, trained = stored.made_from()
     if trained != classes:
         raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
+    verify(stored.weights)
     network = create(str(stored.located()["spec"]), classes, weights=stored.weights)
     return network, network.own_file  # type: ignore[return-value]
 

@@ -57,7 +57,7 @@ def _curves(run: RecordedRun, learner: str) -> dict[str, Any]:
     heldout = [record["learners"][learner].get("holdout") or {} for record in run.history]
     series: dict[str, list[float | None]] = {}
     for name in results(tests[0]):
-        series[f"test {title(name)}"] = [test[name] for test in tests]
+        series[f"test {title(name)}"] = [test.get(name) for test in tests]
     for name in heads(heldout):
         series[f"hold-out {title(name)}"] = [measured.get(name) for measured in heldout]
     for term in _terms([run]):

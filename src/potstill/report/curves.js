@@ -19,8 +19,7 @@ function drawCurves() {
     put(container, "p", "No ticked row has this.", { class: "note" });
     return;
   }
-  const half = Math.max(...lines.map(({ values }) => values.length)) / 2;
-  const shown = lines.flatMap(({ values }) => values.filter((value, i) => value !== null && (!zoomed || i >= half)));
+  const shown = lines.flatMap(({ values }) => values.filter((value, i) => value !== null && (!zoomed || i >= values.length / 2)));
   const [low, high] = [Math.min(...shown), Math.max(...shown)];
   const margin = (high - low || Math.abs(high) || 1) * 0.05;
   const first = Math.min(...lines.map(({ seed }) => seed.start));

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from potstill.errors import BadInput
 from potstill.report import tables
@@ -13,6 +13,7 @@ from potstill.report.content import content
 from potstill.report.rows import ReportRow, given_rows
 from potstill.runs.headline import COUNT, title
 from potstill.runs.names import INSIGHT
+from potstill.text import in_html, printable
 from potstill.whole_file import write_whole
 
 SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "page.js")  # in this order
@@ -48,20 +49,22 @@ def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict
     if not rows:
         reasons = [f"{folder}: {reason}" for folder, reason in left_out.items()]
         raise BadInput(f"no run to report{''.join(f'; {reason}' for reason in reasons[:3])}")
+    shown = content(rows)
     parts = {
-        "title": escape(title),
-        "facts": escape(facts(rows)),
+        "title": in_html(title),
+        "facts": in_html(facts(rows)),
         "results": tables.results(rows),
         "agreement": tables.agreement(rows) or ABSENT,
         "costs": tables.costs(rows),
         "settings": tables.settings(rows),
         "left_out": f"<h2>Left out</h2>{tables.left_out(left_out)}" if left_out else "",
-        "footer": escape(footer(rows)),
-        "measure": escape(measured(rows)),
-        "best": escape(" and ".join(sorted({_chosen(row) for row in rows}))),
+        "footer": in_html(footer(rows)),
+        "marks": in_html(marks(shown["teachers"])),
+        "measure": in_html(measured(rows)),
+        "best": in_html(" and ".join(sorted({_chosen(row) for row in rows}))),
         "style": _part("page.css"),
         "script": "\n".join(_part(script) for script in SCRIPTS),
-        "data": as_script(content(rows)),
+        "data": as_script(shown),
     }
     write_whole(file, Template(_part("page.html")).substitute(parts).encode())
     return file
@@ -73,7 +76,16 @@ def as_script(data: object) -> str:
     >>> as_script("</script>")
     '"\\u003c/script>"'
     """
-    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
+    return json.dumps(_shown(data), allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
+
+
+def _shown(data: object) -> object:
+    """The same with texts that a page can show."""
+    if isinstance(data, Mapping):
+        return {printable(str(key)): _shown(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_shown(value) for value in data]
+    return printable(data) if isinstance(data, str) else data
 
 
 def facts(rows: Sequence[ReportRow]) -> str:
@@ -93,6 +105,11 @@ def measured(rows: Sequence[ReportRow]) -> str:
     names = dict.fromkeys(title(row.measure).removesuffix(", %") for row in rows if row.measure is not None)
     words = " or ".join(names) or "nothing"
     return words[0].upper() + words[1:]
+
+
+def marks(teachers: Sequence[Mapping[str, Any]]) -> str:
+    """What the marks mean: a hollow one is a teacher that is no row of its own, and there may be none."""
+    return "hollow marks are teachers that have no row of their own" if teachers else "each mark has its row's colour"
 
 
 def footer(rows: Sequence[ReportRow]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from html import escape
 from pathlib import Path
 from statistics import mean
 
@@ -11,6 +10,13 @@ from potstill.report.rows import ReportRow
 from potstill.runs.headline import COSTS, cell, column
 from potstill.runs.recorded import RecordedRun
 from potstill.runs.spread import Spread
+from potstill.text import in_html
+
+
+class Html(str):
+    """Text that is HTML; any other is escaped where it gets into a table."""
+
+    __slots__ = ()
 
 
 def results(rows: Sequence[ReportRow]) -> str:
@@ -21,9 +27,9 @@ def results(rows: Sequence[ReportRow]) -> str:
     lines = []
     for i, row in enumerate(rows):
         counted = row.counted
-        accuracies = [escape(cell(row.spread(which), row.measure, measures)) for which in ("last", "best")]
+        accuracies = [cell(row.spread(which), row.measure, measures) for which in ("last", "best")]
         counts = [_count(row.cost(what)) for what in COSTS]
-        cells = [_name(i, row) + _unfinished(row), str(len(counted)), *accuracies, escape(row.spec or "-"), *counts]
+        cells = [Html(_name(i, row) + _unfinished(row)), str(len(counted)), *accuracies, row.spec or "-", *counts]
         lines.append([*cells, _duration(mean(_seconds(run) for run in counted))])
     return _table(head, lines)
 
@@ -38,7 +44,7 @@ def agreement(rows: Sequence[ReportRow]) -> str:
             pairs = [found[other] for found in told if other in found]
             spec = row.runs[0].spec(other)
             same, divergence = Spread(tuple(p["top1"] for p in pairs)), Spread(tuple(p["kl"] for p in pairs))
-            cells = [_name(i, row), escape(f"{other} {spec or ''}"), same.text(2), divergence.text(4)]
+            cells = [_name(i, row), f"{other} {spec or ''}", same.text(2), divergence.text(4)]
             lines.append([*cells, f"{pairs[0]['n']:,}"])
     return _table(head, lines) if lines else ""
 
@@ -52,7 +58,7 @@ def costs(rows: Sequence[ReportRow]) -> str:
     for i, row in own:
         seconds = tuple(_seconds(run) for run in row.counted)
         speed = tuple(mean(record["images_per_second"] for record in run.history) for run in row.counted)
-        devices = ", ".join(sorted({escape(run.config["device"]) for run in row.runs}))
+        devices = ", ".join(sorted({run.config["device"] for run in row.runs}))
         cells = [
             _name(i, row),
             Spread(seconds).text(1),
@@ -72,7 +78,7 @@ def settings(rows: Sequence[ReportRow]) -> str:
         arguments = {"recipe": config["recipe"], **told, "seeds": [run.seed for run in row.runs]}
         arguments["run folders"] = [near(run.folder) for run in row.runs]
         items = "".join(
-            f"<dt>{escape(key.replace('_', '-'))}</dt><dd>{escape(plain(value))}</dd>"
+            f"<dt>{in_html(key.replace('_', '-'))}</dt><dd>{in_html(plain(value))}</dd>"
             for key, value in arguments.items()
             if value not in (None, [])
         )
@@ -82,7 +88,7 @@ def settings(rows: Sequence[ReportRow]) -> str:
 
 def left_out(reasons: dict[str, str]) -> str:
     """The folders that are not shown, and why."""
-    return _table(("folder", "left out because"), [[escape(near(Path(f))), escape(why)] for f, why in reasons.items()])
+    return _table(("folder", "left out because"), [[near(Path(f)), why] for f, why in reasons.items()])
 
 
 def near(folder: Path) -> str:
@@ -90,25 +96,29 @@ def near(folder: Path) -> str:
     return "/".join(folder.parts[-2:]) if not folder.is_absolute() or len(folder.parts) > 2 else folder.name
 
 
-def _name(i: int, row: ReportRow) -> str:
-    return f'<span class="name"><span class="key" data-key="{i}"></span><span>{escape(row.label)}</span></span>'
+def _name(i: int, row: ReportRow) -> Html:
+    return Html(f'<span class="name"><span class="key" data-key="{i}"></span><span>{in_html(row.label)}</span></span>')
 
 
-def _unfinished(row: ReportRow) -> str:
+def _unfinished(row: ReportRow) -> Html:
     """A line for each of a row's runs that has not come to its end."""
     apart = ", not in the mean" if row.counted != row.runs else ""
     told = [f"{run.name}: {run.unfinished}{apart}" for run in row.runs if run.unfinished]
-    return "".join(f'<br><em class="warning">{escape(text)}</em>' for text in told)
+    return Html("".join(f'<br><em class="warning">{in_html(text)}</em>' for text in told))
 
 
 def _table(head: Iterable[str], lines: Iterable[Sequence[str]]) -> str:
-    heads = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for cells in lines)
+    heads = "".join(f'<th scope="col">{in_html(cell)}</th>' for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{_html(cell)}</td>' for cell in cells)}</tr>" for cells in lines)
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _bar(value: float, largest: float) -> str:
-    return f'<span class="bar"><i style="width:{100 * value / max(largest, 1e-9):.1f}%"></i></span>'
+def _html(cell: str) -> str:
+    return cell if isinstance(cell, Html) else in_html(cell)
+
+
+def _bar(value: float, largest: float) -> Html:
+    return Html(f'<span class="bar"><i style="width:{100 * value / max(largest, 1e-9):.1f}%"></i></span>')
 
 
 def _count(number: int | None) -> str:
@@ -128,4 +138,4 @@ def _memory(runs: Sequence[RecordedRun]) -> str:
     if not known:
         return "-"
     worst = max(known, key=lambda memory: memory["peak_bytes"])
-    return f"{worst['peak_bytes'] / 2**30:.2f} GiB ({escape(worst['of'])})"
+    return f"{worst['peak_bytes'] / 2**30:.2f} GiB ({worst['of']})"

@@ -13,8 +13,8 @@ from potstill.runs.lock import Lock
 from potstill.runs.names import CHECKPOINT, CONFIG, INSIGHT, MANIFEST, METRICS, PREVIOUS, SUMMARY, WEIGHTS
 from potstill.runs.reading import FORMAT, read_config, read_summary
 from potstill.runs.recording import current_defaults
-from potstill.runs.same_run import asked, difference, later_arguments
-from potstill.runs.schema import Config, Epoch, Summary
+from potstill.runs.same_run import LENGTH, asked, difference, later_arguments
+from potstill.runs.schema import Config, Epoch, Extended, Summary
 from potstill.runs.segments import continued, segments_of
 from potstill.runs.source import gather
 from potstill.say import say
@@ -44,6 +44,7 @@ class RunFolder:
         self.checkpoint = path / CHECKPOINT
         self.previous = path / PREVIOUS
         self.insight = path / INSIGHT
+        self.extends: int | None = None  # of a run that was asked for fewer epochs: how many
         if path.exists() and not path.is_dir():
             raise BadInput(f"--out {path} is a file, not a folder")
         if path.is_symlink() and config["arguments"].get("stage") == path.name:
@@ -148,11 +149,25 @@ class RunFolder:
             except BadInput as error:
                 say(f"{error}; the run goes on, and writes it again when it has better ones")
 
+    def extend(self, changed: str | None) -> None:
+        """Become the longer run that ``config`` asks for; ``changed`` is what makes it another than one from the start.
+
+        A summary that is there is the shorter one's: it goes first, so that no killed process leaves it to the longer.
+        """
+        self.write({SUMMARY: None})
+        before = self.recorded.get("extended") or []
+        extended: list[Extended] = [*before, {"epochs": self.extends or 0, "changed": changed}]
+        self.record({**self.recorded, "arguments": self.config["arguments"], "extended": extended})
+
     def _holds_this_run(self) -> bool:
-        """Whether this run was started here before; refuses another one."""
+        """Whether this run was started here before, or a shorter one that may go on; refuses another one."""
         if not there(self.path / CONFIG):
             return False
-        if words := difference(asked(read_config(self.path)), asked(self.config), defaults=self._defaults()):
+        before, now = asked(read_config(self.path)), asked(self.config)
+        lengths = before.arguments.get("epochs"), now.arguments.get("epochs")
+        longer = all(isinstance(length, int) for length in lengths) and lengths[0] < lengths[1]  # type: ignore[operator]
+        self.extends = lengths[0] if longer else None
+        if words := difference(before, now, LENGTH if longer else frozenset(), self._defaults()):
             raise BadInput(f"{self.path} holds another run: {words}; choose another --out")
         return True
 

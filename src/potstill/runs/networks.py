@@ -1,10 +1,12 @@
 """Networks out of a run folder: config.json says what they are, NAME.safetensors holds their weights."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from potstill.errors import BadInput, nearest, unknown
 from potstill.network_input import Input
+from potstill.runs import manifest
 from potstill.runs.digests import there
 from potstill.runs.names import CONFIG, weights
 from potstill.runs.reading import read_networks
@@ -64,7 +66,7 @@ def find(spec: str) -> StoredNetwork | None:
             return None
     config = _config(folder)
     networks = config["networks"]
-    stored = [network for network in networks if (folder / weights(network)).is_file()]
+    stored = [network for network in networks if has_weights(folder, network)]
     name = name or _only(folder, stored)
     if name not in networks:
         raise unknown(f"network in {folder}", name, networks)
@@ -77,6 +79,13 @@ def find(spec: str) -> StoredNetwork | None:
     images = _images(data)
     made_from, classes = network.get("spec"), network.get("classes")
     return StoredNetwork(folder, name, made_from, classes, file, images, class_names, network)
+
+
+def has_weights(folder: Path, name: str) -> bool:
+    """Whether a run has kept weights of a network, even if they are gone now."""
+    listed = manifest.read(folder)
+    kept = listed is not None and None not in listed["files"].get(weights(name), [None])
+    return kept or os.path.lexists(folder / weights(name))
 
 
 def _images(data: DataSet | None) -> Input:

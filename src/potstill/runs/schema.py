@@ -81,6 +81,13 @@ class Segment(TypedDict):
     date: NotRequired[str | None]
 
 
+class Extended(TypedDict):
+    """A length at which a run was to end, and went on; ``changed``: why it is not the one of its length now."""
+
+    epochs: int
+    changed: NotRequired[str | None]
+
+
 class Config(Networks):
     """``config.json``; ``teachers`` holds a digest of the weights of each, ``losses`` the copies of the user's own."""
 
@@ -93,6 +100,7 @@ class Config(Networks):
     teachers: NotRequired[dict[str, str] | None]
     losses: NotRequired[list[str] | None]
     segments: NotRequired[list[Segment] | None]
+    extended: NotRequired[list[Extended] | None]
 
 
 class Splits(TypedDict):

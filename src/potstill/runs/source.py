@@ -17,7 +17,7 @@ ELSEWHERE = ("timm", "torchvision")
 def needs_code(spec: str | None) -> bool:
     """Whether making a network of that spec runs a user's function."""
     home, colon, _ = (spec or "").rpartition(":")
-    return bool(colon) and home not in ELSEWHERE
+    return bool(colon) and (home.partition(":")[0] not in ELSEWHERE or home.endswith(".py"))
 
 
 def source_of(spec: str | None) -> Path | None:
@@ -45,6 +45,8 @@ def gather(config: Config) -> tuple[Config, dict[str, bytes]]:
 
     def copied(file: str) -> str:
         path = Path(file)
+        if not path.is_absolute():  # it is one of the folder's already
+            return file
         base = base_of(path)
         folder = folders.setdefault(base, f"{SOURCE}/{len(folders) + 1}")
         for name, content in files_of(path).items():

@@ -26,6 +26,8 @@ from potstill.say import say
 
 _trusting: ContextVar[bool] = ContextVar("trusting", default=False)
 KEY_CHARACTERS = 64
+TOLD = 8
+"""How many files are named to whoever shall look at them."""
 
 
 @contextmanager
@@ -100,7 +102,8 @@ def _must_be_trusted(folder: Path, identity: Network) -> None:
     key = _key(make=False)
     if key is not None and found is not None and _is_signed(folder, identity, found, key):
         return
-    wanted = ", ".join(_code(folder, identity, found))
+    code = _code(folder, identity, found)
+    wanted = ", ".join(code[:TOLD]) + (f" and {len(code) - TOLD} more" if len(code) > TOLD else "")
     raise BadInput(f"{folder} was not made by this user and wants to run code: {wanted}; look at it, --trust runs it")
 
 

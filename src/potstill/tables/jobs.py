@@ -4,19 +4,20 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
 from potstill.cores import cores
 from potstill.errors import BadInput
+from potstill.say import say
+from potstill.signals import ENDINGS, deferred, ending, handled, kill_with_parent
 from potstill.whole_file import open_to_append
 
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 10.0  # between asking a process to end and ending it
+PATIENCE_SECONDS = 60.0  # between asking a process to end and ending it: it finishes a step and saves it
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,14 @@ def run_jobs(jobs: Sequence[Job], at_once: int, watcher: Watcher) -> dict[str, s
 
     Raises:
         BadInput: ``at_once`` is below 1.
-        KeyboardInterrupt: this process was interrupted or terminated; by then all children have ended.
+        KeyboardInterrupt: this process was interrupted; by then all children have saved what they did, and ended.
+        SystemExit: it was terminated, likewise. However it dies, its children are told to end.
     """
     if at_once < 1:
         raise BadInput(f"--jobs must be positive, not {at_once}")
     waiting, running, failures = list(jobs), dict[Job, subprocess.Popen[bytes]](), dict[str, str]()
     environment = {"OMP_NUM_THREADS": str(max(1, cores() // at_once)), **os.environ}
-    with _termination_interrupts():
+    with handled():
         try:
             while waiting or running:
                 for job in [job for job in waiting if job.needs in failures]:
@@ -72,7 +74,8 @@ def run_jobs(jobs: Sequence[Job], at_once: int, watcher: Watcher) -> dict[str, s
                     watcher.ended(job, failures[job.name])
                 for job in _ready(waiting, running)[: at_once - len(running)]:
                     waiting.remove(job)
-                    running[job] = _start(job, environment)
+                    with deferred():  # a process that is not listed yet would not be waited for
+                        running[job] = _start(job, environment)
                     watcher.started(job)
                 for job in [job for job, process in running.items() if process.poll() is not None]:
                     failure = _failure(job, running.pop(job).returncode)
@@ -81,8 +84,13 @@ def run_jobs(jobs: Sequence[Job], at_once: int, watcher: Watcher) -> dict[str, s
                     watcher.ended(job, failure)
                 watcher.tick()
                 time.sleep(POLL_SECONDS)
+        except ENDINGS:
+            with ending():
+                for name, last in _stop(running).items():
+                    say(f"{name}: {last}")
+            raise
         finally:
-            _stop(list(running.values()))
+            _stop(running)
     return failures
 
 
@@ -94,7 +102,15 @@ def _ready(waiting: Sequence[Job], running: dict[Job, "subprocess.Popen[bytes]"]
 def _start(job: Job, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with open_to_append(job.log) as log:
-        return subprocess.Popen(job.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        return subprocess.Popen(
+            job.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            process_group=0,  # a Ctrl-C comes to us alone, and we pass it on, once
+            preexec_fn=partial(kill_with_parent, signal.SIGTERM, os.getpid()),
+        )
 
 
 def _failure(job: Job, code: int) -> str | None:
@@ -103,32 +119,27 @@ def _failure(job: Job, code: int) -> str | None:
         return None
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
+    return _last_line(job) or f"exit code {code}"
+
+
+def _last_line(job: Job) -> str:
     lines = job.log.read_text(errors="replace").split("\n")
     said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return said.removeprefix("potstill: ") or f"exit code {code}"
+    return said.removeprefix("potstill: ")
 
 
-def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
-    for process in processes:
+def _stop(running: "dict[Job, subprocess.Popen[bytes]]") -> dict[str, str]:
+    """End processes, and wait until they have saved what they did: the last line of each one's log."""
+    for process in running.values():
         process.terminate()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    for process in processes:
+    last = {}
+    while running:
+        job, process = running.popitem()
         try:
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Let SIGTERM end this process as Ctrl-C does: with time to end its children."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        last[job.name] = _last_line(job)
+    return last

@@ -3,9 +3,7 @@
 import time
 from datetime import timedelta
 
-from rich.text import Text
-
-from potstill.live_line import LiveLine
+from potstill.live_line import LiveLine, unstyled
 from potstill.tables.jobs import Job
 
 REFRESH_SECONDS = 1.0
@@ -47,7 +45,7 @@ class TableProgress(LiveLine):
         """Refresh the live line."""
         if self.console.is_terminal and time.monotonic() - self.shown > REFRESH_SECONDS:
             self.shown = time.monotonic()
-            self.live.update(Text(self.state()), refresh=True)
+            self.live.update(unstyled(self.state()), refresh=True)
 
     def state(self) -> str:
         """The counts and the time left in one line."""

@@ -12,6 +12,7 @@ from typing import Any
 from potstill.runs.headline import ACCURACY, cell, column, title
 from potstill.tables.results import Result
 from potstill.tables.row import Table
+from potstill.text import in_csv, in_markdown
 from potstill.whole_file import write_whole
 
 CSV_HEAD = (
@@ -108,8 +109,10 @@ def _measures(results: Sequence[Result]) -> list[str]:
 def _markdown(title: str, sentence: str, rows: Sequence[Mapping[str, str]], lines: Mapping[str, str]) -> str:
     head = list(rows[0])
     table = [head, ["---", *["---:"] * (len(head) - 1)], *(list(row.values()) for row in rows)]
-    text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
-    return "\n".join([f"# {title}", "", sentence, "", *text, "", *(f"- {k}: {v}" for k, v in lines.items()), ""])
+    text = ["| " + " | ".join(map(in_markdown, row)) + " |" for row in table]
+    return "\n".join(
+        [f"# {title}", "", sentence, "", *text, "", *(f"- {k}: {in_markdown(v)}" for k, v in lines.items()), ""]
+    )
 
 
 def _csv(results: Sequence[Result]) -> str:
@@ -131,5 +134,6 @@ def _csv(results: Sequence[Result]) -> str:
             if spread is not None:
                 line |= {f"{name}_mean": str(spread.mean), f"{name}_std": str("" if spread.std is None else spread.std)}
         parameters = "" if result.parameters is None else str(result.parameters)
-        writer.writerow({"row": result.row.name, "seeds": len(result.seeds), "parameters": parameters, **line})
+        cells = {"row": result.row.name, "seeds": str(len(result.seeds)), "parameters": parameters, **line}
+        writer.writerow({name: in_csv(cell) for name, cell in cells.items()})
     return text.getvalue()

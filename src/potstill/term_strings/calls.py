@@ -108,12 +108,13 @@ def _check_class(loss: type, name: str, positional: list[Any], named: dict[str, 
 
 
 def _check_function(loss: Callable[..., Any], name: str) -> None:
-    """Refuse a function that cannot be a loss: it takes no tensors."""
+    """Refuse a function that cannot be a loss: it takes too few tensors."""
     try:
         parameters = inspect.signature(loss).parameters.values()
     except (TypeError, ValueError):  # some of torch's, written in C, do not tell
         return
     various = any(p.kind is p.VAR_POSITIONAL for p in parameters) and inspect.isfunction(loss)
     count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-    if not various and count == 0:
-        raise BadInput(f"{name!r} is no loss: it takes no tensors")
+    wanted = 1 if hasattr(loss, "taps") else 2  # of student and teacher
+    if not various and count < wanted:
+        raise BadInput(f"{name!r} is no loss: it takes {count} inputs, not those of student and teacher")

@@ -92,7 +92,10 @@ def _taps_of(loss: Callable[..., Any], name: str) -> tuple[Addresses, ...]:
     with foreign(f"loss {name!r}: its taps"):
         taps = getattr(loss, "taps", ("student", "teacher"))
     check(taps, Sequence[str | Sequence[str]], f"loss {name!r}: taps")
-    return tuple(tap if isinstance(tap, str) else tuple(tap) for tap in taps)
+    found = tuple(tap if isinstance(tap, str) else tuple(tap) for tap in taps)
+    if not all(found) or not found:
+        raise BadInput(f"loss {name!r}: taps must not be empty, as in {shown(taps)}")
+    return found
 
 
 def _split(string: str) -> tuple[str, str, str]:

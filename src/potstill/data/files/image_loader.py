@@ -1,29 +1,28 @@
 """Batches of image files, decoded or read from a cache by worker processes, normalised on the device."""
 
 import copy
-import re
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from potstill.batch import Batch
-from potstill.data.files.decoding import BadImage, Crops
+from potstill.data.files.decoding import Crops
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.order import Item, Order
 from potstill.data.files.pixels import PixelCache
 from potstill.data.files.reading import PATIENCE, Reader
-from potstill.data.files.slots import PREFETCH, Place, Slots
+from potstill.data.files.slots import PREFETCH, Slots
+from potstill.data.files.views import Bad, Views
+from potstill.data.files.workers import alive, first_thing
 from potstill.data.normalize import Standardize
-from potstill.errors import BadInput, TrainingFailed
+from potstill.errors import BadInput
+from potstill.say import say
 
 OnBadImage = Literal["fatal", "skip"]
 EXAMPLES = 16  # images of an example batch: enough for shapes
-
-Bad = tuple[int, str]  # row, and why it cannot be read
 
 
 class ImageLoader:
@@ -33,7 +32,9 @@ class ImageLoader:
     and the epoch alone, not on the number of workers. ``view`` is that of `Crops`.
 
     An image that cannot be read, or takes longer than ``patience`` seconds, is named on stderr, with the reason. Then
-    it ends everything ("fatal"), or its batches have one image less ("skip").
+    it ends everything ("fatal"), or its batches have one image less ("skip"). Where images are shuffled, to be trained
+    on, none comes alone if there are others: a last batch of one joins the one before it, and what "skip" has left
+    alone joins the one after it.
 
     Args:
         images: the encoded images and their labels.
@@ -74,7 +75,7 @@ class ImageLoader:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         if workers < 0:
             raise BadInput(f"--workers is {workers}, but must not be negative")
-        self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, 0
+        self.images, self.batch_size, self.seed, self.epoch, self.taken = images, batch_size, seed, 0, 0
         self.workers, self.on_bad_image = workers, on_bad_image
         self.rows = torch.arange(len(images)) if rows is None else rows
         self.device = torch.device(device)
@@ -96,7 +97,11 @@ class ImageLoader:
     def __iter__(self) -> Iterator[Batch]:
         return self.batches(self.epoch)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def from_batch(self, first: int) -> Iterator[Batch]:
+        """The batches of the epoch chosen last from this one on, counted from 0; no image before it is decoded."""
+        return self.batches(self.epoch, first)
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of one epoch. The workers are one epoch's at a time: with the next one this one is over.
 
         Raises:
@@ -104,22 +109,41 @@ class ImageLoader:
             TrainingFailed: a worker was killed.
             RuntimeError: it is gone on with after another epoch has begun.
         """
-        self._order.epoch = epoch
+        self._order.epoch, self._order.first = epoch, first
         self._begun += 1
-        begun = self._begun
-        for made in _alive(self._started()):
+        begun, empty = self._begun, True
+        alone: Batch | None = None
+        for taken, made in enumerate(alive(self._started()), start=first + 1):
             if isinstance(made, BadInput):
                 raise made
             place, items, bad = made
-            pixels = self._views.slots[place] if self._views.slots else place
-            yield self._finished(pixels, items, bad)
+            self._report(bad)
+            if not items:  # all of them are bad
+                continue
+            empty = False
+            batch = self._finished(self._views.slots[place] if self._views.slots else place, items)
+            batch, alone = (batch if alone is None else _joined(alone, batch)), None
+            if bad and len(batch["index"]) == 1 and self._order.shuffle:
+                alone = batch
+                continue
+            self.taken = taken
+            yield batch
             if self._begun != begun:
                 raise RuntimeError("an ImageLoader yields one epoch at a time, and another one has begun")
+        if empty and not first:
+            raise self._none_is_left()
+        if alone is not None:
+            say(f"{self.images.name(int(alone['index']))} is the only good image of its batch and is left out")
 
     def example(self) -> Batch:
         """The first images of epoch 0, at most 16: enough to see their shape, read by this process."""
-        self._order.epoch = 0
-        return self._finished(*self._views.make(next(iter(self._order))[:EXAMPLES]))
+        self._order.epoch = self._order.first = 0
+        for wanted in self._order:
+            pixels, items, bad = self._views.make(wanted[:EXAMPLES])
+            self._report(bad)
+            if items:
+                return self._finished(pixels, items)
+        raise self._none_is_left()
 
     @property
     def count(self) -> int:
@@ -135,7 +159,7 @@ class ImageLoader:
         return loader
 
     def _start(self, shuffle: bool, augment: bool) -> None:
-        self._views = _Views(self._source, self._crops)
+        self._views = Views(self._source, self._crops)
         self._order = Order(self.rows, self.batch_size, self.seed, shuffle, augment)
         self._loader: DataLoader[Any] | None = None
         self._begun = 0
@@ -146,87 +170,44 @@ class ImageLoader:
             return self._loader
         ahead: dict[str, Any] = {}
         if self.workers:
-            self._views.slots = Slots(self.workers, self.batch_size, self._crops.size)
+            self._views.slots = Slots(self.workers, max(self._order.sizes), self._crops.size)
             ahead = {"prefetch_factor": PREFETCH, "persistent_workers": True}
         self._loader = DataLoader(
             self._views,
             batch_sampler=self._order,
             num_workers=self.workers,
             collate_fn=_as_it_is,
+            worker_init_fn=first_thing(),
             generator=torch.Generator(),  # of the workers' own seeds, which nothing uses; else it takes the caller's
             **ahead,
         )
         return self._loader
 
-    def _finished(self, pixels: Tensor, items: Sequence[Item], bad: Sequence[Bad]) -> Batch:
+    def _finished(self, pixels: Tensor, items: Sequence[Item]) -> Batch:
         """The batch of the first of ``pixels``, one an item. They are read before this returns."""
-        self._report(bad, len(items))
         index, view = torch.tensor(items, dtype=torch.int64).to(self.device).unbind(1)
         images = self._standardize(pixels[: len(items)].to(self.device))
         labels = self.labels[index]
         return {"images": images, "labels": labels, "index": index, "view": view, "size": self._rows_in_all}
 
-    def _report(self, bad: Sequence[Bad], good: int) -> None:
+    def _none_is_left(self) -> BadInput:
+        return BadInput(
+            f"none of the {self.count} images can be read, {self.images.name(int(self.rows[0]))} for example"
+        )
+
+    def _report(self, bad: Sequence[Bad]) -> None:
         for row, reason in bad:
-            if self.on_bad_image == "fatal" or not good:
-                hint = "--on-bad-image skip leaves such images out" if good else "nor can any other of its batch"
+            if self.on_bad_image == "fatal":
+                hint = "--on-bad-image skip leaves such images out, potstill check names them all"
                 raise BadInput(f"{self.images.name(row)} cannot be read: {reason}; {hint}")
             if row not in self._reported:
                 self._reported.add(row)
-                print(f"potstill: {self.images.name(row)} cannot be read and is left out: {reason}", file=sys.stderr)
+                say(f"{self.images.name(row)} cannot be read and is left out: {reason}")
 
 
-class _Views(Dataset[Any]):
-    """Makes the views of a whole batch at once, in one block of memory."""
-
-    def __init__(self, source: Reader | PixelCache, crops: Crops) -> None:
-        self.source, self.crops = source, crops
-        self.slots: Slots | None = None  # where workers leave their batches
-
-    def __getitems__(self, items: Sequence[Item]) -> tuple[Place | Tensor, list[Item], list[Bad]] | BadInput:
-        """What the loader asks for: in a worker the slot that it has filled, else the pixels themselves; see `make`.
-
-        An error for the user is returned: torch would send it on with the worker's traceback in its message.
-        """
-        try:
-            if self.slots is None:
-                return self.make(items)
-            place = self.slots.next()
-            return place, *self._fill(self.slots[place], items)
-        except BadInput as error:
-            return error
-
-    def make(self, items: Sequence[Item]) -> tuple[Tensor, list[Item], list[Bad]]:
-        """Pixels (B, size, size, 3) as uint8, their rows and views, and the rows that cannot be read."""
-        pixels = torch.empty(len(items), self.crops.size, self.crops.size, 3, dtype=torch.uint8)
-        with torch.random.fork_rng(devices=[]):
-            return pixels, *self._fill(pixels, items)
-
-    def _fill(self, pixels: Tensor, items: Sequence[Item]) -> tuple[list[Item], list[Bad]]:
-        good: list[Item] = []
-        bad: list[Bad] = []
-        for row, view in items:
-            try:
-                pixels[len(good)] = self.crops.view(self.source.pixels(row), view)
-                good.append((row, view))
-            except BadImage as error:
-                bad.append((row, str(error)))
-        return good, bad
-
-
-def _alive(loader: DataLoader[Any]) -> Iterator[Any]:
-    """What the loader gives, with one clear line if a worker is killed: by the system, mostly, for want of memory."""
-    made = iter(loader)
-    while True:
-        try:
-            yield next(made)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            if not re.search(r"worker \(pid.*\) (exited|is killed)", str(error)):
-                raise
-            reason = "the machine may have run out of memory: give fewer --workers, or a smaller --batch-size"
-            raise TrainingFailed(f"a process that decodes images was killed; {reason}") from error
+def _joined(one: Batch, other: Batch) -> Batch:
+    """Two batches as one; what is no entry an image stays as it is."""
+    return {key: torch.cat((value, other[key])) if value.dim() else value for key, value in one.items()}
 
 
 def _as_it_is(batch: Any) -> Any:

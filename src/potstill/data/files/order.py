@@ -1,11 +1,13 @@
 """In which order, and in which views, an epoch goes through image files."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from potstill.data.batch_sizes import batch_sizes
 from potstill.data.files.decoding import PLAIN
 from potstill.data.loader import EPOCH, seeded
 
@@ -15,15 +17,16 @@ Item = tuple[int, int]  # row and view
 
 
 class Order(Sampler[list[Item]]):
-    """Row and view of every image of an epoch, batch by batch."""
+    """Row and view of every image of an epoch, batch by batch, from batch ``first`` on."""
 
     def __init__(self, rows: Tensor, batch_size: int, seed: int, shuffle: bool, augment: bool) -> None:
-        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self.rows, self.seed = rows, seed
         self.shuffle, self.augment = shuffle, augment
-        self.epoch = 0
+        self.epoch = self.first = 0
+        self.sizes = batch_sizes(len(rows), batch_size, merged=shuffle)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return len(self.sizes)
 
     def __iter__(self) -> Iterator[list[Item]]:
         rows, views = self.rows, torch.full_like(self.rows, PLAIN)
@@ -32,6 +35,6 @@ class Order(Sampler[list[Item]]):
             rows = rows[torch.randperm(len(rows), generator=generator)]
         if self.augment:
             views = torch.randint(PLAIN + 1, LAST_VIEW, (len(rows),), generator=generator)
-        for start in range(0, len(rows), self.batch_size):
-            some = slice(start, start + self.batch_size)
-            yield list(zip(rows[some].tolist(), views[some].tolist(), strict=True))
+        batches = zip(torch.split(rows, self.sizes), torch.split(views, self.sizes), strict=True)
+        for some, seen in islice(batches, self.first, None):
+            yield list(zip(some.tolist(), seen.tolist(), strict=True))

@@ -1,7 +1,6 @@
 """Decoded images in a memory-mapped file, so that an epoch costs no decoding."""
 
 import shutil
-import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -17,10 +16,11 @@ from safetensors.numpy import save_file
 from torch.utils.data import DataLoader, Dataset
 
 from potstill.data.cache import cache_folder, make_once
-from potstill.data.files.decoding import BadImage, Crops, Pixels
+from potstill.data.files.decoding import FULL, BadImage, Crops, Pixels
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.reading import Reader
 from potstill.errors import BadInput
+from potstill.say import say
 from potstill.whole_file import drafted, remove_drafts
 
 Sizes = NDArray[np.int64]  # (N, 2): height and width; 0 for an image that cannot be decoded
@@ -50,7 +50,8 @@ class PixelCache:
 
     def __init__(self, images: Encoded, crops: Crops, workers: int) -> None:
         self.images = images
-        stamp = sha256(f"{LAYOUT} {crops.shorter_side} {images.stamp()}".encode()).hexdigest()[:32]
+        deep = "" if images.bits == FULL else f" {images.bits} bits"
+        stamp = sha256(f"{LAYOUT} {crops.shorter_side} {images.stamp()}{deep}".encode()).hexdigest()[:32]
         self.file = cache_folder() / "pixels" / f"{stamp}.uint8"
         self.index = self.file.with_suffix(".safetensors")
         if not self.file.is_file():
@@ -83,7 +84,7 @@ class PixelCache:
         return pixels.reshape(height, width, 3)
 
     def _make(self, draft: Path, crops: Crops, workers: int) -> None:
-        print(f"potstill: decoding {len(self.images)} images to {self.file}, once", file=sys.stderr)
+        say(f"decoding {len(self.images)} images to {self.file}, once")
         remove_drafts(self.file.parent, self.file.name)  # make_once holds the lock
         with drafted(self.file) as pixels:  # another process may still read an older file
             sizes, sums, reasons = self._write(pixels, crops, workers)
@@ -105,12 +106,12 @@ class PixelCache:
                     self._must_fit(file.tell() * count // (row + 1))
                 if time.monotonic() > spoken + PROGRESS_SECONDS:
                     spoken = time.monotonic()
-                    print(f"potstill: {row + 1} of {count} images decoded", file=sys.stderr)
+                    say(f"{row + 1} of {count} images decoded")
         return sizes, sums, reasons
 
     def _must_fit(self, size: int) -> None:
         free = shutil.disk_usage(self.file.parent).free
-        print(f"potstill: that will be about {size / 1e9:.2f} GB", file=sys.stderr)
+        say(f"that will be about {size / 1e9:.2f} GB")
         if size > free:
             raise BadInput(
                 f"--cache needs about {size / 1e9:.0f} GB in {self.file.parent}, which has {free / 1e9:.0f} GB; "

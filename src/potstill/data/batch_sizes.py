@@ -1,0 +1,20 @@
+"""How many images each batch of an epoch has."""
+
+
+def batch_sizes(count: int, batch_size: int, *, merged: bool) -> list[int]:
+    """The sizes of the batches of ``count`` images, of which the last may be smaller.
+
+    Args:
+        count: images an epoch.
+        batch_size: images a batch.
+        merged: a last batch of one image joins the one before it, which then has ``batch_size + 1``. Nothing can be
+            trained on one image alone: batch norm has no variance, and no loss of pairs has a pair.
+
+    >>> batch_sizes(9, 4, merged=True), batch_sizes(9, 4, merged=False), batch_sizes(1, 4, merged=True)
+    ([4, 5], [4, 4, 1], [1])
+    """
+    whole, rest = divmod(count, batch_size)
+    sizes = [batch_size] * whole + [rest] * (rest > 0)
+    if merged and batch_size > 1 and len(sizes) > 1 and rest == 1:
+        sizes[-2:] = [batch_size + 1]
+    return sizes

@@ -1,0 +1,129 @@
+"""The training loop: epoch after epoch, from where a run's checkpoint leaves off."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from potstill import signals
+from potstill.data.data import Data
+from potstill.distiller import Distiller
+from potstill.engine.epoch import length, train_epoch
+from potstill.engine.extension import extend
+from potstill.engine.insight import write_insight
+from potstill.engine.measuring import Measuring
+from potstill.engine.optimizer import make_optimizer, set_learning_rate
+from potstill.engine.place import Place
+from potstill.engine.progress import Progress
+from potstill.engine.recorders import Recorder, Recorders, TensorBoard
+from potstill.engine.rehearsal import rehearse
+from potstill.engine.state import History, State
+from potstill.engine.summary import summarize
+from potstill.engine.transforms import Transforms
+from potstill.errors import BadInput
+from potstill.runs.folder import RunFolder
+from potstill.runs.schema import Epoch, Summary
+from potstill.say import say
+from potstill.training import Training
+
+
+@dataclass(frozen=True)
+class Seams:
+    """What the caller of `fit` brings along."""
+
+    transforms: Transforms
+    measuring: Measuring
+    recorders: Sequence[Recorder]
+    after_step: Callable[[Distiller], object] | None
+
+    def __post_init__(self) -> None:
+        for recorder in self.recorders:
+            if not callable(getattr(recorder, "log", None)) or not callable(getattr(recorder, "close", None)):
+                raise BadInput(f"a recorder has log(record) and close(), but a {type(recorder).__name__} has not both")
+        if self.after_step is not None and not callable(self.after_step):
+            raise BadInput(f"after_step is a function of the distiller, not a {type(self.after_step).__name__}")
+
+
+def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, seams: Seams) -> Summary:
+    """Train what is left of a run, and write what came out.
+
+    Raises:
+        BadInput: the checkpoint is of another run; something of the networks cannot be saved.
+        TrainingFailed: a loss was not finite.
+    """
+    optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
+    state = State(distiller, run, optimizer, seams.after_step)
+    torch.manual_seed(training.seed)
+    history = state.resume()
+    if run.extends is not None:
+        past = history if state.inside is None else [*history, state.inside["asked"]]
+        if (changed := extend(run, past, distiller, training)) is not None:
+            say(f"{run.path} is not what {training.epochs} epochs from the start would be: {changed}")
+    costs = rehearse(state, data)
+    run.start_logs(history)
+    if distiller.weights.is_cuda:
+        torch.cuda.reset_peak_memory_stats(distiller.weights.device)
+    with (
+        Progress(training.epochs, length(data.train), len(history)) as progress,
+        Recorders([TensorBoard(run.path, purge_step=len(history)), *seams.recorders], progress.say) as recorders,
+    ):
+        progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}{_inside(state)}")
+        teachers = seams.measuring.teachers(progress.say)
+        for epoch in range(len(history), training.epochs):
+            set_learning_rate(optimizer, learning_rate(epoch))
+            history.append(_epoch(state, data, training, seams, history, progress))
+            with signals.deferred():
+                state.save(history)
+                run.log(history[-1])
+                recorders.log(history[-1])
+            progress.epoch(history[-1])
+    summary = summarize(distiller, data, teachers, history, costs)
+    run.finish(summary)
+    write_insight(run.insight, distiller, data)
+    return summary
+
+
+def _epoch(state: State, data: Data, training: Training, seams: Seams, history: History, progress: Progress) -> Epoch:
+    """Train for an epoch, or for what is left of it, and measure the learners. A signal ends it when it is saved."""
+    distiller, optimizer, epoch = state.distiller, state.optimizer, len(history)
+    assert optimizer is not None
+    lr = training.learning_rate()(epoch)
+    weights = {term.name: term.weight_at(epoch) for term in distiller.terms}
+    place = Place({"epoch": epoch, "lr": lr, "weights": weights}, state.inside)
+    state.inside, saved = None, time.monotonic()
+
+    def save_sometimes() -> None:
+        nonlocal saved
+        if training.save_every is not None and time.monotonic() - saved >= 60 * training.save_every:
+            state.save_inside(history, place)
+            saved = time.monotonic()
+
+    seam: dict[str, Any] = {"transforms": seams.transforms, "after_step": seams.after_step}
+    try:
+        trained = train_epoch(
+            distiller, data.train, optimizer, epoch, training, progress, **seam, place=place, between=save_sometimes
+        )
+        learners = seams.measuring.learners(epoch)
+    except signals.ENDINGS as error:
+        with signals.ending():
+            progress.say(_saved(error, state, history, place))
+            error.said = True
+        raise
+    return {"epoch": epoch, "lr": lr, **trained, "learners": learners}
+
+
+def _saved(error: BaseException, state: State, history: History, place: Place) -> str:
+    """Save where a run was stopped; what to say of it."""
+    checkpoint = state.run.checkpoint
+    if place.moved:
+        state.save_inside(history, place)
+    elif not checkpoint.is_file():
+        return f"potstill: stopped by {signals.name_of(error)} before the first step; the same command starts again"
+    at = f"after step {place.step} of epoch {len(history)}" if place.step else f"after epoch {len(history) - 1}"
+    return f"potstill: stopped by {signals.name_of(error)} {at}, saved in {checkpoint}; the same command continues"
+
+
+def _inside(state: State) -> str:
+    return "" if state.inside is None else f", after step {state.inside['step']}"
