@@ -173,7 +173,7 @@ BAD = [
     ("supervised --network resnet8 --data digit", "did you mean digits"),
     ("supervised --network resnet8 --data digits --epoch 3", "did you mean --epochs"),
     ("supervised --network resnet8 --data digits --epochs three", "potstill: --epochs: invalid literal"),
-    ("supervised --network resnet8 --data digits --epochs 0", "--epochs must be positive, not 0"),
+    ("supervised --network resnet8 --data digits --epochs 0", "--epochs must be 1 or more, not 0"),
     ("supervised --network resnet8 --data digits --lr -1", "potstill: --lr must be positive, not -1"),
     ("supervised --network resnet8 --data digits --precision fp8", "fp8"),
     ("supervised --network resnet8 --data digits --device tpu9", "--device tpu9"),

@@ -314,29 +314,38 @@ def test_a_loss_that_cannot_take_its_tensors_names_both_and_their_shapes(batch):
     )
     with pytest.raises(BadInput, match=given.format(6) + "Expected size"):
         picky(batch)(batch)
-    with pytest.raises(BadInput, match=given.format(2) + "no room$"):
+    with pytest.raises(BadInput, match=given.format(2) + r"no room \(.*test_distiller.py, line \d+\)$"):
         picky(batch, ValueError("no room\nand more"), at="build")
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory"), KeyError("x")]
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory"), KeyboardInterrupt()]
 )
 @pytest.mark.parametrize("at", ["build", 1])
-def test_errors_that_are_not_about_a_losss_tensors_stay_as_they_are(batch, error, at):
+def test_errors_that_are_nobodys_fault_stay_as_they_are(batch, error, at):
     with pytest.raises(type(error)) as raised:
         picky(batch, error, at=at)(batch)
     assert raised.value is error
 
 
-def test_later_errors_of_a_loss_stay_as_they_are(batch):
+@pytest.mark.parametrize("at", ["build", 1])
+def test_a_losss_own_errors_name_their_line(batch, at):
+    message = r"^term 'Picky .*' cannot take .*: KeyError: 'x' \(.*test_distiller.py, line \d+\)$"
+    with pytest.raises(BadInput, match=message):
+        picky(batch, KeyError("x"), at=at)(batch)
+
+
+def test_later_errors_of_a_loss_are_not_about_its_inputs(batch):
     networks = {"student": make(), "teacher": freeze(make(1))}
     error = RuntimeError("in the second step")
     term = Term(Picky(error, at=2), "student.stage1", "teacher.stage3")
     distiller = Distiller(networks, [term], example=batch)
     distiller(batch)
-    with pytest.raises(RuntimeError) as raised:
+    message = (
+        r"^term 'Picky student.stage1' failed: RuntimeError: in the second step \(.*test_distiller.py, line \d+\)$"
+    )
+    with pytest.raises(BadInput, match=message):
         distiller(batch)
-    assert raised.value is error
 
 
 class Calls(nn.Module):

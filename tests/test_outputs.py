@@ -32,6 +32,11 @@ class Output:
         Heads(A, B),
         Output(logits=A, features=B),
         Output(features=A),
+        ((A, B), [B]),
+        ((None, {"logits": A}), [B]),
+        [(None, "a"), [A, B]],
+        {"output": {"logits": A, "hidden": B}},
+        {"output": {"only": A}, "hidden": None},
     ],
 )
 def test_the_bare_name_stands_for_the_logits(output):
@@ -42,9 +47,10 @@ def test_the_bare_name_stands_for_the_logits(output):
     ("output", "message"),
     [
         ({"pooler_output": A, "last_hidden_state": B}, r"say student#pooler_output, student#last_hidden_state"),
-        (Output(hidden=(A, B)), "a Output without a tensor in it"),
+        (Output(hidden=(A, B)), r"an Output of several tensors, .* say student#hidden#0, student#hidden#1"),
+        ({"a": {"b": A}, "c": [B]}, "a dict of several tensors, .* say student#a#b, student#c#0"),
         ("text", "a str without a tensor in it"),
-        (None, "a NoneType without a tensor in it"),
+        (None, "None without a tensor in it"),
         ((), "a tuple without a tensor"),
     ],
 )

@@ -60,7 +60,7 @@ def test_an_address_that_does_not_exist_names_the_nearest(path, nearest):
 
 def test_a_tap_that_did_not_fire_is_an_error(images):
     taps = Taps(Toy(), "toy", ["toy.pair"])
-    with pytest.raises(RuntimeError, match="tap 'toy.pair' did not fire"):
+    with pytest.raises(BadInput, match="tap 'toy.pair' did not fire"):
         taps(images)
 
 

@@ -26,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from crashes.cases import KINDS, Case, Lab, plan
+from crashes.scenarios import SCENARIOS
 
 
 def main() -> int:
@@ -33,13 +34,16 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, help="how many cases")
     parser.add_argument("--seed", type=int, default=0, help="of which cases")
     parser.add_argument("--jobs", type=int, default=1, help="how many at once")
+    parser.add_argument(
+        "--scenarios", type=int, default=len(SCENARIOS), help="how many of them, the most telling first"
+    )
     parser.add_argument("--only", choices=KINDS, help="cases of one kind")
     parser.add_argument("--replay", type=int, help="this case alone, and what it said")
     parser.add_argument("--out", type=Path, help="file for the record")
     told = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="crashes-") as folder:
-        lab = Lab(Path(folder))
+        lab = Lab(Path(folder), SCENARIOS[: told.scenarios])
         lab.prepare()
         cases = plan(lab, told.kills if told.replay is None else told.replay + 1, told.seed, told.only)
         if told.replay is not None:
@@ -86,6 +90,7 @@ def summarize(results: list[dict], seed: int, seconds: float, operations: dict[s
         "commit": _commit(),
         "versions": {"potstill": potstill.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "seconds": round(seconds),
+        "processor_seconds": round(sum(os.times()[:4])),
         "kills": sum(result["kills"] for result in results),
         "outcomes": {kind: dict(sorted(counts.items())) for kind, counts in sorted(table.items())},
         "scenarios": dict(Counter(result["scenario"] for result in results)),

@@ -1,6 +1,5 @@
 """Where the names of a docstring lead: to a page, or to the file that they are written in."""
 
-import inspect
 import posixpath
 import re
 import sys
@@ -16,7 +15,7 @@ GROUPS: dict[str, dict[str, Any]] = {
     "Schedules": {
         f"schedules.{name}": value
         for name, value in vars(ps.schedules).items()
-        if inspect.isfunction(value) and not name.startswith("_")
+        if getattr(value, "__module__", "") == ps.schedules.__name__ and not name.startswith("_")
     },
 }
 """What docs/python.md has, below which headings."""

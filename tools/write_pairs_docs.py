@@ -86,8 +86,10 @@ potstill: matched student.stage1 (64 x 56 x 56) with teacher.layer1 (256 x 56 x 
 
 **Stages.** Built-in networks name theirs `stage1`, `stage2`, ..., and so do most of timm's. In any other network, a
 stage is what the last module returns before the resolution changes. A network of a single resolution, such as a vision
-transformer, gives four of its blocks, evenly spread. Left out are the single layer of a stem, maps of one pixel, and
-maps that something overwrites in place. `potstill.networks.find_stages(network, images)` lists them.
+transformer, gives four of its blocks, evenly spread. Left out are the single layer of a stem, maps of one pixel (also
+where a network names them), sequences (N, C, L), which are no pictures, maps that something overwrites in place, and
+what lies inside a block that returns several tensors none of which can be told to be its map; of a tuple that is the
+first. `potstill.networks.find_stages(network, images)` lists them.
 
 **Tokens are maps.** `student.blocks.8:map` is what `blocks.8` returns as a map (N, C, h, w): of tokens (N, L, C) the
 first ones (class, distillation, registers) are dropped and the others laid out row by row, in the aspect ratio of the

@@ -34,13 +34,16 @@ def as_batch(batch: Any) -> Batch:
                 tensors[name] = tensors.pop(other)
         if tensors:
             return tensors
-        raise BadInput(f"a batch has tensors, but this one has only {', '.join(map(repr, batch)) or 'nothing at all'}")
+        only = ", ".join(f"{key!r} ({type(value).__name__})" for key, value in batch.items())
+        raise BadInput(f"a batch has tensors, but this one has only {only or 'nothing at all'}")
     if isinstance(batch, Tensor):
         return {"images": batch}
     if isinstance(batch, Sequence) and len(batch) in (1, 2) and all(isinstance(part, Tensor) for part in batch):
         return dict(zip(("images", "labels"), batch, strict=False))
     kind = type(batch).__name__
     if isinstance(batch, Sequence) and not isinstance(batch, str):
+        if batch and all(isinstance(part, Mapping) for part in batch):
+            raise BadInput(f"this is a {kind} of {len(batch)} samples, not a batch: stack them, as a DataLoader does")
         kind += f" of {len(batch)} ({', '.join(type(part).__name__ for part in batch[:4])})"
     raise BadInput(f"a batch is a dictionary with 'images', a pair (images, labels), or images alone, not a {kind}")
 

@@ -14,7 +14,7 @@ from typing import Any
 from potstill.errors import BadInput, unknown
 from potstill.exits import BAD_INPUT, CODES, FAILED_TRAINING, answer_to
 from potstill.flags import Command, call
-from potstill.guard import foreign, guarded
+from potstill.guard import foreign
 from potstill.runs.recording import recipe
 from potstill.runs.trust import trusted
 from potstill.say import say
@@ -64,7 +64,7 @@ def answer(words: Sequence[str], as_json: bool) -> int:
         say(f"runs that failed: {len(failed)}")
         return FAILED_TRAINING
     if wrong := isinstance(result, dict) and result.get("wrong"):
-        say(f"{wrong} of the files that were checked are not sound")
+        say(f"faults found: {wrong if isinstance(wrong, int) else len(wrong)}")
         return BAD_INPUT
     return 0
 
@@ -74,7 +74,9 @@ def commands() -> dict[str, Command]:
     from potstill import commands, recipes
 
     found = {name.replace("_", "-"): getattr(recipes, name) for name in recipes.__all__}
-    return {"demo": commands.demo, **found, "evaluate": commands.evaluate, "describe": commands.describe} | {
+    return {"demo": commands.demo, "check": commands.check, **found} | {
+        "evaluate": commands.evaluate,
+        "describe": commands.describe,
         "export": commands.export,
         "table": commands.table,
         "report": commands.report,
@@ -124,7 +126,7 @@ def find_own_recipe(words: Sequence[str]) -> tuple[str, Command, list[str]]:
     path, _, function = words[0].partition(":")
     with foreign(f"recipe {words[0]}"):
         own: Command = find_callable(path, function or "main", "recipe")
-    named = recipe(guarded(own, f"recipe {words[0]}"), function or Path(path).stem)
+    named = recipe(foreign(f"recipe {words[0]}")(own), function or Path(path).stem)
     return f"run {words[0]}", named, list(words[1:])
 
 
@@ -149,7 +151,9 @@ def show(result: dict[str, Any]) -> None:
     code = rest.pop("code", [])
     for line in rest.pop("commands", []):
         print(line)  # not wrapped: it is there to be copied
-    for rows in (rest.pop("table", None) or _learners(rest) or _listed(rest), rest.pop("layers", [])):
+    main_table = rest.pop("table", None) or _learners(rest) or _listed(rest)
+    others = [rest.pop(name, []) for name in ("layers", "splits", "findings")]
+    for rows in (main_table, *others, _taps(rest)):
         if rows:
             table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, header_style="bold")
             for row in rows:
@@ -183,6 +187,15 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
         cells = {"network": f"{name} (frozen)", "parameters": "", "last epoch": describe(of_teacher(teacher))}
         rows.append({**cells, "best epoch": ""})
     return rows
+
+
+def _taps(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The taps of a network as a table."""
+    if "taps" not in result:
+        return []
+    from potstill.commands.taps import tap_rows
+
+    return tap_rows(result.pop("taps"), result.pop("shapes"))
 
 
 def _listed(result: dict[str, Any]) -> list[dict[str, Any]]:

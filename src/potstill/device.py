@@ -18,7 +18,7 @@ def find_device(name: str = "auto") -> torch.device:
     try:
         found = torch.device(name)
         torch.zeros(1, device=found).item()  # as no tensor on meta can
-    except (RuntimeError, AssertionError, ImportError) as error:  # of whatever back end torch looks for
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:  # of whatever back end there is
         raise BadInput(f"--device {name}: not on this machine; auto, cpu, or cuda with a GPU") from error
     return found
 

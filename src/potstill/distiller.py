@@ -1,37 +1,47 @@
 """The distiller: networks and terms as one module that turns a batch into a loss."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.parameter import is_lazy
 
 from potstill.address import owner
 from potstill.batch import Batch, as_batch
-from potstill.errors import BadInput, first_line
-from potstill.eval_mode import eval_mode
+from potstill.errors import BadInput
+from potstill.example_pass import is_empty, naming, try_out
 from potstill.forward_pass import ForwardPasses
+from potstill.guard import guarded
+from potstill.memory_layout import for_loss
+from potstill.networks.lazy import make_whole
 from potstill.roles import check_kinds, check_names, check_roles, find_classifiers
-from potstill.taps import NoPart
+from potstill.soundness import check_soundness
 from potstill.term import Addresses, Term
 from potstill.untrained import Untrained
 
 Network = TypeVar("Network", bound=nn.Module)
-FEW = 2  # images are enough to see where tensors flow and how large they are
 
 
 def freeze(network: Network) -> Network:
     """Make a teacher: no parameter trains any more, batch norm and dropout rest. Returns the same network.
+
+    Raises:
+        BadInput: it has lazy layers that have not seen an image.
 
     >>> import potstill as ps
     >>> teacher = ps.freeze(ps.networks.create("resnet8"))
     >>> teacher.training, any(parameter.requires_grad for parameter in teacher.parameters())
     (False, False)
     """
-    return network.requires_grad_(False).eval()
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise BadInput(f"this {type(network).__name__} has no weights yet: its lazy layers wait for the first images")
+    network.requires_grad_(False)
+    network.eval()  # returns what its own train() does, which may be nothing
+    return network
 
 
 class Distiller(nn.Module):
@@ -89,6 +99,7 @@ class Distiller(nn.Module):
         batch = as_batch(example)
         check_kinds(named, terms)
         check_names([name for name, _ in named], [term.name for term in terms], batch)
+        make_whole(named, batch, inputs or {}, seed)
         self.networks = nn.ModuleDict(dict(named))
         self.learners = {n: net for n, net in named if any(p.requires_grad for p in net.parameters())}
         self.teachers = {n: net for n, net in named if n not in self.learners}
@@ -98,9 +109,11 @@ class Distiller(nn.Module):
         like = next(self.networks.parameters(), next(iter(batch.values())))
         self._add_scalars(like)
         self.passes = ForwardPasses(dict(named), self.teachers, terms, batch, inputs or {})
-        values = self._try({key: value.to(like.device) for key, value in batch.items()}, seed)
+        entries = {key: value.to(like.device) for key, value in batch.items()}
+        values = try_out(self.passes, self.learners, terms, {**entries, **self._scalars()}, seed)
         check_roles(self.learners, self.terms, self.passes)
         self.classifiers = find_classifiers(dict(named), self.terms, values, classifiers)
+        check_soundness(self.passes, self.teachers, self.classifiers, values)
         self.untrained = Untrained(self.learners, self.terms)
         self.computed: set[int] = set()  # the terms that have been, once
         self.set_epoch(0)
@@ -108,45 +121,15 @@ class Distiller(nn.Module):
 
     def _add_scalars(self, like: Tensor) -> None:
         """Buffers that are no part of the state."""
-        dtype = torch.promote_types(like.dtype, torch.float32)
+        real = like.dtype.to_real() if like.dtype.is_complex else like.dtype
+        dtype = torch.promote_types(real, torch.float32)
         self.register_buffer("weights", torch.zeros(len(self.terms), dtype=dtype, device=like.device), False)
         self.register_buffer("epoch", torch.zeros((), dtype=dtype, device=like.device), False)
         self.register_buffer("progress", torch.zeros((), dtype=dtype, device=like.device), False)
 
-    def _try(self, batch: Batch, seed: int) -> Batch:
-        """One pass in eval mode, so that no statistic moves: checks the taps and builds the losses."""
-        rows = max((len(value) for value in batch.values() if value.dim()), default=0)
-        few = {key: value[:FEW] if value.dim() and len(value) == rows else value for key, value in batch.items()}
-        values: dict[str, Tensor] = {**few, "epoch": self.epoch, "progress": self.progress}
-        with eval_mode(self.networks), torch.no_grad(), torch.random.fork_rng():  # nothing drawn here disturbs others
-            values |= self.passes.parameters()
-            for one in self.passes.in_order:
-                if not _is_empty(values, one.inputs):
-                    values |= self._check(one.network, one.taps.check, [values[text] for text in one.inputs])
-            torch.manual_seed(seed)
-            for term in self.terms:
-                if all(text in values for text in term.flat_addresses):
-                    with _naming(term, values):
-                        term.build(values)
-        return values
-
-    def _check(self, name: str, check: Any, inputs: list[Tensor]) -> dict[str, Tensor]:
-        """A pass on the example. Auxiliary heads that appear in train mode only are looked for in train mode."""
-        try:
-            found: dict[str, Tensor] = check(*inputs)
-        except NoPart:
-            if name not in self.learners:
-                raise
-            network = self.networks[name]
-            before = {key: value.clone() for key, value in network.named_buffers()}
-            try:
-                network.train()
-                found = check(*inputs)
-            finally:
-                network.eval()
-                for key, value in network.named_buffers():
-                    value.copy_(before[key])
-        return found
+    def _scalars(self) -> dict[str, Tensor]:
+        """The entries that every batch has."""
+        return {"epoch": self.epoch, "progress": self.progress}
 
     def set_epoch(self, epoch: int) -> None:
         """Take the terms' weights of ``epoch``, counted from 0. A term of weight 0 is left out: 0 * nan is nan."""
@@ -173,7 +156,7 @@ class Distiller(nn.Module):
         ``turn`` are the indices of the terms to take, one of ``turns``; all active ones by default. A network whose
         input has no rows does not run, and terms that need it are 0.
         """
-        values: dict[str, Tensor] = {**as_batch(batch), "epoch": self.epoch, "progress": self.progress}
+        values: dict[str, Tensor] = {**as_batch(batch), **self._scalars()}
         indices = tuple(self.active if turn is None else turn)
         plan = self.passes.plan(terms := tuple(self.terms[i] for i in indices))
         if self.untrained.looking and self.training and torch.is_grad_enabled():
@@ -182,7 +165,7 @@ class Distiller(nn.Module):
             values["images"] = values["images"].detach().requires_grad_()
         values |= self.passes.parameters()
         for one in plan.passes:
-            if _is_empty(values, one.inputs):
+            if is_empty(values, one.inputs):
                 continue
             learns = plan.graph or one.network in plan.reached
             # Fused attention cannot be differentiated twice.
@@ -198,10 +181,11 @@ class Distiller(nn.Module):
         term = self.terms[index]
         if not all(text in values for text in term.flat_addresses):
             return self.weights.new_zeros(())
+        given = for_loss(term, values)
         if index in self.computed:
-            return term(values)  # type: ignore[no-any-return]
-        with _naming(term, values):
-            value: Tensor = term(values)
+            return guarded(f"term '{term.name}'", term, given)  # type: ignore[no-any-return]
+        with naming(term, values):
+            value: Tensor = term(given)
             if not isinstance(value, Tensor) or value.dim():
                 found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
                 raise ValueError(f"a loss returns one number, a tensor without dimensions, not {found}: take its mean")
@@ -231,20 +215,3 @@ class Distiller(nn.Module):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _is_empty(values: Mapping[str, Tensor], inputs: Sequence[str]) -> bool:
-    """Whether an input has no rows, or comes from a pass that did not run for want of them."""
-    return any(text not in values or (values[text].dim() > 0 and len(values[text]) == 0) for text in inputs)
-
-
-@contextmanager
-def _naming(term: Term, values: Batch) -> Iterator[None]:
-    """Say what a loss was given, as ``BadInput``, if it cannot take it: the term, its addresses and their shapes."""
-    try:
-        yield
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-            raise
-        given = ", ".join(f"{address} {tuple(values[address].shape)}" for address in term.flat_addresses)
-        raise BadInput(f"term '{term.name}' cannot take {given}: {first_line(error)}") from error

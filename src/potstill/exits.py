@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from potstill.errors import BadInput, TrainingFailed, first_line
+from potstill.guard import is_out_of_memory
 from potstill.say import say
 from potstill.signals import Interrupted, Terminated, name_of
 from potstill.unread import unread
@@ -43,7 +44,7 @@ def answer_to(error: BaseException, words: Sequence[str]) -> int:
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else int(str(error.code))
     if isinstance(error, BrokenPipeError) and unread():
         raise error
-    if is_memory(error):
+    if is_out_of_memory(error):
         say(f"out of memory ({first_line(error) or 'of this machine'}); a smaller --batch-size needs less")
         return FAILED_TRAINING
     if isinstance(error, OSError):
@@ -52,17 +53,6 @@ def answer_to(error: BaseException, words: Sequence[str]) -> int:
     if not isinstance(error, Exception):
         raise error
     return _report(error, words)
-
-
-def is_memory(error: BaseException) -> bool:
-    """Whether memory has run out, this machine's or a GPU's; torch says so in several ways.
-
-    >>> is_memory(MemoryError()), is_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 TB"))
-    (True, True)
-    """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
 
 
 def _report(error: Exception, words: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
+from potstill.home import word_at_home
 
 Command = Callable[..., dict[str, Any]]
 ALWAYS = ("--help", "--json", "--trust")
@@ -29,7 +30,10 @@ def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
     try:
         with contextlib.redirect_stderr(mistakes), _without_examples(command):
             run = tyro.cli(
-                _deferred(command), args=list(words), prog=f"potstill {name}", config=(tyro.conf.OmitArgPrefixes,)
+                _deferred(command),
+                args=list(map(word_at_home, words)),
+                prog=f"potstill {name}",
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if not stop.code:

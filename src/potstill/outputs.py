@@ -1,19 +1,25 @@
 """What a network returns, as tensors: logits alone, or a tuple, a dictionary, a dataclass that holds them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from itertools import islice
 from typing import Any
 
 from torch import Tensor
 
 from potstill.errors import BadInput, nearest
 
+MOST = 8
+"""Parts that a message names."""
+
 
 def logits_of(output: Any, name: str = "the network") -> Tensor:
     """The one tensor that a network's bare name stands for, called ``name`` in messages.
 
     It is the output itself, if that is a tensor; else its part called ``logits``; else its only tensor; else, of a
-    tuple or list, the first of them, as classifiers with auxiliary heads return it.
+    tuple or list, the first of them, as classifiers with auxiliary heads return it. Without a tensor among its parts,
+    the same is looked for inside these: of a tuple or list in the first that has one, of a dictionary in its only one,
+    if that has names, too.
 
     Raises:
         BadInput: none of these; the message names the parts there are.
@@ -26,14 +32,45 @@ def logits_of(output: Any, name: str = "the network") -> Tensor:
         return output
     found = parts(output)
     tensors = {key: value for key, value in found.items() if isinstance(value, Tensor)}
-    if isinstance(found.get("logits"), Tensor):
+    if "logits" in tensors:
         return tensors["logits"]
     if len({id(value) for value in tensors.values()}) == 1 or (tensors and isinstance(output, tuple | list)):
         return next(iter(tensors.values()))
-    if not tensors:
-        raise BadInput(f"{name} returns a {type(output).__name__} without a tensor in it, not logits (N, K)")
-    several = ", ".join(f"{name}#{key}" for key in tensors)
-    raise BadInput(f"{name} returns a {type(output).__name__} of several tensors, none called logits: say {several}")
+    holding = {key: value for key, value in found.items() if next(tensors_in(value), None) is not None}
+    if not holding:
+        raise BadInput(f"{name} returns {_article(output)} without a tensor in it, not logits (N, K)")
+    key, value = next(iter(holding.items()))
+    if not tensors and (
+        isinstance(output, tuple | list) or (len(holding) == 1 and not isinstance(value, tuple | list))
+    ):
+        return logits_of(value, f"{name}#{key}")
+    several = ", ".join(islice(_named(output, name), MOST))
+    raise BadInput(f"{name} returns {_article(output)} of several tensors, none called logits: say {several}")
+
+
+def _named(output: Any, name: str) -> Iterator[str]:
+    """The addresses of all tensors in an output."""
+    for key, value in ({} if isinstance(output, Tensor) else parts(output)).items():
+        yield from [f"{name}#{key}"] if isinstance(value, Tensor) else _named(value, f"{name}#{key}")
+
+
+def tensors_in(output: Any) -> Iterator[Tensor]:
+    """All tensors in an output, however deep.
+
+    >>> import torch
+    >>> len(list(tensors_in(({"a": torch.zeros(1)}, [torch.zeros(1), None]))))
+    2
+    """
+    if isinstance(output, Tensor):
+        yield output
+    else:
+        for value in {id(value): value for value in parts(output).values()}.values():
+            yield from tensors_in(value)
+
+
+def _article(output: Any) -> str:
+    kind = type(output).__name__
+    return "None" if output is None else f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
 
 
 def tensor_in(output: Any) -> Any:

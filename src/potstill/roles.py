@@ -15,14 +15,17 @@ from potstill.term import Term
 
 
 def check_kinds(networks: Sequence[tuple[str, object]], terms: Sequence[object]) -> None:
-    """Refuse what is no network, or no term.
+    """Refuse what is no network, or no term, and one network of two names.
 
     Raises:
         BadInput: such a thing.
     """
+    names: dict[int, str] = {}
     for name, network in networks:
         if not isinstance(network, nn.Module):
             raise BadInput(f"network {name!r} is a {type(network).__name__}, not a torch.nn.Module")
+        if (other := names.setdefault(id(network), name)) != name:
+            raise BadInput(f"{other!r} and {name!r} are one and the same module; make two, or copy.deepcopy it")
     for term in terms:
         if not isinstance(term, Term):
             kind = type(term).__name__
@@ -66,9 +69,11 @@ def check_roles(learners: Collection[str], terms: Sequence[Term], passes: Forwar
         if not has_parts and not passes.reached(term.reached):
             swapped = [text for text in term.flat_addresses if passes.reached([text])]
             hint = f"; the student comes first: {swapped[0]!r}" if swapped else ""
+            first = term.flat_addresses[0]
+            network = passes.networks.get(Address.parse(first).network)
+            why = "has no parameters" if network and not [*network.parameters()] else "is frozen"
             raise BadInput(
-                f"term '{term.name}' trains nothing: gradients reach its first input only, and "
-                f"{term.flat_addresses[0]!r} is frozen{hint}"
+                f"term '{term.name}' trains nothing: gradients reach its first input only, and {first!r} {why}{hint}"
             )
 
 

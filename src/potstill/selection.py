@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from potstill.checked import Count, Index, Range, Settings, Side
+from potstill.checked import Count, Index, Range, Side
+from potstill.home import Expanded
 
 
 @dataclass(frozen=True)
-class Source(Settings):
+class Source(Expanded):
     """Which data set."""
 
     data: str = "cifar10"
@@ -26,11 +27,30 @@ class Source(Settings):
 
 
 @dataclass(frozen=True)
-class Reading(Settings):
-    """Where data sets lie, and how images in files are read."""
+class Place(Expanded):
+    """Where data sets lie, and what of a folder is what.
+
+    >>> Place(labels="labels.csv", label_column="species").test_split is None
+    True
+    """
 
     data_dir: Path | None = None
     """Where data sets lie; by default $POTSTILL_DATA, or a cache folder that they are downloaded to."""
+    labels: str | None = None
+    """Images in files: a CSV or Parquet file that lists them (columns path, label and, if any, split); or names, where
+    file names begin with the class (cat.10.jpg). By default the folders say the classes."""
+    image_column: str | None = None
+    """Images in files: the column of the images in Parquet, or of the paths in --labels."""
+    label_column: str | None = None
+    """Images in files: the column of the labels in Parquet, or in --labels."""
+    test_split: str | None = None
+    """Images in files: which split is measured, test say; by default the first there is of val, validation and test."""
+
+
+@dataclass(frozen=True)
+class Reading(Place):
+    """Where data sets lie, and how images in files are read."""
+
     workers: Annotated[int, Range(0, 1024)] | None = None
     """Images in files: processes that decode; by default one a core."""
     cache: bool = False
@@ -65,3 +85,6 @@ class Selection(Subset, Source):
     """What lies beyond the border when images are shifted."""
     image_size: Side | None = None
     """Images in files: side of the crops in pixels; by default 224."""
+    data_digest: Literal["auto", "contents"] = "auto"
+    """Images in files: what they are known by again; auto looks at the contents of all up to 2 GiB, and of 1,000 images
+    of larger sets."""

@@ -6,7 +6,7 @@ in a dictionary ``aliases``, from ``stage1`` to the path behind it. A module tha
 gives its last call. Names lead through wrappers (DistributedDataParallel, DataParallel, ``torch.compile``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from potstill.address import Address
 from potstill.compiler import compile_again
 from potstill.errors import BadInput, nearest
 from potstill.maps import as_map, from_map
+from potstill.network_call import call
 from potstill.outputs import logits_of, part_of
 from potstill.tap_hooks import Measure, RecordInput, RecordOutput, Use, Uses
 
@@ -79,7 +80,7 @@ class Taps:
 
     def __init__(self, network: nn.Module, name: str, addresses: Iterable[str]) -> None:
         self.network, self.name = network, name
-        self.recording = self.through = False
+        self.recording = self.through = self.copies = False
         self.size: tuple[int, ...] = ()
         self.recorded: dict[str, Tensor] = {}
         self.versions: dict[str, int] | None = None
@@ -139,8 +140,8 @@ class Taps:
         Where images require a gradient, taps are what the logits are computed from, ``:map`` ones included.
 
         Raises:
-            BadInput: a tap cannot be made a map, or the network returns no such thing.
-            RuntimeError: a tapped module did not run, so that its tensor would be missing.
+            BadInput: a tap cannot be made a map, the network returns no such thing or raises anything, or a tapped
+                module did not run, so that its tensor would be missing.
         """
         self.through = inputs[0].requires_grad
         return self._as_maps(self._run(inputs))
@@ -151,16 +152,17 @@ class Taps:
         named = {text: place.path.rpartition(".") for text, place in self.places.items() if place.is_parameter}
         return {text: getattr(inside.get_submodule(module), name) for text, (module, _, name) in named.items()}
 
-    def _run(self, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def _run(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         self.recorded, self.recording = {}, True
         try:
-            output = self.network(*inputs)
+            given = [value.clone() for value in inputs] if self.copies else inputs
+            output = call(self.network, self.name, *given)
         finally:
             self.recording = False
         values, self.recorded = self.recorded, {}
         for text, place in self.places.items():
             if text not in values and not place.is_parameter:
-                raise RuntimeError(f"tap '{text}' did not fire: its module did not run in this forward pass")
+                raise BadInput(f"tap '{text}' did not fire: its module did not run in this forward pass")
         for text in self.asked.keys() - self.places.keys():
             try:
                 values[text] = self._tensor(output, text)
@@ -176,6 +178,8 @@ class Taps:
     def check(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Run once on a few example images, refusing taps that a later in-place operation overwrites.
 
+        A network that changes its own input in place gets a copy from then on: others are to see what was given.
+
         Raises:
             BadInput: a tapped tensor is overwritten; the message names a safe tap.
         """
@@ -185,12 +189,14 @@ class Taps:
             for path, module in unwrapped(self.network).named_modules()
         ]
         self.versions, self.through = {}, False
+        given = [value.clone() for value in inputs]
         try:
-            values = self._run(inputs)
+            values = self._run(given)
         finally:
             versions, self.versions = self.versions, None
             for hook in hooks:
                 hook.remove()
+        self.copies = self.copies or any(value._version for value in given)
         for text, version in versions.items():
             if values[text]._version != version:
                 safe = uses.safe(text)

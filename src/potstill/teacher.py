@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from potstill.checked import Settings, Side
+from potstill.checked import Side
+from potstill.home import Expanded
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,7 +16,7 @@ Together = Literal["mean", "each"]
 
 
 @dataclass(frozen=True)
-class AnyTeacher(Settings):
+class AnyTeacher(Expanded):
     """What all recipes call the flags of their teachers; what may be given differs."""
 
     teacher: str | tuple[str, ...] | None

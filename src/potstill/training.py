@@ -46,7 +46,7 @@ class Training(Selection):
     """Of the networks' first weights, the order of the images and their augmentation."""
     out: Path | None = None
     """Run folder; by default one under runs/ named after the configuration. An unfinished run there goes on."""
-    save_every: float | None = None
+    save_every: Positive | None = None
     """Minutes between two checkpoints inside an epoch; by default there is one at its end, and when a signal comes."""
     extend: bool = False
     """Go on with a run of fewer epochs even where its past learning rates or weights would have been others."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from potstill.errors import BadInput, unknown
 from potstill.guard import foreign
+from potstill.home import at_home
 from potstill.own_modules import load_file
 
 
@@ -19,7 +20,7 @@ def find_callable(home: str, name: str, kind: str) -> Any:
     if not home or not name:
         raise BadInput(f"a {kind} of one's own is file.py:NAME or package.module:NAME, not {f'{home}:{name}'!r}")
     with foreign(f"{kind} {f'{home}:{name}'!r}"):
-        module = _from_file(Path(home), kind) if home.endswith(".py") else _from_import(home, kind)
+        module = _from_file(at_home(Path(home)), kind) if home.endswith(".py") else _from_import(home, kind)
         found = getattr(module, name, None)
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     if not callable(found):

@@ -35,7 +35,10 @@ def test_a_plus_does_what_conv_does(capsys):
 
 
 def test_without_them(capsys):
-    assert describe("wrn-16-1", capsys).keys() == {"network", "parameters", "conv_parameters", "macs", "taps"}
+    assert describe("wrn-16-1", capsys).keys() == {
+        *("network", "parameters", "conv_parameters", "macs"),
+        *("taps", "shapes"),
+    }
 
 
 @pytest.mark.parametrize("conv", ["G8B2", "Conv2x2"])
@@ -107,9 +110,64 @@ def test_the_printed_page(capsys, monkeypatch):
     assert lines[0] == ["cost", "teacher", "student", "ratio"]
     assert ["parameters", *(f"{count:,}" for count in counts), f"{counts[1] / counts[0]:.4f}"] in lines
     assert ["conv1", "Conv2d", "(1,", "16,", "32,", "32)", "432", "0", "442,368"] in lines
-    assert ["stage1", "block1"] in lines
+    assert ["stage1", "block1", *["16", "x", "32", "x", "32"]] in lines
     assert main(["describe", "wrn-10-1"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 12
+    assert len(capsys.readouterr().out.splitlines()) == 13
+
+
+OWN = """
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+
+    def forward(self, x):
+        return x + self.norm(self.conv(x)), None
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.stem = nn.LazyConv2d(8, 3, 2, 1)
+        self.blocks = nn.ModuleList([Block(8) for _ in range(12)])
+        self.unused, self.fc = nn.Linear(3, 3), nn.Linear(8, classes)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x, _ = block(x)
+        return {"logits": self.fc(x.mean((2, 3)))}
+"""
+
+
+def test_taps_of_an_own_network_are_listed_once_with_their_shapes(tmp_path, capsys):  # D
+    (tmp_path / "own.py").write_text(OWN)
+    spec = f"{tmp_path / 'own.py'}:Net"
+    described = describe(f"{spec} --input 3 16 16 --classes 7", capsys)
+    assert len(described["taps"]) == len(described["shapes"]) == 1 + 1 + 12 * 3 + 2
+    assert described["shapes"] | {"blocks.11": [8, 8, 8], "fc": [7], "unused": None} == described["shapes"]
+    assert main(["describe", spec, "--input", "3", "16", "16"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:7] == [
+        "tap output",
+        "stem 8 x 8 x 8",
+        "blocks no tensor",
+        "blocks.0 ... blocks.11 8 x 8 x 8",
+        "blocks.0.conv ... blocks.11.conv 8 x 8 x 8",
+        "blocks.0.norm ... blocks.11.norm 8 x 8 x 8",
+        "unused no tensor",
+    ]
+
+
+def test_a_run_says_its_classes_and_images(tmp_path, capsys):  # C12
+    folder = str(tmp_path / "run")
+    command = f"supervised --network resnet8 --data digits --images 32 --test-images 20 --epochs 1 --out {folder}"
+    assert main([*command.split(), "--device", "cpu"]) == 0
+    capsys.readouterr()
+    described = describe(folder, capsys)
+    assert described["shapes"]["stage1"] == [16, 8, 8]
+    assert describe(f"{folder} --input 3 16 16", capsys)["shapes"]["stage1"] == [16, 16, 16]
 
 
 @pytest.mark.parametrize(

@@ -192,9 +192,10 @@ assert not {{"torch", "numpy"}} & set(sys.modules)
     ("table tinny", "unknown table 'tinny'; did you mean tiny"),
     ("table kd-zo", "did you mean kd-zoo"),
     ("table tiny --only tech", "did you mean teacher"),
-    ("table tiny --seeds 0", "--seeds must be positive, not 0"),
-    ("table tiny --jobs 0", "--jobs must be positive, not 0"),
-    ("table tiny --epochs -1", "--epochs must be positive, not -1"),
+    ("table tiny --seeds 0", "--seeds must be 1 or more, not 0"),
+    ("table tiny --seeds 300000", "--seeds must be 1,000 or less, not 300000"),
+    ("table tiny --jobs 0", "--jobs must be 1 or more, not 0"),
+    ("table tiny --epochs -1", "--epochs must be 1 or more, not -1"),
     ("table tiny --seed 1", "did you mean --seeds"),
 ])  # fmt: skip
 def test_bad_input(words, message, tiny, capsys, tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ def table(made: Path, tmp_path: Path) -> Path:
 def test_sound_folders(table, capsys):
     assert main(["verify", str(table)]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("sound") == 2
+    assert shown.count("files  sound") == 2
     assert main(["verify", "--json", str(table / "row" / "seed-0")]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["wrong"] == 0

@@ -87,7 +87,7 @@ def test_samplers_and_loaders_are_told_the_epoch():
         ([], "the training loader gives no batch"),
         (["text"], r"a batch is a dictionary .* not a str"),
         ([(IMAGES, LABELS, LABELS)], r"not a tuple of 3 \(Tensor, Tensor, Tensor\)"),
-        ([{"path": ["a"]}], "a batch has tensors, but this one has only 'path'"),
+        ([{"path": ["a"]}], "a batch has tensors, but this one has only 'path' \\(list\\)"),
     ],
 )
 def test_what_is_no_loader_says_why(loader, message):

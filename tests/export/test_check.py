@@ -90,3 +90,57 @@ def test_weights_must_be_equal_bit_by_bit(network, change):
         other.register_buffer("another", torch.zeros(1))
     with pytest.raises(BadInput, match="it does not hold the network's weights, and is not kept: .* differs"):
         must_be_equal(other, network, "it")
+
+
+class Noisy(nn.Module):
+    """Random in eval mode."""
+
+    def __init__(self, network, scale):
+        super().__init__()
+        self.network, self.scale = network, scale
+
+    def forward(self, batch):
+        logits = self.network(batch)
+        return logits + self.scale * torch.randn_like(logits)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 1000])
+def test_what_is_random_is_refused_before_anything_is_compared(network, images, scale):  # B9
+    noisy = Noisy(network, scale)
+    with pytest.raises(BadInput, match="the network gives something else each time for the same images"):
+        check(noisy, noisy, images, "it")
+
+
+class Chaotic(nn.Module):
+    """Logits whose float32 is far from their float64, and so would allow anything."""
+
+    def __init__(self, network, scale):
+        super().__init__()
+        self.network, self.scale = network, scale
+
+    def forward(self, batch):
+        logits = self.network(batch)
+        return logits * (1 + self.scale * (logits.dtype == torch.float32))
+
+
+@pytest.mark.parametrize("scale", [0.01, 10, 1e6])
+def test_a_network_that_is_far_from_itself_allows_nothing(network, images, scale):  # B14
+    chaotic = Chaotic(network, scale)
+    with pytest.raises(BadInput, match=r"the network's own logits are off by \S+ in float32"):
+        check(chaotic, chaotic, images, "it")
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1, 1e3, 1e6])
+def test_what_is_allowed_has_a_ceiling(network, images, factor):  # B14
+    network.fc.weight.data *= factor
+    network.fc.bias.data *= factor
+    exact = deepcopy(network).double()(images.double())
+    spread = (exact.amax(1) - exact.amin(1)).mean().item()
+    ceiling = min(1.0, 1e-3 * spread)
+    if factor == 1e6:  # of float32, units in the last place are as large
+        with pytest.raises(BadInput, match="own logits are off by"):
+            check(network, network, images, "it")
+    else:
+        assert all(one.allowed <= ceiling for one in check(network, network, images, "it").batches)
+    with pytest.raises(BadInput):
+        check(lambda batch: network(batch) + 2 * ceiling, network, images, "it")

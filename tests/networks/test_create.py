@@ -223,7 +223,7 @@ ERRORS = {
     "nowhere.py:net": r"^no file 'nowhere\.py' for a network$",
     "{own}:nett": r"^unknown network in .*own\.py 'nett'; did you mean net\b",
     "{own}:constant": r"^unknown network in .*own\.py 'constant'; ",
-    "{own}:number": r"own\.py:number returned a int, not a torch\.nn\.Module$",
+    "{own}:number": r"own\.py:number returned an int, not a torch\.nn\.Module$",
 }
 
 
@@ -237,3 +237,35 @@ def test_every_wrong_name_is_one_clear_line(own, spec):
 def test_no_class_at_all():
     with pytest.raises(BadInput, match="classes must be 1 or more, not 0"):
         create("resnet8", classes=0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            "timm:hf-hub:timm/resnet18.a1_in1k",
+            "'timm:hf-hub:timm/resnet18.a1_in1k' is neither in the cache .* connection",
+        ),
+        ("timm:hf_hub:timm/resnet18.a1_in1k", "is neither in the cache of Hugging Face's hub nor to be had"),
+        ("timm:hf-hub:resnet18", "the form is timm:hf-hub:ORG/NAME"),
+        ("timm:hf-hub:", "the form is timm:hf-hub:ORG/NAME"),
+        ("timm:local-dir:/nowhere", "no file '/nowhere/config.json'"),
+        ("timm:zzzzz", r"^unknown timm network 'zzzzz'; did you mean \S+ or \S+ or \S+\? timm has \d+$"),
+        ("timm:", r"did you mean \S+ or \S+ or \S+\? timm has \d+$"),
+        ("torchvision:xxxxx", r"did you mean \S+ or \S+ or \S+\? torchvision has \d+$"),
+    ],
+)
+def test_names_that_a_library_does_not_know(spec, message, monkeypatch, capsys):  # C12, C16
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(BadInput, match=message) as raised:
+        create(spec)
+    assert len(str(raised.value)) < 250
+    assert capsys.readouterr().err == ""
+
+
+def test_a_configuration_in_a_folder(tmp_path):
+    (tmp_path / "config.json").write_text('{"architecture": "resnet10t", "pretrained_cfg": {"num_classes": 1000}}')
+    network = create(f"timm:local-dir:{tmp_path}", 7)
+    assert (network.fc.out_features, network.aliases["stage4"]) == (7, "layer4")

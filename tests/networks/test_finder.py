@@ -85,10 +85,13 @@ def test_nothing_fits(everything):
     )
 
 
-@pytest.mark.parametrize("budget", [0, -0.5, 25, float("nan")])
+@pytest.mark.parametrize(
+    ("budget", "problem"),
+    [(0, "be positive"), (-0.5, "be positive"), (25, "be 1 or less"), (float("nan"), "be a finite number")],
+)
 @pytest.mark.parametrize("kind", ["budget_params", "budget_macs"])
-def test_budgets_are_fractions(kind, budget):
-    with pytest.raises(BadInput, match=rf"above 0 and at most 1, not {budget}$"):
+def test_budgets_are_fractions(kind, budget, problem):
+    with pytest.raises(BadInput, match=rf"^within_budget: {kind} must {problem}, not {budget}$"):
         within_budget(create("wrn-10-1"), **{kind: budget})
 
 

@@ -8,6 +8,7 @@ import timm
 import torch
 from torch import nn
 
+from potstill.errors import BadInput
 from potstill.networks import create, find_stages
 from potstill.networks.dry_run import DryRun
 from potstill.networks.stages import _found_stages
@@ -152,7 +153,7 @@ def test_looking_leaves_no_trace():
     modes = [module.training for module in network.modules()]
     states = torch.get_rng_state(), random.getstate(), str(np.random.get_state())
     assert len(find_stages(network, SMALL)) == 3
-    with pytest.raises(RuntimeError):
+    with pytest.raises(BadInput):
         find_stages(network, torch.zeros(2, 4, 8, 8))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert [module.training for module in network.modules()] == modes

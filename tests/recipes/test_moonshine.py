@@ -90,7 +90,7 @@ def test_stages_that_cannot_be_split(tmp_path):
 
 
 def test_alpha_is_a_fraction(teacher):
-    with pytest.raises(BadInput, match=r"--alpha is a fraction of 1, not 1\.5"):
+    with pytest.raises(BadInput, match=r"--alpha must be 1 or less, not 1\.5"):
         moonshine(teacher=teacher, conv="DConv", alpha=1.5, training=SHORT)
 
 

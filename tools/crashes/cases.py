@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crashes.damage import DAMAGES, damage, files_of
-from crashes.scenarios import SCENARIOS, make_inputs
+from crashes.scenarios import Scenario, make_inputs
 from crashes.shim import Shim
 
 KINDS = {
@@ -79,7 +79,7 @@ def plan(lab: "Lab", count: int, seed: int, only: str | None) -> list[Case]:
         kind = only or draw.choices([*KINDS], [*KINDS.values()])[0]
         name, at = pairs[number % len(pairs)]
         if kind == "vanished" and draw.random() < 0.3:
-            name = draw.choice(["files", "files, workers"])
+            name = "files"
         cases.append(Case(number, seed, kind, name, at))
     return cases
 
@@ -89,13 +89,14 @@ class Lab:
 
     Args:
         folder: an empty one.
+        scenarios: what is run.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, scenarios: list[Scenario]) -> None:
         self.folder = folder
         self.references: dict[str, Path] = {}
         self.talk, self.kills = False, 0
-        self.scenarios = {scenario.name: scenario for scenario in SCENARIOS}
+        self.scenarios = {scenario.name: scenario for scenario in scenarios}
         self.operations: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
 
@@ -103,7 +104,7 @@ class Lab:
         """Import everything, and run every scenario once, unhurt, with its file operations counted."""
         warm()
         self.inputs = make_inputs(self.folder, lambda words: self.must(self.start(words)))
-        for scenario in SCENARIOS:
+        for scenario in self.scenarios.values():
             out = self.folder / "reference" / scenario.name.replace(" ", "-").replace(",", "")
             counter = self.folder / "count"
             ended = self.start(scenario.words(self.inputs, out), Shim(out), count=counter)
@@ -294,7 +295,7 @@ def warm() -> None:
         module = import_module(f"potstill.{name}")
         for public in getattr(module, "__all__", ()):
             getattr(module, public)
-    for name in ("tyro", "torch.utils.tensorboard", "rich.console", "rich.table"):
+    for name in ("tyro", "torchvision", "torch.utils.tensorboard", "rich.console", "rich.table"):
         import_module(name)
 
 

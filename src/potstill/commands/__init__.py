@@ -1,5 +1,6 @@
 """The commands that are no recipes. Each is a function whose arguments are its flags and whose result is printed."""
 
+from potstill.commands.check import check
 from potstill.commands.demo import demo
 from potstill.commands.describe import describe
 from potstill.commands.evaluate import evaluate
@@ -9,4 +10,4 @@ from potstill.commands.report import report
 from potstill.commands.table import table
 from potstill.commands.verify import verify
 
-__all__ = ["demo", "describe", "evaluate", "export", "list_kind", "report", "table", "verify"]
+__all__ = ["check", "demo", "describe", "evaluate", "export", "list_kind", "report", "table", "verify"]

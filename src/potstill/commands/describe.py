@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import potstill as ps
 from potstill.checked import Classes, Count, Side
+from potstill.commands.taps import find_taps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,8 +19,8 @@ def describe(
     /,
     *,
     conv: str | None = None,
-    classes: Classes = 10,
-    input: tuple[Count, Side, Side] = (3, 32, 32),
+    classes: Classes | None = None,
+    input: tuple[Count, Side, Side] | None = None,
     layers: bool = False,
     latency: bool = False,
     device: str = "auto",
@@ -33,24 +34,26 @@ def describe(
     Args:
         network: for example resnet20, wrn-16-2, timm:NAME, torchvision:NAME, file.py:callable, or a run folder.
         conv: cheap convolutions to put in the place of its spatial ones, for example G8B2 or DConv.
-        classes: number of classes.
-        input: channels, height and width of an image.
+        classes: number of classes; by default those of the run folder, else 10.
+        input: channels, height and width of an image; by default those of the run folder's data, else 3 32 32.
         layers: list what every layer costs; with other convolutions, every layer of the student.
         latency: measure how long a forward pass of 1 and of 64 images takes.
         device: where to measure that: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
     """
-    built = ps.networks.create(network, classes)
+    trained_classes, trained_input = of_run(network)
+    classes, input = classes or trained_classes, input or trained_input
+    built = build(network, classes, input)
     networks = {"network": built}
     if conv is not None:
-        networks = {"teacher": ps.networks.create(network, classes), "student": ps.networks.substitute(built, conv)}
+        networks = {"teacher": build(network, classes, input), "student": ps.networks.substitute(built, conv)}
     counts = {name: count(one, input) for name, one in networks.items()}
-    aliases: dict[str, str] = getattr(built, "aliases", {})
-    modules = [path for path, _ in built.named_modules() if path]
+    taps, shapes = find_taps(built, input)
     result: dict[str, Any] = {
         "network": network,
         **({} if conv is None else {"conv": conv}),
         **list(counts.values())[-1],
-        "taps": aliases or dict(zip(modules, modules, strict=True)),
+        "taps": taps,
+        "shapes": shapes,
     }
     if layers:
         result["layers"] = [asdict(layer) for layer in ps.networks.layers(built, input)]
@@ -62,6 +65,29 @@ def describe(
     if conv is not None or latency:
         result["table"] = rows
     return result
+
+
+def of_run(network: str) -> tuple[int, tuple[int, int, int]]:
+    """The classes and the images of the run that a network is of; the usual ones of any other network."""
+    from potstill.runs import networks as run_networks
+    from potstill.runs.reading import read_networks
+
+    stored = run_networks.find(network)
+    data = read_networks(stored.folder).get("data") if stored else None
+    shape = data.get("shape") if data else None
+    channels, height, width = shape if shape and len(shape) == 3 else (3, 32, 32)
+    return (stored and stored.classes) or 10, (channels, height, width)
+
+
+def build(network: str, classes: int, shape: tuple[int, int, int]) -> "nn.Module":
+    """The network, with the sizes of its lazy layers for images of that shape."""
+    import torch
+
+    from potstill.networks.lazy import materialise
+
+    built = ps.networks.create(network, classes)
+    materialise(built, network, [torch.zeros(1, *shape)])
+    return built
 
 
 def count(network: "nn.Module", shape: tuple[int, int, int]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The user's cache folder, and in it decoded images: decoding takes many seconds, reading them again one."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -69,6 +70,23 @@ def make_once(path: Path, make: Callable[[Path], None]) -> None:
     except OSError as error:
         hint = "$XDG_CACHE_HOME names another folder for it"
         raise BadInput(f"{path} cannot be written: {error.strerror or error}; {hint}") from error
+
+
+def remembered(what: str, stamp: str, find: Callable[[], str]) -> str:
+    """The short text that ``find`` returns, kept under ``stamp``: asked for once, as long as that stays the same.
+
+    One that cannot be written is not kept; one that is damaged is found again.
+    """
+    path = cache_folder() / what / f"{stamp}.txt"
+    with contextlib.suppress(OSError, ValueError):
+        text, _, checksum = path.read_text("utf-8").rpartition(" ")
+        if checksum == f"{zlib.crc32(text.encode()):08x}":
+            return text
+    found = find()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, f"{found} {zlib.crc32(found.encode()):08x}".encode())
+    return found
 
 
 def _checksum(image_set: ImageSet) -> str:

@@ -1,8 +1,8 @@
 """A data set, ready to train on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from potstill.batch import Batch
 from potstill.runs.schema import DataSet
@@ -37,7 +37,7 @@ class Data:
 
     ``train`` is shuffled and augmented; ``test`` and ``holdout`` (training images kept back) are neither. ``shape`` is
     that of an image: channels, height and width. Of somebody else's loaders, classes, mean, std and test may be
-    unknown: empty, or None.
+    unknown: empty, or None. ``identity`` finds what tells the images from all others, see `potstill.data.identity`.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Data:
     train: Batches
     test: Batches | None
     holdout: Batches | None
+    identity: Callable[[], str] | None = None
 
     def example(self) -> Batch:
         """The first training batch of epoch 0; of images in files, the first 16 images of it."""
@@ -66,10 +67,11 @@ class Data:
     def described(self) -> DataSet:
         """What a network that was trained on it has to be told later: classes, normalisation, shape of an image.
 
-        ``images`` counts those that are trained on and measured: a stopped run does not go on with others.
+        ``images`` counts those that are trained on and measured, ``digest`` tells them from others, as far as that is
+        known: a stopped run does not go on with others.
         """
         counts = {"train": self.train.count, "test": None if self.test is None else self.test.count}
-        return {
+        described: DataSet = {
             "name": self.name,
             "classes": list(self.classes),
             "mean": None if self.mean is None else list(self.mean),
@@ -77,3 +79,4 @@ class Data:
             "shape": list(self.shape),
             "images": {split: count for split, count in counts.items() if count is not None},
         }
+        return cast(DataSet, {**described, "digest": None if self.identity is None else self.identity()})

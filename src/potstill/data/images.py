@@ -1,5 +1,6 @@
 """One split of a small image set, whole in memory."""
 
+import zlib
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,13 @@ class ImageSet:
         assert self.images.dim() == 4, f"images are (N, H, W, C), not {tuple(self.images.shape)}"
         assert self.labels.dtype == torch.int64, f"labels are int64, not {self.labels.dtype}"
         assert self.labels.shape == self.images.shape[:1], "one label for every image"
+
+    @property
+    def checksum(self) -> str:
+        """What tells it from other images or labels: CRC-32 of both."""
+        return "-".join(
+            f"{zlib.crc32(tensor.cpu().contiguous().numpy().data):08x}" for tensor in (self.images, self.labels)
+        )
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -16,12 +16,14 @@ from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
 from potstill.data.files.image_files import ImageFiles, class_names, imagenet, imagenet_folder, read_images
 from potstill.data.files.image_loader import ImageLoader
+from potstill.data.identity import of_arrays, of_files
 from potstill.data.images import ImageSet
 from potstill.data.loader import Loader
 from potstill.data.normalize import statistics
 from potstill.data.split import drawn, split_rows
 from potstill.errors import BadInput, unknown
-from potstill.selection import Selection
+from potstill.say import say
+from potstill.selection import Place, Selection
 
 EVALUATION_BATCH = 500  # without gradients there is room for more images than in training
 EVALUATION_BATCH_OF_FILES = 128  # which are larger
@@ -66,8 +68,9 @@ def load(
         seed: of the order, the augmentation, and what is drawn from the training images.
         augment: without, it trains on the plain images, still shuffled.
         options: the fields of `Selection`: ``normalize="imagenet"``, ``holdout=500``, ``data_dir=...``. Held-out images
-            keep their ``index``, the row in the full training set. ``border`` is for `DATASETS` alone; ``image_size``,
-            ``workers``, ``cache`` and ``on_bad_image`` are for the others, see `ImageLoader`.
+            keep their ``index``, the row in the full training set. ``border`` is of `DATASETS` alone; ``image_size``,
+            ``workers``, ``cache`` and ``on_bad_image`` are for the others, see `ImageLoader`, and so are ``labels``,
+            ``image_column``, ``label_column`` and ``test_split``, which say what of a folder is what.
 
     Raises:
         BadInput: unknown names, more images than there are, and data missing or damaged.
@@ -94,14 +97,30 @@ def in_files(name: str) -> bool:
 
 
 def outline(
-    name: str, data_dir: Path | None = None, image_size: int | None = None
+    name: str | Selection, data_dir: Path | None = None, image_size: int | None = None
 ) -> tuple[tuple[str, ...], tuple[int, int, int]]:
-    """The classes of a data set and the shape of its images, without reading those; errors as `load`."""
-    if name in DATASETS:
-        return DATASETS[name].classes, DATASETS[name].shape
-    root = imagenet_folder(data_dir) if name in IN_FILES else _own_folder(name)
-    size = IMAGE_SIZE if image_size is None else image_size
-    return class_names(root), (3, size, size)
+    """The classes of a data set and the shape of its images, without reading those; errors as `load`.
+
+    Of a `Selection`, its own fields count.
+    """
+    selected = name if isinstance(name, Selection) else Selection(name, data_dir=data_dir, image_size=image_size)
+    if selected.data in DATASETS:
+        return DATASETS[selected.data].classes, DATASETS[selected.data].shape
+    size = IMAGE_SIZE if selected.image_size is None else selected.image_size
+    return class_names(folder_of(selected.data, selected), selected), (3, size, size)
+
+
+def folder_of(name: str, place: Place) -> Path:
+    """Where the images of a data set in files lie.
+
+    Raises:
+        BadInput: there is no such data set or folder.
+    """
+    if name in IN_FILES:
+        return imagenet_folder(_path(place.data_dir))
+    if place.data_dir is not None:
+        raise BadInput(f"--data-dir {place.data_dir} is for data sets with a name; --data {name} is a folder itself")
+    return _own_folder(name)
 
 
 def describe_data_sets() -> dict[str, str]:
@@ -114,6 +133,9 @@ def _on_the_device(selected: Selection, augment: bool, shared: dict[str, Any]) -
     name, source = selected.data, DATASETS[selected.data]
     if selected.image_size is not None and selected.image_size != source.shape[1]:
         raise BadInput(f"--image-size is for images in files; those of {name} have {source.shape[1]} pixels")
+    for field in ("labels", "image_column", "label_column", "test_split"):
+        if (value := getattr(selected, field)) is not None:
+            raise BadInput(f"--{field.replace('_', '-')} {value} is for images in files, not for {name}")
     border = selected.border
     views = replace(source.augment, border=border) if augment else Augment(0, flip=False, border=border)
     mean, std = statistics(selected.normalize or name)
@@ -123,7 +145,8 @@ def _on_the_device(selected: Selection, augment: bool, shared: dict[str, Any]) -
     train = Loader(train_set, **shared, mean=mean, std=std, augment=views, rows=rest)
     test = Loader(test_set, EVALUATION_BATCH, mean=mean, std=std, augment=None, device=shared["device"], rows=measured)
     held_loader = train.plain(held, EVALUATION_BATCH) if len(held) else None
-    return Data(name, source.classes, source.shape, mean, std, train, test, held_loader)
+    identity = of_arrays({"train": train_set, "test": test_set})
+    return Data(name, source.classes, source.shape, mean, std, train, test, held_loader, identity)
 
 
 def _in_files(selected: Selection, augment: bool, shared: dict[str, Any]) -> Data:
@@ -142,18 +165,14 @@ def _in_files(selected: Selection, augment: bool, shared: dict[str, Any]) -> Dat
         settings = {**shared, "batch_size": EVALUATION_BATCH_OF_FILES}
         test = ImageLoader(files.test, **settings, mean=mean, std=std, shuffle=False, augment=False, rows=rows["test"])
     held_loader = train.plain(rows["held"], EVALUATION_BATCH_OF_FILES) if len(held) else None
-    return Data(selected.data, files.classes, (3, size, size), mean, std, train, test, held_loader)
+    identity = of_files(files.sources, files.classes, selected.data_digest)
+    return Data(selected.data, files.classes, (3, size, size), mean, std, train, test, held_loader, identity)
 
 
 def _read_files(selected: Selection) -> ImageFiles:
-    name, data_dir = selected.data, selected.data_dir
-    if selected.border != "zero":
-        raise BadInput(
-            f"--border {selected.border} is for {', '.join(DATASETS)}; crops of images in files see no border"
-        )
-    if data_dir is not None and name not in IN_FILES:
-        raise BadInput(f"--data-dir {data_dir} is for data sets with a name; --data {name} is a folder itself")
-    return IN_FILES[name](_path(data_dir)) if name in IN_FILES else read_images(_own_folder(name))
+    if selected.border != "zero":  # a recipe's default may be for the other kind of data
+        say(f"crops of images in files see no border: --border {selected.border} changes nothing")
+    return read_images(folder_of(selected.data, selected), selected)
 
 
 def _path(folder: Path | str | None) -> Path | None:

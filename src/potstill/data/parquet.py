@@ -1,7 +1,5 @@
 """Image sets as they lie on the Hugging Face Hub: Parquet shards with encoded images and labels."""
 
-import io
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +9,12 @@ import pyarrow
 import pyarrow.parquet
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from potstill.data.cache import decoded
+from potstill.data.files.decoding import BadImage, decode
+from potstill.data.files.shards import splits_of
 from potstill.data.images import ImageSet
 from potstill.errors import BadInput, first_line, nearest
-
-FORMATS = ("WEBP", "PNG", "JPEG")  # naming them spares Pillow from asking every plugin: a third of the time
 
 
 def read_split(folder: Path, split: str, *, image: str, label: str, size: tuple[int, int], classes: int) -> ImageSet:
@@ -27,7 +24,9 @@ def read_split(folder: Path, split: str, *, image: str, label: str, size: tuple[
         BadInput: a shard or a column is missing, a file is no Parquet, an image cannot be decoded or has another size,
             or a label is outside ``range(classes)``. The message names the file, and the row.
     """
-    shards = find_shards(folder, split)
+    shards = splits_of(folder).get(split)
+    if shards is None:
+        raise BadInput(f"no {split}-*.parquet in {folder}")
 
     def decode() -> ImageSet:
         print(f"potstill: decoding {folder} ({split}), once", file=sys.stderr)
@@ -36,17 +35,6 @@ def read_split(folder: Path, split: str, *, image: str, label: str, size: tuple[
         return ImageSet(torch.from_numpy(images), torch.from_numpy(labels))
 
     return decoded(shards, f"{image} {label} {size} {classes}", decode)
-
-
-def find_shards(folder: Path, split: str) -> list[Path]:
-    """The Parquet files of a split in order; BadInput if there is none, or fewer than their names promise."""
-    shards = sorted(folder.glob(f"{split}-*.parquet"))
-    if not shards:
-        raise BadInput(f"no {split}-*.parquet in {folder}")
-    promised = re.search(r"-of-(\d+)\.parquet$", shards[0].name)
-    if promised and len(shards) != int(promised[1]):
-        raise BadInput(f"{folder} holds {len(shards)} of the {int(promised[1])} files {split}-*.parquet")
-    return shards
 
 
 def _read_shard(
@@ -82,10 +70,9 @@ def _decoded(path: Path, row: int, encoded: bytes | None, size: tuple[int, int])
     if encoded is None:
         raise BadInput(f"{path}, row {row}: there is no image")
     try:
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
-            pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
-        raise BadInput(f"{path}, row {row}: the image cannot be decoded: {first_line(error)}") from error
+        pixels = decode(encoded)
+    except BadImage as error:
+        raise BadInput(f"{path}, row {row}: the image cannot be decoded: {error}") from error
     if pixels.shape[:2] != size:
         found, expected = ("x".join(map(str, shape)) for shape in (pixels.shape[:2], size))
         raise BadInput(f"{path}, row {row}: the image is {found} pixels, not {expected}")

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from potstill.batch import as_batch, on_device
 from potstill.data.data import Batches
+from potstill.network_call import call
 from potstill.outputs import logits_of
 from potstill.runs.schema import Agreement
 
@@ -25,7 +26,8 @@ def agreement(
     images = 0
     for batch in batches if pairs else ():
         given = on_device(as_batch(batch), device)["images"]
-        logs = {name: logits_of(network(given), name).float().log_softmax(1) for name, network in networks.items()}
+        outputs = {name: call(network, name, given.clone()) for name, network in networks.items()}
+        logs = {name: logits_of(output, name).float().log_softmax(1) for name, output in outputs.items()}
         chosen = {name: values.argmax(1) for name, values in logs.items()}
         for a, b in pairs:
             if logs[a].shape == logs[b].shape:

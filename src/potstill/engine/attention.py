@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from potstill.engine.pictures import as_bytes, at_most
 from potstill.maps import as_map
+from potstill.network_call import call
 from potstill.networks.dry_run import DryRun
 from potstill.networks.stages import stages_of
+from potstill.outputs import tensor_in
 from potstill.runs.schema import Maps
 from potstill.taps import AS_MAP, Place, find, unwrapped
 
@@ -39,7 +41,7 @@ def attention(network: nn.Module, name: str, images: Tensor) -> tuple[Any, dict[
     inside = unwrapped(network)
     hooks = [_watch(inside.get_submodule(place.path), place, stage, record) for stage, place in places.items()]
     try:
-        output = network(images)
+        output = call(network, name, images.clone())
     finally:
         for hook in hooks:
             hook.remove()
@@ -54,7 +56,7 @@ def _address(place: Place) -> str:
 def _watch(module: nn.Module, place: Place, stage: str, record: Callable[[str, Tensor], None]) -> Any:
     if place.at_input:
         return module.register_forward_pre_hook(lambda _, args: record(stage, args[0]))
-    return module.register_forward_hook(lambda _, args, output: record(stage, output))
+    return module.register_forward_hook(lambda _, args, output: record(stage, tensor_in(output)))
 
 
 def _maps(address: str, maps: Tensor) -> Maps:

@@ -15,6 +15,7 @@ from potstill.engine.place import Place
 from potstill.engine.progress import Progress
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
+from potstill.guard import guarded
 from potstill.runs.schema import Trained
 from potstill.signals import deferred
 from potstill.training import Training
@@ -68,7 +69,7 @@ def train_epoch(
         distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
         values = train_step(distiller, batch, optimizer, take_step, training.precision)
         if after_step is not None:
-            after_step(distiller)
+            guarded("after_step", after_step, distiller)
         place.passed(values, rows_of(batch), batches)
         if progress.due():
             place.meter.check(epoch)
@@ -113,7 +114,7 @@ def train_step(
     for turn in distiller.turns:
         with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
             total, values_of_turn = distiller(batch, turn)
-        total.backward()
+        guarded("the backward pass", total.backward)
         take_step()
         optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
         values |= values_of_turn

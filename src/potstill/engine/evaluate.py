@@ -10,7 +10,11 @@ from torch import Tensor, nn
 from potstill.batch import Batch, as_batch, on_device
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
+from potstill.example_pass import FEW
+from potstill.memory_layout import settle
+from potstill.network_call import call
 from potstill.outputs import logits_of
+from potstill.soundness import check_logits, look_at
 
 
 def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
@@ -32,11 +36,18 @@ def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
     >>> list(measured), measured["n"]
     (['top1', 'top5', 'loss', 'n'], 797)
     """
+    name = type(network).__name__
     sums: Tensor | None = None  # on the device until the last batch is in
     with eval_mode(network), torch.no_grad():
         for batch in batches:
             entries = labelled(as_batch(batch), network)
-            logits, labels = logits_of(network(entries["images"])).float(), entries["labels"]
+            if sums is None:
+                settle(network, name, entries["images"])
+                look_at(network, name, entries["images"][:FEW])
+            output = call(network, name, entries["images"].clone())  # which it may overwrite
+            logits, labels = logits_of(output, name), entries["labels"]
+            check_logits(logits, name, len(labels))
+            logits = logits.float()
             hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
             loss = F.cross_entropy(logits, labels, reduction="sum")
             row = torch.stack([hits[:, 0].sum(), hits.sum(), loss, loss.new_tensor(len(labels))]).double()

@@ -25,9 +25,11 @@ def extend(run: RunFolder, history: Sequence[Epoch], distiller: Distiller, train
         raise BadInput(f"{run.checkpoint} is gone, from which this finished run would go on; choose another --out")
     changed = _changed(history, distiller, training.learning_rate())
     if changed is not None and not training.extend:
+        usual = training.schedule == "milestones" and not training.milestones
+        hint = "give the --milestones that it had, " if usual else ""
         raise BadInput(
             f"{run.path} holds a run of {run.extends} epochs, and one of {training.epochs} from the start is another: "
-            f"{changed}; keep it with --milestones, or choose another --out, or go on all the same with --extend"
+            f"{changed}; {hint}choose another --out, or go on all the same with --extend"
         )
     run.extend(changed)
     return changed

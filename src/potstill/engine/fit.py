@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from potstill import signals
@@ -22,6 +21,7 @@ from potstill.engine.state import State
 from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
+from potstill.memory_layout import lay_out
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
@@ -92,7 +92,7 @@ def fit(
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
     out = training.out or default_folder(record, training)
     with signals.handled(), RunFolder(out, config) as run:
-        distiller.to(device).to(memory_format=torch.channels_last)
+        lay_out(distiller.to(device), data.example())
         if run.extends is None and (summary := run.summary()):
             State(distiller, run, after_step=after_step).restore_finished()
             if not run.insight.is_file():  # killed right after its end

@@ -8,11 +8,14 @@ from torch import Tensor, nn
 
 from potstill.batch import Batch, as_batch
 from potstill.data.data import Batches, Data
-from potstill.distiller import FEW, Distiller
+from potstill.distiller import Distiller
 from potstill.engine.evaluate import evaluate
 from potstill.engine.undisturbed import undisturbed
 from potstill.errors import BadInput, TrainingFailed
 from potstill.eval_mode import eval_mode
+from potstill.example_pass import FEW
+from potstill.guard import foreign
+from potstill.network_call import call, title
 from potstill.outputs import logits_of
 from potstill.runs.headline import describe
 from potstill.runs.schema import Measured, Splits
@@ -70,7 +73,7 @@ class Measuring:
         return found
 
     def _on(self, network: nn.Module, batches: Batches) -> Measured:
-        with undisturbed():
+        with undisturbed(), foreign("measure"):
             measured = self.measure(network, batches)
         if not isinstance(measured, Mapping) or not measured:
             raise BadInput(f"measure gives numbers by name, as {{'top1': 93.1}}, not {measured!r}")
@@ -92,18 +95,20 @@ def check_networks(distiller: Distiller, data: Data) -> None:
     for name, network in distiller.networks.items():
         if name not in distiller.of_images:
             continue
+        said = title(network, name)
         if name in distiller.classifiers and data.classes:
-            classes = _outputs(network, name, images[:FEW]).shape[1]
+            classes = _outputs(network, said, images[:FEW]).shape[1]
             if classes != len(data.classes):
-                raise BadInput(f"{name} has {classes} classes, but {data.name} has {len(data.classes)}")
+                raise BadInput(f"{said} has {classes} classes, but {data.name} has {len(data.classes)}")
         if name in distiller.teachers and name in distiller.classifiers:
-            _check_teacher(name, _outputs(network, name, images[:SOME]), images[:SOME])
+            _check_teacher(said, _outputs(network, said, images[:SOME]), images[:SOME])
 
 
 def _outputs(network: nn.Module, name: str, images: Tensor) -> Tensor:
     device = next((value.device for value in (*network.parameters(), *network.buffers())), images.device)
+    images = images.to(device).clone(memory_format=torch.contiguous_format)  # which all networks bear
     with undisturbed(), eval_mode(network), torch.no_grad():
-        return logits_of(network(images.to(device)), name)
+        return logits_of(call(network, name, images), name)
 
 
 def _check_teacher(name: str, outputs: Tensor, images: Tensor) -> None:

@@ -14,15 +14,16 @@ def make_optimizer(distiller: nn.Module, training: Training) -> Optimizer:
     """
     parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
     rate = torch.tensor(training.lr, dtype=torch.float32, device=parameters[0].device)
+    fused = all(parameter.is_floating_point() for parameter in parameters)  # complex ones are not taken
     if training.optimizer == "adamw":
-        return AdamW(parameters, lr=rate, weight_decay=training.weight_decay, fused=True)
+        return AdamW(parameters, lr=rate, weight_decay=training.weight_decay, fused=fused)
     sgd = SGD(
         parameters,
         lr=rate,
         momentum=training.momentum,
         weight_decay=training.weight_decay,
         nesterov=training.optimizer == "nesterov",
-        fused=True,
+        fused=fused,
     )
     if training.momentum:
         # From 0 the first step is what it is without a buffer, bit for bit. The fused step fails on a mixture of both,

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from potstill.batch import Batch, as_batch
 from potstill.data.data import Data
 from potstill.data.own_loaders import OwnLoader
-from potstill.distiller import FEW
 from potstill.engine.checkpoint import weights_of
 from potstill.engine.costs import costs_of
 from potstill.engine.insight import insight
 from potstill.engine.state import State
 from potstill.engine.undisturbed import undisturbed
 from potstill.errors import BadInput
+from potstill.example_pass import FEW
 from potstill.guard import foreign
 from potstill.runs.schema import Costs
 from potstill.taps import unwrapped

@@ -7,6 +7,7 @@ import torch
 from potstill.batch import Batch, as_batch, rows_of
 from potstill.data.loader import TRANSFORMS, seed_of
 from potstill.errors import BadInput
+from potstill.guard import guarded
 
 
 class Transforms:
@@ -44,7 +45,7 @@ class Transforms:
 def _applied(function: Callable[[Batch], Batch], batch: Batch) -> Batch:
     name = getattr(function, "__name__", type(function).__name__)
     try:
-        changed = as_batch(function(dict(batch)))
+        changed = as_batch(guarded("it", function, dict(batch)))
     except BadInput as error:
         raise BadInput(f"transform {name}: {error}") from error
     before, now = rows_of(batch), rows_of(changed)

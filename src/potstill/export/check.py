@@ -11,11 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from potstill.errors import BadInput, first_line
+from potstill.network_call import call
+from potstill.outputs import logits_of
+from potstill.soundness import RANDOM, check_logits, differ
 
 Function = Callable[[Tensor], Tensor]
 SIZES = (1, 3)
 """Batches that are tried before that of all images."""
 TIMES_TORCH, ULPS = 10, 4
+SHARE, MOST = 1e-3, 1.0
+"""No more than this counts as the same: of the spread of an image's logits, and at all. A logit that is larger by 1
+makes its class e times as likely."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,23 @@ def check(exported: Function, network: nn.Module, images: Tensor, what: str) -> 
     """Compare the logits of ``exported`` and of ``network`` in float64, on several batches of images (N, C, H, W).
 
     A float32 result may be off by 10 times what torch's own float32 is off by, and 4 units in the last place of the
-    largest logit.
+    largest logit; but never by more than a thousandth of the spread of the logits of an image, nor by more than 1.
 
     Raises:
-        BadInput: it is off by more, or fails; the message calls it ``what``.
+        BadInput: it is off by more, or fails; the message calls it ``what``. Or the network itself is random in eval
+            mode, or off by more.
     """
     exact = _exact(network, images)
     sizes = dict.fromkeys(size for size in (*SIZES, len(images)) if size <= len(images))
-    own = max(_off(network(images[:size]), exact) for size in sizes)
-    allowed = TIMES_TORCH * own + ULPS * float(np.spacing(exact.abs().max().float().numpy()))
+    _must_repeat(network, images)
+    own = max(_off(_logits(network, images[:size]), exact) for size in sizes)
+    ceiling = min(MOST, SHARE * _spread(exact))
+    if not own <= ceiling:
+        raise BadInput(
+            f"the network's own logits are off by {own:.2g} in float32, of logits up to {exact.abs().max():.2g}, and "
+            f"may be by {ceiling:.2g}: no file can be checked against them"
+        )
+    allowed = min(ceiling, TIMES_TORCH * own + ULPS * float(np.spacing(exact.abs().max().float().numpy())))
     batches = []
     for size in sizes:
         logits = _run(exported, images[:size], what)
@@ -95,16 +109,38 @@ def _bit_equal(a: Tensor, b: Tensor) -> bool:
 
 def _exact(network: nn.Module, images: Tensor) -> Tensor:
     try:
-        logits: Tensor = deepcopy(network).double()(images.double())
-    except RuntimeError as error:
-        reason = first_line(error)
-        raise BadInput(f"the network does not run in float64, by which exports are checked: {reason}") from error
+        return _logits(deepcopy(network).double(), images.double())
+    except BadInput as error:
+        raise BadInput(f"the network does not run in float64, by which exports are checked: {error}") from error
+
+
+def _logits(network: nn.Module, images: Tensor) -> Tensor:
+    """The network's logits of a copy of the images, which it may overwrite.
+
+    Raises:
+        BadInput: it fails, or gives none.
+    """
+    logits = logits_of(call(network, type(network).__name__, images.clone()))
+    check_logits(logits, "the network", len(images))
     return logits
+
+
+def _must_repeat(network: nn.Module, images: Tensor) -> None:
+    """Refuse a network that gives something else each time: whatever was written could not be told from it."""
+    if differ(_logits(network, images), _logits(network, images)):
+        raise BadInput(f"the network {RANDOM}, and a file of it cannot be checked")
+
+
+def _spread(logits: Tensor) -> float:
+    """How far the logits of an image lie apart, in the mean of the images; of one class, how large they are."""
+    if logits.shape[1] == 1:
+        return float(logits.abs().max())
+    return float((logits.amax(1) - logits.amin(1)).mean())
 
 
 def _run(exported: Function, images: Tensor, what: str) -> Tensor:
     try:
-        return exported(images)
+        return logits_of(exported(images.clone()))
     except Exception as error:  # each runtime raises its own, and whatever it is, the file does not work
         reason = first_line(error)
         raise BadInput(f"{what} fails on a batch of {len(images)}, and is not kept: {reason}") from error

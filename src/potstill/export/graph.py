@@ -16,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 from potstill.errors import BadInput
 from potstill.export.check import Function
 from potstill.networks.cost import off_the_fast_path
+from potstill.outputs import logits_of
 
 ABOUT = "about.json"
 """Where a .pt2 file holds what it says of itself."""
@@ -30,12 +31,32 @@ def trace(network: nn.Module, images: Tensor) -> ExportedProgram:
     """
     with quiet(), off_the_fast_path():  # other runtimes do not have its kernel
         try:
-            program = torch.export.export(network, (images[:EXAMPLES],), dynamic_shapes=({0: Dim("batch")},))
+            example = images[:EXAMPLES].clone(memory_format=torch.contiguous_format)
+            program = torch.export.export(_plain(network, example), (example,), dynamic_shapes=({0: Dim("batch")},))
         except Exception as error:  # of many types, none of them public
             raise _no_graph(network, error) from error
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it names files of this machine
     return program
+
+
+class Logits(nn.Module):
+    """A network that returns a tuple or a dictionary, as one that returns its logits alone."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to logits (N, K)."""
+        return logits_of(self.network(images))
+
+
+def _plain(network: nn.Module, images: Tensor) -> nn.Module:
+    """The network, or what returns its logits alone, in the mode that it is in."""
+    with torch.no_grad():
+        output = network(images.clone())
+    return network if isinstance(output, Tensor) else Logits(network).train(network.training)
 
 
 def save_program(program: ExportedProgram, path: Path, about: Mapping[str, str]) -> None:

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from potstill import guard
 from potstill.compiler import without_compiler
-from potstill.errors import BadInput, first_line
+from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
+from potstill.networks.input import only_size
 
 Shape = tuple[int, int, int]
 CONVOLUTIONS = (
@@ -156,8 +158,13 @@ def taking(network: nn.Module, input_shape: Shape) -> Iterator[None]:
     """Say in one line, as ``BadInput``, that the network cannot take an image of that shape, if it fails inside."""
     try:
         yield
-    except (RuntimeError, ValueError, AssertionError) as error:
-        reason = first_line(error)
+    except (Exception, SystemExit) as error:
+        if guard.is_ours(error) or guard.is_out_of_memory(error):
+            raise
+        size = only_size(network)
+        only = f"; it takes {size[0]}x{size[1]} only" if size else ""
+        reason = guard.describe(error, with_kind=not isinstance(error, RuntimeError | ValueError | AssertionError))
+        reason = reason.removesuffix(".") + only
         raise BadInput(f"{type(network).__name__} cannot take an image of shape {input_shape}: {reason}") from error
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from potstill.checked import Classes, Seed, checked
 from potstill.errors import BadInput
+from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
@@ -49,6 +50,7 @@ def create(
     >>> network.spec, network.classes
     ('wrn-16-2+G8B2', 100)
     """
+    spec = at_home(spec)
     source: Path | None = None
     with _seeded(seed):
         network = built_in(spec, classes)
@@ -95,11 +97,12 @@ def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str, Path |
 
 
 def _elsewhere(spec: str, classes: int) -> nn.Module:
+    library, _, rest = spec.partition(":")
+    if library == "timm":
+        return from_timm(rest, classes)
+    if library == "torchvision":
+        return from_torchvision(rest, classes)
     home, colon, name = spec.rpartition(":")
-    if home == "timm":
-        return from_timm(name, classes)
-    if home == "torchvision":
-        return from_torchvision(name, classes)
     if spec.endswith(".py"):
         raise BadInput(f"network {spec!r} is a file; say which function of it: {spec}:NAME")
     if home.endswith(".py"):

@@ -10,7 +10,8 @@ from potstill.compiler import uncompiled
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.maps import map_shape
-from potstill.outputs import tensor_in
+from potstill.network_call import call
+from potstill.outputs import tensor_in, tensors_in
 from potstill.taps import AS_MAP, find, unwrapped
 
 
@@ -40,6 +41,7 @@ class Call:
     input: Seen
     output: Seen = field(default_factory=lambda: Seen(None))
     inside: "list[Call]" = field(default_factory=list)
+    tensors: list[Tensor] = field(default_factory=list)  # all that it returned
 
     @property
     def learned(self) -> bool:
@@ -58,10 +60,13 @@ class DryRun:
         self.count = len(images)
         self.size: tuple[int, ...] = tuple(images.shape[2:])  # of the images as the network's first layer gets them
         self.calls: list[Call] = []  # in the order in which they end
+        self.sequences: set[tuple[int, int]] = set()  # (C, L) of what is convolved along L
+        self.flattened: set[tuple[int, int]] = set()  # (C, h * w) of maps
         self.root = Call("", network, Seen(images))
         self._running: list[Call] = []
         device = next(network.parameters(), images).device
-        self._run(images.to(device))
+        # A copy, which the network may overwrite, and contiguous, which all networks bear.
+        self._run(images.to(device).clone(memory_format=torch.contiguous_format))
 
     def _run(self, images: Tensor) -> None:
         hooks = []
@@ -76,7 +81,7 @@ class DryRun:
                 torch.random.fork_rng(devices),
                 uncompiled(),
             ):
-                self.network(images)
+                call(self.network, self.name, images)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -91,15 +96,27 @@ class DryRun:
 
     def _leave(self, output: Any) -> None:
         call = self._running.pop()
-        call.output = Seen(tensor_in(output))
+        call.output, call.tensors = Seen(tensor_in(output)), list(tensors_in(output))
         self.calls.append(call)
+        for value in (call.input.value, *call.tensors):
+            if isinstance(value, Tensor) and value.dim() == 3 and isinstance(call.module, nn.Conv1d):
+                self.sequences.add((value.shape[1], value.shape[2]))
+            if isinstance(value, Tensor) and value.dim() == 4:
+                self.flattened.add((value.shape[1], value.shape[2] * value.shape[3]))
 
     def map_shape(self, value: Any) -> tuple[int, int, int] | None:
-        """The shape (C, h, w) of a value as a map for one image; None if it is none, as a single token is."""
+        """The shape (C, h, w) of a value as a map for one image; None if it is none, as a single token is.
+
+        Nor is a sequence (N, C, L): what is convolved along L, or a flattened map.
+        """
         if not isinstance(value, Tensor) or value.dim() not in (3, 4) or len(value) != self.count:
             return None
-        if value.dim() == 3 and value.shape[1] == 1:
-            return None
+        if value.dim() == 3:
+            first, second = value.shape[1:]
+            if 1 in (first, second) or {(first, second), (second, first)} & self.sequences:
+                return None
+            if (first, second) in self.flattened and (second, first) not in self.flattened:
+                return None
         try:
             return map_shape(value.shape, self.size)[1:]
         except BadInput:  # tokens that are no grid

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from potstill.outputs import logits_of
+
 
 class MeanOfLogits(nn.Module):
     """Networks that answer together: the mean of their logits (N, K). Maps images as each of them does.
@@ -31,4 +33,4 @@ class MeanOfLogits(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) to the mean logits (N, K)."""
-        return torch.stack([network(images) for network in self.networks]).mean(dim=0)
+        return torch.stack([logits_of(network(images)) for network in self.networks]).mean(dim=0)

@@ -9,10 +9,10 @@ from itertools import product
 import torch
 from torch import nn
 
-from potstill.checked import checked
+from potstill.checked import Count, Share, Side, checked
 from potstill.errors import BadInput
 from potstill.networks.cheap import FORMS, ORIGINAL
-from potstill.networks.cost import Shape, macs, parameters
+from potstill.networks.cost import macs, parameters
 from potstill.networks.substitution import substitute
 
 USUAL = {
@@ -41,10 +41,10 @@ class Candidate:
 def within_budget(
     teacher: nn.Module,
     *,
-    budget_params: float | None = None,
-    budget_macs: float | None = None,
+    budget_params: Share | None = None,
+    budget_macs: Share | None = None,
     into: nn.Module | None = None,
-    input_shape: Shape = (3, 32, 32),
+    input_shape: tuple[Count, Side, Side] = (3, 32, 32),
 ) -> list[Candidate]:
     """List the convolutions that make a student of ``teacher`` within a budget, the cheapest first.
 
@@ -101,9 +101,6 @@ def _fractions(budget_params: float | None, budget_macs: float | None) -> dict[s
     budgets = {cost: budget for cost, budget in given.items() if budget is not None}
     if not budgets:
         raise BadInput("no budget is given: a fraction of the teacher's parameters, of its multiply-adds, or both")
-    for budget in budgets.values():
-        if not 0 < budget <= 1:
-            raise BadInput(f"a budget is a fraction of the teacher's cost, above 0 and at most 1, not {budget}")
     return budgets
 
 

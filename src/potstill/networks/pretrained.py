@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from potstill.errors import BadInput
+from potstill.errors import BadInput, first_line
+from potstill.guard import foreign
 from potstill.network_input import Input
-from potstill.networks.third_party import library
+from potstill.networks.third_party import is_hosted, library, of_the_hub
 
 PRETRAINED = "pretrained"
 """In the place of a weights file: what the network's library offers."""
@@ -39,7 +40,7 @@ class Pretrained:
             with torch.random.fork_rng(devices=[]):  # what is drawn here is not used
                 network = self.build()
         except Exception as error:  # each library, and each of its hosts, has errors of its own
-            reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+            reason = (first_line(error) or type(error).__name__).rstrip(".")
             raise CannotDownload(f"cannot download the weights of {self.spec} ({self.name}): {reason}") from error
         state: dict[str, Tensor] = network.state_dict()
         return state
@@ -57,6 +58,8 @@ def find_pretrained(spec: str) -> Pretrained | None:
 
 def _of_timm(spec: str, name: str) -> Pretrained | None:
     timm = library("timm")
+    if is_hosted(name):
+        return _of_a_host(spec, name)
     if not timm.is_model(name):
         return None
     try:
@@ -69,6 +72,16 @@ def _of_timm(spec: str, name: str) -> Pretrained | None:
     own = Input((tuple(found.mean), tuple(found.std)), (height, width))
     where = found.hf_hub_id or found.file or found.url
     return Pretrained(spec, where, found.num_classes, own, lambda: timm.create_model(name, pretrained=True))
+
+
+def _of_a_host(spec: str, name: str) -> Pretrained:
+    """What lies beside a configuration on Hugging Face's hub, or in a folder."""
+    timm = library("timm")
+    with foreign(f"network {spec!r}"), of_the_hub(name), torch.random.fork_rng(devices=[]):
+        found: dict[str, Any] = timm.create_model(name, pretrained=False).pretrained_cfg
+    _, height, width = found["input_size"]
+    own = Input((tuple(found["mean"]), tuple(found["std"])), (height, width))
+    return Pretrained(spec, name, found["num_classes"], own, lambda: timm.create_model(name, pretrained=True))
 
 
 def _of_torchvision(spec: str, name: str) -> Pretrained | None:

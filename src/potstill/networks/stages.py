@@ -38,7 +38,8 @@ def find_stages(network: nn.Module, images: Tensor) -> list[Stage]:
     Those that it names itself by aliases, ``stage1``, ``stage2``, ..., if there is a map at each. Otherwise, at each
     resolution, what the last module returns that works at it: the outermost one that does not contain a whole stage of
     another resolution. Resolutions are told apart by powers of 2. Not counted are resolutions without any weights, the
-    single layer of a stem, maps of one pixel, and maps that something overwrites in place. A network of a single
+    single layer of a stem, maps of one pixel, sequences (N, C, L), maps that something overwrites in place, and what is
+    inside a block that returns several tensors none of which can be told to be its map. A network of a single
     resolution (a vision transformer) gives 4 of its repeated blocks, evenly spread.
 
     >>> import torch
@@ -54,11 +55,14 @@ def find_stages(network: nn.Module, images: Tensor) -> list[Stage]:
 
 def stages_of(run: DryRun) -> list[Stage]:
     """The stages of the network of a dry run, as in `find_stages`."""
-    return named_stages(run) or _found_stages(run)
+    return named_stages(run) or _found_stages(run) or _found_stages(run, into_blocks=True)
 
 
 def named_stages(run: DryRun, suffix: str = "") -> list[Stage]:
-    """The stages that the network names by aliases, ``stage1`` with ``suffix`` after it; none if one is no map."""
+    """The stages that the network names by aliases, ``stage1`` with ``suffix`` after it; none if one is no map.
+
+    Those whose maps have one pixel are left out.
+    """
     aliases: dict[str, str] = getattr(run.network, "aliases", {})
     stages = []
     for alias in aliases:
@@ -70,22 +74,28 @@ def named_stages(run: DryRun, suffix: str = "") -> list[Stage]:
             if stage is None:
                 return []
             stages.append(stage)
-    return stages
+    return [stage for stage in stages if _is_wide(stage)]
 
 
-def _found_stages(run: DryRun) -> list[Stage]:
+def _is_wide(stage: Stage) -> bool:
+    """Whether there is anything to compare between its places: a map of one pixel has no pattern."""
+    return stage.shape[1] * stage.shape[2] > 1
+
+
+def _found_stages(run: DryRun, into_blocks: bool = False) -> list[Stage]:
     trunk: dict[int, list[Call]] = {}  # by resolution, in the order of the last calls
     weights = Counter[int]()
-    for level, call in _trunk(run, run.root):
+    for level, call in _trunk(run, run.root, into_blocks):
         trunk[level] = [*trunk.pop(level, []), call]
         weights[level] += _weights(call)
     levels = [level for level in trunk if weights[level]]
     if len(levels) == 1:
-        return [stage for call in _repeated(run, levels[0]) if (stage := _last_stage(run, [call]))]
+        blocks = [_last_stage(run, [call]) for call in _repeated(run, levels[0])]
+        return [stage for stage in blocks if stage is not None and _is_wide(stage)]
     if len(levels) > 1 and weights[levels[0]] == 1 < weights[levels[1]]:  # the stem
         del levels[0]
     found = [_last_stage(run, trunk[level]) for level in levels]
-    return [stage for stage in found if stage is not None and stage.shape[1] * stage.shape[2] > 1]
+    return [stage for stage in found if stage is not None and _is_wide(stage)]
 
 
 def _level(run: DryRun, value: Any) -> int | None:
@@ -94,15 +104,29 @@ def _level(run: DryRun, value: Any) -> int | None:
     return None if shape is None else round(math.log2(math.prod(run.size) / (shape[1] * shape[2])) / 2)
 
 
-def _trunk(run: DryRun, call: Call) -> Iterator[tuple[int, Call]]:
+def _trunk(run: DryRun, call: Call, into_blocks: bool) -> Iterator[tuple[int, Call]]:
     """The outermost calls inside ``call`` that return a map, without a resolution between its own and its input's."""
     for inner in call.inside:
+        if not into_blocks and _hides_its_map(run, inner):
+            continue
         last = _level(run, inner.output.value)
         first = _level(run, inner.input.value) or 0
         if last is None or any(first < level < last for level in _levels(run, inner)):
-            yield from _trunk(run, inner)
+            yield from _trunk(run, inner, into_blocks)
         elif last >= first or _weights(inner):  # a pooling that enlarges small maps is no stage
             yield last, inner
+
+
+def _hides_its_map(run: DryRun, call: Call) -> bool:
+    """Whether its maps are among several things that it returns, and computed by itself: a sum with its input, say.
+
+    What its modules return is then no more than a branch of them.
+    """
+    if isinstance(call.output.value, Tensor):
+        return False
+    maps = [id(tensor) for tensor in call.tensors if _level(run, tensor) is not None]
+    inside = {id(tensor) for inner in _descendants(call) for tensor in inner.tensors}
+    return bool(maps) and inside.isdisjoint(maps)
 
 
 def _weights(call: Call) -> int:

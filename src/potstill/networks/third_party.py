@@ -1,29 +1,73 @@
 """Networks that live elsewhere: timm, torchvision, anybody's own callable."""
 
 import inspect
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from potstill.errors import BadInput, unknown
+from potstill.errors import BadInput, nearest
+from potstill.guard import foreign
+from potstill.networks.lazy import refuse_meta
 from potstill.user_code import find_callable
+
+HOSTS = ("hf-hub", "hf_hub", "local-dir")
+"""Where timm finds the configuration of a network that it does not know by name."""
 
 
 def from_timm(name: str, classes: int) -> nn.Module:
-    """Build timm's network ``name``, untrained, with ``aliases`` for its stages where timm knows them."""
+    """Build timm's network ``name``, untrained, with ``aliases`` for its stages where timm knows them.
+
+    ``hf-hub:ORG/NAME`` is one whose configuration lies on Hugging Face's hub; ``local-dir:FOLDER``, in a folder.
+    """
     timm = library("timm")
-    if not timm.is_model(name):
-        raise unknown("timm network", name, timm.list_models())
-    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
+    if not is_hosted(name) and not timm.is_model(name):
+        raise unknown_of("timm", name, timm.list_models())
+    with foreign(f"network 'timm:{name}'"), of_the_hub(name):
+        network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
     paths = [feature["module"] for feature in getattr(network, "feature_info", None) or []]
     there = {path for path, _ in network.named_modules()}
     # Of HRNet it names modules that do not exist.
     network.aliases = _stages(paths) if there.issuperset(paths) else {}  # type: ignore[assignment]
     return network
+
+
+def is_hosted(name: str) -> bool:
+    """Whether a name of timm's says where the network's configuration lies: ``hf-hub:ORG/NAME``."""
+    return name.partition(":")[0] in HOSTS and ":" in name
+
+
+@contextmanager
+def of_the_hub(name: str) -> Iterator[None]:
+    """Say in one line, instead of many warnings, that a network cannot be had of Hugging Face's hub."""
+    host, _, path = name.partition(":")
+    if not is_hosted(name):
+        yield
+        return
+    if host == "local-dir" and not (Path(path) / "config.json").is_file():
+        raise BadInput(f"network 'timm:{name}': no file {str(Path(path) / 'config.json')!r}")
+    if host != "local-dir" and not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", path):
+        raise BadInput(f"network 'timm:{name}': the form is timm:hf-hub:ORG/NAME")
+    log = logging.getLogger("huggingface_hub")
+    before = log.level
+    log.setLevel(logging.CRITICAL)  # it tries again and again, and warns each time
+    try:
+        yield
+    except OSError as error:  # what the hub's client raises, which needs it for a configuration, too
+        raise BadInput(
+            f"network 'timm:{name}' is neither in the cache of Hugging Face's hub nor to be had from there: "
+            f"{type(error).__name__}; it needs a connection"
+        ) from error
+    finally:
+        log.setLevel(before)
 
 
 def _stages(paths: list[str]) -> dict[str, str]:
@@ -43,9 +87,16 @@ def from_torchvision(name: str, classes: int) -> nn.Module:
     models = library("torchvision").models
     names = models.list_models(module=models)
     if name not in names:
-        raise unknown("torchvision network", name, names)
-    network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+        raise unknown_of("torchvision", name, names)
+    with foreign(f"network 'torchvision:{name}'"):
+        network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
     return network
+
+
+def unknown_of(home: str, name: str, names: list[str]) -> BadInput:
+    """The error for a name that a library does not know: the three nearest, however far, of its hundreds."""
+    near = nearest(name, names) or get_close_matches(name, names, cutoff=0.0)
+    return BadInput(f"unknown {home} network {name!r}; did you mean {' or '.join(near)}? {home} has {len(names)}")
 
 
 def library(name: str) -> ModuleType:
@@ -66,11 +117,23 @@ def from_callable(home: str, name: str, classes: int) -> nn.Module:
     Raises:
         BadInput: nothing of that name there, or what it returns is no ``nn.Module``.
     """
+    if home == "builtins":
+        raise BadInput(f"{home}:{name} is of Python itself, which has no networks")
     function: Callable[..., Any] = find_callable(home, name, "network")
-    network = function(**classes_argument(function, classes))
+    if isinstance(function, nn.Module):
+        return deepcopy(function).cpu()  # it is one already, which the next to ask for is not to share
+    with foreign(f"network '{home}:{name}'"):
+        network = function(**classes_argument(function, classes))
     if not isinstance(network, nn.Module):
-        raise BadInput(f"{home}:{name} returned a {type(network).__name__}, not a torch.nn.Module")
-    return network
+        kind = network.__name__ if isinstance(network, type) else type(network).__name__
+        what = f"the class {kind}, which nobody has called" if isinstance(network, type) else _article(kind)
+        raise BadInput(f"{home}:{name} returned {what}, not a torch.nn.Module")
+    refuse_meta(network, f"{home}:{name}")
+    return network.cpu()  # where all networks are built; a run moves them to its device
+
+
+def _article(kind: str) -> str:
+    return "nothing" if kind == "NoneType" else f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
 
 
 def classes_argument(function: Callable[..., Any], classes: int) -> dict[str, int]:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.home import at_home
 from potstill.networks.pretrained import PRETRAINED, find_pretrained
 from potstill.runs import networks as run_networks
 from potstill.runs.manifest import verify
@@ -98,6 +99,7 @@ def _find(network: nn.Module, path: Path | str) -> tuple[dict[str, Tensor], str]
         if offered is None:
             raise BadInput(f"there are no pre-trained weights of {spec}, only of networks of timm: and torchvision:")
         return offered.state(), f"{spec}, pre-trained,"
+    path = at_home(path)
     stored = run_networks.find(str(path))
     path = Path(path) if stored is None else stored.weights
     verify(path, listed=stored is not None)

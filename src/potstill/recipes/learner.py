@@ -28,4 +28,5 @@ def create_learner(
         if fresh:
             say(f"{name} starts from {weights}, but for {', '.join(fresh)}: there it has other classes")
     see(network, data, ps.networks.Input(), name)
+    network.title = name  # type: ignore[assignment]
     return network

@@ -85,7 +85,7 @@ def list_within_budget(
     import torch
 
     torch.set_num_threads(1)  # to count is to run one image at a time, which keeps no second one busy
-    classes, shape = ps.data.outline(training.data, training.data_dir, training.image_size)
+    classes, shape = ps.data.outline(training)
     whole = ps.networks.create(teacher, len(classes))
     into = ps.networks.create(student, len(classes)) if student else None
     found = ps.networks.within_budget(

@@ -12,6 +12,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 from potstill.checked import check_arguments
+from potstill.home import at_home
 
 Result = TypeVar("Result")
 
@@ -99,6 +100,7 @@ def bind(function: Callable[..., Any], *args: Any, **given: Any) -> inspect.Boun
             _gather(name, kind, signature.parameters[name].default, own, given)
     bound = signature.bind(*args, **given)
     bound.apply_defaults()
+    bound.arguments = {name: at_home(value) for name, value in bound.arguments.items()}
     return bound
 
 

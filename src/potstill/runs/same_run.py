@@ -15,7 +15,8 @@ NOT_COMPARED = frozenset(
         "device",  # nor what it was computed on: rounding apart, each gives the same,
         "save_every",  # nor how often it is saved,
         "extend",  # nor whether it may go on for longer,
-        "workers",  # nor how many processes read its images, whose order they leave alone
+        "workers",  # nor how many processes read its images, whose order they leave alone,
+        "on_bad_image",  # nor what is done with images that cannot be read, which a run that met one goes on without
     }
 )
 """The arguments that are not compared."""
@@ -28,6 +29,9 @@ SEED = frozenset({"seed", DIGEST})
 PLACES = frozenset({"teacher", "teacher_weights"})
 """Arguments that may be run folders or files: their last two parts are compared, since what is around these may have
 moved. Whether the teachers are the same is told by the digests of their weights."""
+
+LONGEST = 200
+"""Characters of a value that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def later_arguments(before: Asked, now: Asked, defaults: Mapping[str, Any]) -> d
 
 
 def _differs(what: str, before: object, now: object) -> str:
-    return f"{what} was {before!r} there and is {now!r} now"
+    there, here = (text if len(text := repr(value)) <= LONGEST else f"{text[:LONGEST]}…" for value in (before, now))
+    return f"{what} was {there} there and is {here} now"
 
 
 def _compared(key: str, value: Any) -> Any:

@@ -1,15 +1,15 @@
 """From the bytes of an image file to pixels, and from pixels to the crop that a network sees."""
 
-import io
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ImageFile
 from torch import Tensor
 
+from potstill.data.pictures import opened, without_texts
 from potstill.errors import BadInput, first_line
 
 Pixels = NDArray[np.uint8]
@@ -17,6 +17,10 @@ PLAIN = 0
 """The view that is not augmented."""
 EVALUATED = 0.875
 """The side of the evaluated crop, as a part of the image's shorter side; the usual 224 of 256."""
+FULL = 16
+"""Bits of the deepest images; of those the upper 8 are seen."""
+SWAPPED = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
+"""Pillow's names for colours of 16 bits, and for those with their bytes swapped."""
 LONGEST = 64
 """Times its shorter side that an image keeps of its longer one before it is scaled: 1 x 5000 would fill a gigabyte."""
 
@@ -25,17 +29,25 @@ class BadImage(ValueError):
     """An image that cannot be read; the message says why."""
 
 
-def decode(content: bytes) -> Pixels:
+def decode(content: bytes, bits: int = FULL) -> Pixels:
     """The pixels (H, W, 3) of an image file, as they lie in it: a camera's note on orientation is not followed.
 
-    So do torchvision and timm, with which most teachers were trained. Of 16 bits the upper 8 are taken.
+    So do torchvision and timm, with which most teachers were trained.
+
+    Args:
+        content: the file's.
+        bits: how many of a 16-bit image's bits are used, the lower ones: the upper 8 of those are taken.
 
     Raises:
         BadImage: the file is no image, damaged or far too large, or its pixels are 32-bit numbers.
     """
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            return np.array(picture) if picture.mode == "RGB" else _rgb(picture)
+        try:
+            return _pixels(content, bits)
+        except ValueError as error:
+            if "PngImagePlugin.MAX_TEXT" not in str(error) and "MAX_TEXT_MEMORY" not in str(error):
+                raise
+            return _pixels(without_texts(content), bits)
     except Exception as error:  # the decoders raise whatever a damaged file makes them stumble over
         reason = first_line(error).replace(" <_io.BytesIO object", "").split(" at 0x")[0]
         raise BadImage(reason or type(error).__name__) from error
@@ -83,16 +95,41 @@ class Crops:
         return _resized(pixels, (self.shorter_side,)).contiguous().numpy()
 
 
-def _rgb(picture: Image.Image) -> Pixels:
+def deep_values(content: bytes, picture: ImageFile.ImageFile) -> NDArray[np.uint16] | None:
+    """The values (H, W) or (H, W, 3) of an image of 16 bits; None of any other.
+
+    Pillow gives the upper 8 bits of coloured ones, and the lower ones to who tells it that they come first. It can do
+    so in a PNG.
+    """
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM"):  # a PGM's are of mode I
+        values: NDArray[np.uint16] = np.array(picture).astype(np.uint16)
+        return values
+    swapped = SWAPPED.get(str(picture.tile[0].args)) if picture.format == "PNG" and picture.tile else None
+    if swapped is None:
+        return None
+    with opened(content) as other:
+        other.tile = [tile._replace(args=swapped) for tile in other.tile]
+        upper, lower = (np.array(image)[..., :3].astype(np.uint16) for image in (picture, other))
+    return (upper << 8 | lower).astype(np.uint16)
+
+
+def _pixels(content: bytes, bits: int) -> Pixels:
+    with opened(content) as picture:
+        if bits < FULL and (values := deep_values(content, picture)) is not None:
+            pixels = np.minimum(values >> (bits - 8), 255).astype(np.uint8)
+            return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+        return np.array(picture) if picture.mode == "RGB" else _rgb(content, picture)
+
+
+def _rgb(content: bytes, picture: ImageFile.ImageFile) -> Pixels:
     """The pixels (H, W, 3) of an image of any mode."""
-    # Pillow makes white of all above 255, which is nearly all of an image of 16 bits. A PGM's are those of mode I.
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM"):
-        grey = (np.array(picture) >> 8).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
+    # Pillow makes white of all above 255, which is nearly all of an image of 16 bits.
+    if picture.mode.startswith("I") and (values := deep_values(content, picture)) is not None:
+        return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
     if picture.mode in ("I", "F"):
         raise BadImage(f"its pixels are 32-bit numbers (mode {picture.mode}), and nothing says which of them is white")
-    if "transparency" in picture.info:
-        picture = picture.convert("RGBA")  # the same colours; without it Pillow warns, in every worker
+    if "transparency" in picture.info:  # the same colours; without it Pillow warns, in every worker
+        return np.array(picture.convert("RGBA").convert("RGB"))
     return np.array(picture.convert("RGB"))
 
 

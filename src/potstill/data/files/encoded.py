@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff")
@@ -12,6 +14,8 @@ class Encoded(Protocol):
 
     labels: Tensor
     """The classes (N,) as int64."""
+    bits: int
+    """How many bits its 16-bit images use; see `potstill.data.files.depth`."""
 
     def __len__(self) -> int: ...
 
@@ -19,10 +23,22 @@ class Encoded(Protocol):
         """The content of the image file; ``OSError`` if it cannot be read, ``ValueError`` if there is none."""
         ...
 
+    def head(self, row: int) -> bytes:
+        """The file's first 32 bytes; none if it cannot be read."""
+        ...
+
     def name(self, row: int) -> str:
         """Where the image lies, for messages."""
         ...
 
-    def stamp(self) -> str:
-        """A text that changes when any of the files does."""
+    def key(self, row: int) -> bytes:
+        """What it is called inside of the set, wherever that lies."""
+        ...
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of every file; 0 for one that cannot be read."""
+        ...
+
+    def stamp(self, changes: bool = False) -> str:
+        """A text that changes when any of the files does; with ``changes``, even if it has its old time again."""
         ...

@@ -1,23 +1,30 @@
 """Image sets as they lie on the Hugging Face Hub, of any images: Parquet shards with encoded images and labels."""
 
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
+import pyarrow.compute
 import pyarrow.ipc
 import pyarrow.parquet
 import torch
+from numpy.typing import NDArray
 
 from potstill.data.cache import cache_folder, key, make_once
-from potstill.data.files.folder import TEST, TRAIN
-from potstill.data.parquet import find_shards
+from potstill.data.files.columns import are_numbers, find_columns, numbers_as_classes
+from potstill.data.files.listed import HEAD
+from potstill.data.files.lists import choose_test, class_order
+from potstill.data.files.names import TRAIN, must_look_different, split_named
+from potstill.data.files.taken import Taken
 from potstill.errors import BadInput, first_line
+from potstill.selection import Place
 
-LABELS = ("label", "labels", "fine_label", "target", "class")
-"""Names of the label's column, the likeliest first."""
+
+class NoLabels(BadInput):
+    """Not one image of a split has a label."""
 
 
 class Hub:
@@ -28,33 +35,64 @@ class Hub:
 
     Args:
         shards: the files, in order.
-        classes: the names of the classes; by default what the files say, or numbers, as many as the labels need.
+        classes: the names of the classes; by default what the files say, or the labels that occur.
+        how: which columns.
+        first: the number of the first of ``classes``; by default what the labels say.
 
     Raises:
-        BadInput: a damaged file, no column of images or of labels, a label that is no class, other names of the
-            classes than ``classes``, no room for the copy.
+        BadInput: a damaged file, no column of images or of labels, a label that is no class, labels with a gap and
+            without names, other names of the classes than ``classes``, no room for the copy.
     """
 
-    def __init__(self, shards: Sequence[Path], classes: Sequence[str] | None = None) -> None:
-        self.shards = list(shards)
-        self.image, self.label, names = columns(self.shards[0])
-        numbered = classes is None or list(classes) == list(map(str, range(len(classes))))
+    def __init__(
+        self,
+        shards: Sequence[Path],
+        classes: Sequence[str] | None = None,
+        how: Place = Place(),
+        first: int | None = None,
+    ) -> None:
+        self.shards, self.bits, self.first = list(shards), 16, first or 0
+        self.columns = find_columns(self.shards[0], how)
+        self.notes = list(self.columns.notes)
+        names = self.columns.names
+        numbered = classes is None or are_numbers(classes)
         if names and not numbered and tuple(classes or ()) != names:
             raise BadInput(f"{self.shards[0]} names other classes than the training images, or in another order")
-        self.file = cache_folder() / "encoded" / f"{key(self.shards, f'{self.image} {self.label}')}.arrow"
-        self.rows = [pyarrow.parquet.read_metadata(shard).num_rows for shard in self.shards]
+        what = f"{self.columns.image} {self.columns.label}" + (" as text" if self.columns.text else "")
+        self.file = cache_folder() / "encoded" / f"{key(self.shards, what)}.arrow"
+        self.rows = [rows_of(shard) for shard in self.shards]
+        self._how = how
         self._copy()
         self._table: pyarrow.Table | None = None
-        labels = self.table["label"].to_numpy()
-        self.labels = torch.from_numpy(labels.copy())
-        if not len(labels):
+        if not len(self.table):
             raise BadInput(f"{self.shards[0]} holds no image")
-        needed = int(labels.max()) + 1
-        self.classes = tuple(classes or names or map(str, range(needed)))
-        if wrong := [row for row in (labels.argmin(), labels.argmax()) if not 0 <= labels[row] < len(self.classes)]:
-            must = f"must be 0..{len(self.classes) - 1}" if self.classes else "must not be negative"
-            hint = "; files of images without labels have to lie elsewhere" if labels[wrong[0]] < 0 else ""
-            raise BadInput(f"{self.name(int(wrong[0]))}: {self.label} is {labels[wrong[0]]}, but {must}{hint}")
+        self.classes, self.labels = self._classes(tuple(classes or names))
+
+    def _classes(self, known: tuple[str, ...]) -> tuple[tuple[str, ...], torch.Tensor]:
+        """The classes, and which one each row is of."""
+        column, found = self.columns.label, self.table["label"]
+        if self.columns.text:
+            texts = found.to_pylist()
+            classes = known or class_order(texts)
+            must_look_different(classes, str(self.shards[0]))
+            numbers = {name: number for number, name in enumerate(classes)}
+            if (row := next((row for row, text in enumerate(texts) if text not in numbers), None)) is not None:
+                raise BadInput(f"{self.name(row)}: {column} is {texts[row]!r}, which no training image has")
+            return classes, torch.tensor([numbers[text] for text in texts], dtype=torch.int64)
+        labels = found.to_numpy()
+        if (labels == -1).all():  # as the Hub has test images whose labels are secret
+            what = "files of images without labels have to lie elsewhere"
+            raise NoLabels(f"{self.name(0)}: {column} is -1, but must not be negative; {what}")
+        if not known:
+            known, note = numbers_as_classes(labels, lambda row: f"{self.name(row)}: {column}")
+            self.notes, self.first = [*self.notes, *note], int(known[0])
+        first = self.first
+        wrong = [row for row in (labels.argmin(), labels.argmax()) if not 0 <= labels[row] - first < len(known)]
+        if wrong:
+            value, last = labels[wrong[0]], first + len(known) - 1
+            hint = "; files of images without labels have to lie elsewhere" if value < 0 else ""
+            raise BadInput(f"{self.name(int(wrong[0]))}: {column} is {value}, but must be {first}..{last}{hint}")
+        return known, torch.from_numpy(labels - first)
 
     @property
     def table(self) -> pyarrow.Table:
@@ -89,12 +127,30 @@ class Hub:
             row -= rows
         raise IndexError(row)
 
-    def stamp(self) -> str:
+    def head(self, row: int) -> bytes:
+        """The image file's first bytes."""
+        column = self.table["image"]
+        scalar = column[row]
+        return b"" if not scalar.is_valid else scalar.as_buffer()[:HEAD].to_pybytes()
+
+    def key(self, row: int) -> bytes:
+        """The row."""
+        return str(row).encode()
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of every image file."""
+        lengths = pyarrow.compute.binary_length(self.table["image"])
+        sized: NDArray[np.int64] = pyarrow.compute.fill_null(lengths, 0).to_numpy()
+        return sized
+
+    def stamp(self, changes: bool = False) -> str:
         """The copy's name, which changes with the shards' paths, sizes and modification times."""
-        return self.file.stem
+        times = [str(shard.stat().st_ctime_ns) for shard in self.shards] if changes else []
+        return " ".join([self.file.stem, *times])
 
     def _copy(self) -> None:
-        schema = pyarrow.schema({"image": pyarrow.large_binary(), "label": pyarrow.int64()})
+        kind = pyarrow.large_string() if self.columns.text else pyarrow.int64()
+        schema = pyarrow.schema({"image": pyarrow.large_binary(), "label": kind})
 
         def copy(draft: Path) -> None:
             print(f"potstill: copying the images of {self.shards[0].parent} to {self.file}, once", file=sys.stderr)
@@ -106,60 +162,56 @@ class Hub:
 
     def _rows(self, schema: pyarrow.Schema) -> Iterator[pyarrow.RecordBatch]:
         for shard in self.shards:
-            image, label, _ = columns(shard)
+            columns = find_columns(shard, self._how)
             try:
                 with pyarrow.parquet.ParquetFile(shard) as file:
-                    for rows in file.iter_batches(batch_size=256, columns=[image, label]):
-                        images, labels = rows.column(image), rows.column(label)
+                    for rows in file.iter_batches(batch_size=256, columns=[columns.image, columns.label]):
+                        images, labels = rows.column(columns.image), rows.column(columns.label)
                         if labels.null_count:
-                            raise BadInput(f"{shard}: {labels.null_count} rows have no {label}")
+                            raise BadInput(f"{shard}: {labels.null_count} rows have no {columns.label}")
                         content = images.field("bytes") if pyarrow.types.is_struct(images.type) else images
-                        cast = [content.cast(pyarrow.large_binary()), labels.cast(pyarrow.int64())]
+                        cast = [content.cast(pyarrow.large_binary()), labels.cast(schema.field("label").type)]
                         yield pyarrow.RecordBatch.from_arrays(cast, schema=schema)
             except (pyarrow.ArrowException, OSError) as error:
                 raise BadInput(f"{shard} is not a readable Parquet file of images: {first_line(error)}") from error
 
 
-def columns(shard: Path) -> tuple[str, str, tuple[str, ...]]:
-    """The columns of images and of labels, and the classes' names if the file says them.
+def read_hub(root: Path, shards: Mapping[str, Sequence[Path]], how: Place) -> Taken:
+    """Training and test images out of a folder's Parquet files.
 
     Raises:
-        BadInput: no such columns, or several; the message names what there is.
+        BadInput: several splits and none to train on; whatever is wrong with one that is used.
     """
+    found = split_named(dict(shards), TRAIN)
+    if found is None and len(shards) > 1:
+        raise BadInput(f"{root} has {', '.join(shards)} but no train-*.parquet")
+    train, files = found or next(iter(shards.items()))
+    trained = Hub(files, how=how)
+    notes = [f"{root}: {note}" for note in trained.notes]
+    others = {split: paths for split, paths in shards.items() if split != train}
+    name = choose_test(others, how, train, str(root))
+    measured: Hub | None = None
+    if name is not None:
+        try:
+            measured = Hub(others[name], trained.classes, how, trained.first)
+        except NoLabels:
+            if how.test_split is not None:
+                raise
+            notes.append(f"{root}: {name} ({_count(others[name])} images) has no labels and is left out")
+    for other, paths in others.items():
+        if other != name:
+            notes.append(f"{root}: {other} ({_count(paths)} images) is not looked at; --test-split chooses")
+    return Taken(trained.classes, trained, measured, notes, (train, None if measured is None else name))
+
+
+def rows_of(shard: Path) -> int:
+    """How many rows a shard has."""
     try:
-        schema = pyarrow.parquet.read_schema(shard)
+        rows: int = pyarrow.parquet.read_metadata(shard).num_rows
     except (pyarrow.ArrowException, OSError) as error:
         raise BadInput(f"{shard} is not a readable Parquet file: {first_line(error)}") from error
-    images = [field.name for field in schema if _holds_images(field.type)]
-    integers = [field.name for field in schema if pyarrow.types.is_integer(field.type)]
-    labels = [name for name in LABELS if name in integers] or integers
-    if len(images) != 1 or not labels or (len(labels) > 1 and labels[0] not in LABELS):
-        raise BadInput(f"{shard} needs one column of images and one of labels (an integer); it has {schema.names}")
-    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    return images[0], labels[0], tuple(features.get(labels[0], {}).get("names", ()))
+    return rows
 
 
-def split_shards(root: Path) -> tuple[list[Path], list[Path] | None] | None:
-    """The shards of the training and the test images in ``root`` or ``root/data``; None for the second if all is one.
-
-    None alone if there are no Parquet files at all.
-    """
-    folder = next((place for place in (root, root / "data") if any(place.glob("*.parquet"))), None)
-    if folder is None:
-        return None
-    names = sorted({file.stem.partition("-")[0] for file in folder.glob("*.parquet")})
-    train, test = (next((name for name in wanted if name in names), None) for wanted in (TRAIN, TEST))
-    if train is None and len(names) > 1:
-        raise BadInput(f"{folder} has {', '.join(names)} but no train-*.parquet")
-    return _shards(folder, train or names[0]), _shards(folder, test) if train and test else None
-
-
-def _shards(folder: Path, split: str) -> list[Path]:
-    alone = folder / f"{split}.parquet"
-    return [alone] if alone.is_file() else find_shards(folder, split)
-
-
-def _holds_images(kind: pyarrow.DataType) -> bool:
-    if pyarrow.types.is_struct(kind):
-        return any(field.name == "bytes" for field in kind)
-    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+def _count(shards: Sequence[Path]) -> int:
+    return sum(map(rows_of, shards))

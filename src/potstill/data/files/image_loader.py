@@ -7,15 +7,16 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from potstill.batch import Batch
-from potstill.data.files.decoding import BadImage, Crops
+from potstill.data.files.decoding import Crops
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.order import Item, Order
 from potstill.data.files.pixels import PixelCache
 from potstill.data.files.reading import PATIENCE, Reader
-from potstill.data.files.slots import PREFETCH, Place, Slots
+from potstill.data.files.slots import PREFETCH, Slots
+from potstill.data.files.views import Bad, Views
 from potstill.data.files.workers import alive, first_thing
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
@@ -23,8 +24,6 @@ from potstill.say import say
 
 OnBadImage = Literal["fatal", "skip"]
 EXAMPLES = 16  # images of an example batch: enough for shapes
-
-Bad = tuple[int, str]  # row, and why it cannot be read
 
 
 class ImageLoader:
@@ -113,14 +112,17 @@ class ImageLoader:
         """
         self._order.epoch, self._order.first = epoch, first
         self._begun += 1
-        begun = self._begun
+        begun, empty = self._begun, True
         alone: Batch | None = None
         for taken, made in enumerate(alive(self._started()), start=first + 1):
             if isinstance(made, BadInput):
                 raise made
             place, items, bad = made
-            pixels = self._views.slots[place] if self._views.slots else place
-            batch = self._finished(pixels, items, bad)
+            self._report(bad)
+            if not items:  # all of them are bad
+                continue
+            empty = False
+            batch = self._finished(self._views.slots[place] if self._views.slots else place, items)
             batch, alone = (batch if alone is None else _joined(alone, batch)), None
             if bad and len(batch["index"]) == 1 and self._order.shuffle:
                 alone = batch
@@ -129,13 +131,20 @@ class ImageLoader:
             yield batch
             if self._begun != begun:
                 raise RuntimeError("an ImageLoader yields one epoch at a time, and another one has begun")
+        if empty and not first:
+            raise self._none_is_left()
         if alone is not None:
             say(f"{self.images.name(int(alone['index']))} is the only good image of its batch and is left out")
 
     def example(self) -> Batch:
         """The first images of epoch 0, at most 16: enough to see their shape, read by this process."""
         self._order.epoch = self._order.first = 0
-        return self._finished(*self._views.make(next(iter(self._order))[:EXAMPLES]))
+        for wanted in self._order:
+            pixels, items, bad = self._views.make(wanted[:EXAMPLES])
+            self._report(bad)
+            if items:
+                return self._finished(pixels, items)
+        raise self._none_is_left()
 
     @property
     def count(self) -> int:
@@ -151,7 +160,7 @@ class ImageLoader:
         return loader
 
     def _start(self, shuffle: bool, augment: bool) -> None:
-        self._views = _Views(self._source, self._crops)
+        self._views = Views(self._source, self._crops)
         self._order = Order(self.rows, self.batch_size, self.seed, shuffle, augment)
         self._loader: DataLoader[Any] | None = None
         self._begun = 0
@@ -175,60 +184,26 @@ class ImageLoader:
         )
         return self._loader
 
-    def _finished(self, pixels: Tensor, items: Sequence[Item], bad: Sequence[Bad]) -> Batch:
+    def _finished(self, pixels: Tensor, items: Sequence[Item]) -> Batch:
         """The batch of the first of ``pixels``, one an item. They are read before this returns."""
-        self._report(bad, len(items))
         index, view = torch.tensor(items, dtype=torch.int64).to(self.device).unbind(1)
         images = self._standardize(pixels[: len(items)].to(self.device))
         labels = self.labels[index]
         return {"images": images, "labels": labels, "index": index, "view": view, "size": self._rows_in_all}
 
-    def _report(self, bad: Sequence[Bad], good: int) -> None:
+    def _none_is_left(self) -> BadInput:
+        return BadInput(
+            f"none of the {self.count} images can be read, {self.images.name(int(self.rows[0]))} for example"
+        )
+
+    def _report(self, bad: Sequence[Bad]) -> None:
         for row, reason in bad:
-            if self.on_bad_image == "fatal" or not good:
-                hint = "--on-bad-image skip leaves such images out" if good else "nor can any other of its batch"
+            if self.on_bad_image == "fatal":
+                hint = "--on-bad-image skip leaves such images out, potstill check names them all"
                 raise BadInput(f"{self.images.name(row)} cannot be read: {reason}; {hint}")
             if row not in self._reported:
                 self._reported.add(row)
                 print(f"potstill: {self.images.name(row)} cannot be read and is left out: {reason}", file=sys.stderr)
-
-
-class _Views(Dataset[Any]):
-    """Makes the views of a whole batch at once, in one block of memory."""
-
-    def __init__(self, source: Reader | PixelCache, crops: Crops) -> None:
-        self.source, self.crops = source, crops
-        self.slots: Slots | None = None  # where workers leave their batches
-
-    def __getitems__(self, items: Sequence[Item]) -> tuple[Place | Tensor, list[Item], list[Bad]] | BadInput:
-        """What the loader asks for: in a worker the slot that it has filled, else the pixels themselves; see `make`.
-
-        An error for the user is returned: torch would send it on with the worker's traceback in its message.
-        """
-        try:
-            if self.slots is None:
-                return self.make(items)
-            place = self.slots.next()
-            return place, *self._fill(self.slots[place], items)
-        except BadInput as error:
-            return error
-
-    def make(self, items: Sequence[Item]) -> tuple[Tensor, list[Item], list[Bad]]:
-        """Pixels (B, size, size, 3) as uint8, their rows and views, and the rows that cannot be read."""
-        pixels = torch.empty(len(items), self.crops.size, self.crops.size, 3, dtype=torch.uint8)
-        with torch.random.fork_rng(devices=[]):
-            return pixels, *self._fill(pixels, items)
-
-    def _fill(self, pixels: Tensor, items: Sequence[Item]) -> tuple[list[Item], list[Bad]]:
-        good: list[Item] = []
-        bad: list[Bad] = []
-        for row, view in items:
-            try:
-                pixels[len(good)] = self.crops.view(self.source.pixels(row), view)
-                good.append((row, view))
-            except BadImage as error:
-                bad.append((row, str(error)))
-        return good, bad
 
 
 def _joined(one: Batch, other: Batch) -> Batch:

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from torch.utils.data import DataLoader, Dataset
 
 from potstill.data.cache import cache_folder, make_once
-from potstill.data.files.decoding import BadImage, Crops, Pixels
+from potstill.data.files.decoding import FULL, BadImage, Crops, Pixels
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.reading import Reader
 from potstill.errors import BadInput
@@ -50,7 +50,8 @@ class PixelCache:
 
     def __init__(self, images: Encoded, crops: Crops, workers: int) -> None:
         self.images = images
-        stamp = sha256(f"{LAYOUT} {crops.shorter_side} {images.stamp()}".encode()).hexdigest()[:32]
+        deep = "" if images.bits == FULL else f" {images.bits} bits"
+        stamp = sha256(f"{LAYOUT} {crops.shorter_side} {images.stamp()}{deep}".encode()).hexdigest()[:32]
         self.file = cache_folder() / "pixels" / f"{stamp}.uint8"
         self.index = self.file.with_suffix(".safetensors")
         if not self.file.is_file():

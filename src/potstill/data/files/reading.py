@@ -31,9 +31,14 @@ class Reader:
         Raises:
             BadImage: it cannot be read, cannot be decoded, or takes too long.
         """
+        return self.both(row)[1]
+
+    def both(self, row: int) -> tuple[bytes, Pixels]:
+        """The content of an image's file, and its pixels; errors as `pixels`."""
         try:
             with _alarm(self.patience):
-                return decode(self.images.read(row))
+                content = self.images.read(row)
+                return content, decode(content, self.images.bits)
         except BadImage:
             raise
         except OSError as error:

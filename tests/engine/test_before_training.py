@@ -1,0 +1,248 @@
+"""What would end a run late is found before its first step: teachers, batches of one, what cannot be saved."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import potstill as ps
+from potstill.cli import main
+from potstill.data.batch_sizes import batch_sizes
+from potstill.errors import BadInput
+
+DIGITS = "--data digits --images 33 --test-images 20 --batch-size 16 --epochs 1 --lr 0.05"
+
+
+def every(name, value):
+    def change(state):
+        for key in state:
+            if name in key:
+                state[key].fill_(value)
+
+    return change
+
+
+def one_nan(state):
+    state["fc.bias"][3] = float("nan")
+
+
+BROKEN = {
+    "nan": (every("weight", float("nan")), "not finite"),
+    "one nan": (one_nan, "not finite"),
+    "infinite": (every("fc.weight", float("inf")), "not finite"),
+    "overflows": (every("fc.weight", 3e38), "not finite"),
+    "negative variance": (every("running_var", -1.0), "not finite"),
+    "constant": (every("fc.weight", 0.0), "the same for all"),
+    "dead": (every("conv1.weight", 0.0), "the same for all"),
+}
+RECIPES = {
+    "distill": "distill --student resnet8",
+    "boundary": "boundary --student resnet8 --warmup 0",
+    "two-stage": "two-stage --student resnet8 --first-epochs 1",
+    "factor-transfer": "factor-transfer --student resnet8 --paraphraser-epochs 1",
+    "channel": "channel --student resnet8",
+    "moonshine": "moonshine --conv G4B2",
+}
+
+
+@pytest.mark.parametrize(
+    ("broken", "recipe"),
+    [*((one, "distill") for one in BROKEN), *(("nan", one) for one in RECIPES), ("dead", "boundary")],
+)
+def test_b5_a_broken_teacher_is_named_before_the_first_step(broken, recipe, tmp_path, capsys):
+    network = "wrn-10-1" if recipe == "moonshine" else "resnet8"
+    state = ps.networks.create(network, seed=1).state_dict()
+    change, message = BROKEN[broken]
+    change(state)
+    save_file(state, tmp_path / "teacher.safetensors")
+    teacher = f"--teacher {network} --teacher-weights {tmp_path}/teacher.safetensors"
+    assert main(f"{RECIPES[recipe]} {teacher} {DIGITS} --out {tmp_path}/run".split()) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("potstill: teacher ")
+    assert message in line
+    assert not (tmp_path / "run").exists(), "nothing is written"
+
+
+def own_data(images=None, batch=5, test=None):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(15, 3, 8, 8, generator=generator) if images is None else images
+    pairs = [(part, torch.arange(len(part)) % 3) for part in images.split(batch)]
+    return ps.data.from_loaders(pairs, pairs[:1] if test is None else test, classes=3)
+
+
+def fit(out, data, student, teacher=None, **changes):
+    networks = {"student": student, **({} if teacher is None else {"teacher": ps.freeze(teacher)})}
+    terms = ps.terms(["CE", *(["KD"] if teacher is not None else [])], networks)
+    distiller = ps.Distiller(networks, terms, data.example())
+    return ps.fit(distiller, data, ps.Training(epochs=1, lr=0.05, out=out, device="cpu", **changes))
+
+
+def test_b5_a_teacher_that_breaks_on_a_test_image_is_named_too(tmp_path):
+    data = own_data(test=[(torch.full((4, 3, 8, 8), 3e38), torch.tensor([0, 1, 2, 0]))])
+    with pytest.raises(BadInput, match="teacher is broken: its outputs for some of the test images are not finite"):
+        fit(tmp_path / "run", data, ps.networks.create("resnet8", 3), ps.networks.create("resnet8", 3, seed=1))
+
+
+def test_b5_images_that_are_not_finite_are_no_fault_of_the_teachers(tmp_path):
+    data = own_data(torch.full((15, 3, 8, 8), float("nan")))
+    with pytest.raises(BadInput, match="the training images of own loaders are not finite"):
+        fit(tmp_path / "run", data, ps.networks.create("resnet8", 3), ps.networks.create("resnet8", 3, seed=1))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 16])
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 15, 16, 17, 33])
+def test_c4_no_last_batch_of_one(count, batch_size):
+    sizes = batch_sizes(count, batch_size, merged=True)
+    assert sum(sizes) == count
+    assert batch_size == 1 or count == 1 or 1 not in sizes
+    plain = batch_sizes(count, batch_size, merged=False)
+    assert plain == [len(part) for part in torch.arange(count).split(batch_size)]
+    assert sizes == plain or (plain[-1] == 1 and sizes == [*plain[:-2], batch_size + 1])
+
+
+@pytest.mark.parametrize("workers", [None, "0", "2"])
+def test_c4_a_network_that_cannot_train_on_one_image_trains(workers, tmp_path, picture_folder):
+    """Batch norm on maps of one pixel; 17 images, then 13, in batches of 4."""
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 8), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, CLASSES))\n"
+    )
+    if workers is None:
+        words = f"{DIGITS} --images 17 --batch-size 4"
+    else:
+        (picture_folder / "train" / "red" / "4.png").write_bytes(
+            (picture_folder / "train" / "red" / "3.png").read_bytes()
+        )
+        words = f"--data {picture_folder} --image-size 8 --batch-size 4 --epochs 1 --workers {workers} --lr 0.05"
+    file = tmp_path / "net.py"
+    file.write_text(file.read_text().replace("CLASSES", "10" if workers is None else "3"))
+    assert main([*f"supervised --network {file}:net {words} --out {tmp_path}/run".split()]) == 0
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_c4_an_image_that_skipping_leaves_alone_joins_the_next_batch(workers, picture_folder, capsys):
+    training = ps.Training(
+        str(picture_folder), batch_size=2, image_size=8, workers=workers, on_bad_image="skip", device="cpu"
+    )
+    files = sorted((picture_folder / "train").rglob("*.png"))
+    order = torch.cat([batch["index"] for batch in training.load_data().train]).tolist()
+    for bad in (order[2], order[-1]):  # in the second batch, and in the last, which nothing follows
+        files[bad].write_bytes(b"no image")
+    train = training.load_data().train
+    batches = [batch["index"].tolist() for batch in train]
+    assert [row for batch in batches for row in batch] == [*order[:2], *order[3:-2]]
+    assert list(map(len, batches)) == [2, 3, 2, 2]
+    assert f"{files[order[-2]]} is the only good image of its batch and is left out" in capsys.readouterr().err
+    train.set_epoch(0)
+    assert [batch["index"].tolist() for batch in train.from_batch(3)] == batches[2:], "what is taken, alone or not"
+
+
+class Tensors(nn.Module):
+    """Keeps more than parameters."""
+
+    def __init__(self, extra):
+        super().__init__()
+        self.body, self.extra = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), extra
+
+    def forward(self, images):
+        return self.body(images)
+
+    def get_extra_state(self):
+        return self.extra
+
+    def set_extra_state(self, state):
+        self.extra = state
+
+
+class Forgetful(Tensors):
+    def set_extra_state(self, state):
+        self.extra = state + 1
+
+
+class Buffered(nn.Module):
+    def __init__(self, value, in_double=False):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+        self.register_buffer("kept", value)
+        self.in_double = in_double
+
+    def forward(self, images):
+        return self.body(images)
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Linear(192, 192)
+        self.two = nn.Linear(192, 192)
+        self.two.weight = self.one.weight
+        self.fc = nn.Linear(192, 3)
+        self.register_buffer("view", self.fc.bias.detach()[:2])
+
+    def forward(self, images):
+        return self.fc(self.two(self.one(images.flatten(1))))
+
+
+def normed():
+    with pytest.warns(FutureWarning):
+        layer = nn.utils.weight_norm(nn.Linear(192, 3))
+    return nn.Sequential(nn.Flatten(), layer)
+
+
+class Complex(nn.Module):
+    def __init__(self, dtype=torch.complex64):
+        super().__init__()
+        self.fc = nn.Linear(192, 3)
+        self.phase = nn.Parameter(torch.ones(192, dtype=dtype))
+
+    def forward(self, images):
+        return self.fc((images.flatten(1) * self.phase).real.float())
+
+
+class Double(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(192, 3).double()
+
+    def forward(self, images):
+        return self.fc(images.flatten(1).double())
+
+
+C5 = {
+    "extra state, a tensor": (lambda: Tensors(torch.ones(3)), None),
+    "extra state, a dictionary": (lambda: Tensors({"scale": 2}), "keeps _extra_state, a dict, with its weights"),
+    "extra state, nothing": (lambda: Tensors(None), "keeps _extra_state, a NoneType"),
+    "extra state, a function": (lambda: Tensors(print), "keeps _extra_state"),
+    "extra state that is not taken back": (lambda: Forgetful(torch.ones(3)), "student does not come back"),
+    "old weight norm": (normed, None),
+    "complex parameter": (Complex, None),
+    "complex128": (lambda: Buffered(torch.ones(2, dtype=torch.complex128)), r"kept \(torch.complex128"),
+    "double": (Double, None),
+    "tied and overlapping": (Tied, None),
+    "float8": (lambda: Buffered(torch.ones(2).to(torch.float8_e4m3fn)), None),
+    "bool and int": (lambda: Buffered(torch.tensor([True])), None),
+    "sparse": (lambda: Buffered(torch.eye(3).to_sparse()), r"kept \(torch.float32, torch.sparse_coo"),
+    "quantized": (lambda: Buffered(torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8)), "kept"),
+    "empty": (lambda: Buffered(torch.zeros(0, 3)), None),
+    "not contiguous": (lambda: Buffered(torch.ones(3, 4).t()), None),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", C5)
+def test_c5_what_cannot_be_saved_is_one_line_before_training(name, tmp_path):
+    make, message = C5[name]
+    student = make()
+    trained = []
+    student.register_full_backward_hook(lambda *_: trained.append(1))
+    if message is None:
+        fit(tmp_path / "run", own_data(), student)
+        assert {*load_file(tmp_path / "run" / "student.safetensors")} == {*student.state_dict()}
+        assert trained
+    else:
+        with pytest.raises(BadInput, match=message) as refused:
+            fit(tmp_path / "run", own_data(), student)
+        assert "\n" not in str(refused.value)
+        assert not trained
+        assert not (tmp_path / "run" / "last.ckpt").exists()
