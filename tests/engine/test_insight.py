@@ -16,6 +16,7 @@ from potstill.data.digits import digits
 from potstill.engine.checkpoint import fingerprint, random_states
 from potstill.engine.costs import costs_of
 from potstill.engine.insight import IMAGES, insight, write_insight
+from potstill.errors import BadInput
 from potstill.losses import CE, KD
 
 
@@ -163,7 +164,7 @@ def test_hooks_go_even_if_a_network_fails(data):
     student = distiller.networks["student"]
     hooks = len(student.block1._forward_hooks)
     broken = replace(data, test=[{"images": torch.rand(2, 4, 8, 8), "labels": torch.zeros(2, dtype=torch.long)}])
-    with pytest.raises(RuntimeError):
+    with pytest.raises(BadInput):
         insight(distiller, broken)
     assert len(student.block1._forward_hooks) == hooks
     assert student.training

@@ -70,7 +70,7 @@ def train_epoch(
         distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
         values = train_step(distiller, batch, optimizer, take_step, training.precision)
         if after_step is not None:
-            guarded("after_step", after_step, distiller)
+            after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
         place.passed(values, rows_of(batch), batches)
         if progress.due():
             place.meter.check(epoch)
