@@ -86,7 +86,7 @@ def reasons_to_stay(network: nn.Module, pattern: str | None = None) -> dict[str,
             reasons[path] = "the stem"
         elif convolution.groups > 1 and not matches:
             reasons[path] = "in groups already"
-        elif not _plain(convolution):
+        elif not _is_plain(convolution):
             reasons[path] = f"{type(convolution).__name__} computes in a way of its own"
         else:
             reasons[path] = ""
@@ -116,7 +116,7 @@ def _convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
     return {path: module for path, module in network.named_modules() if path and isinstance(module, nn.Conv2d)}
 
 
-def _plain(convolution: nn.Conv2d) -> bool:
+def _is_plain(convolution: nn.Conv2d) -> bool:
     return type(convolution).forward is nn.Conv2d.forward or pads_to_same(convolution)
 
 
