@@ -25,6 +25,7 @@ from potstill.networks.built_in import BUILT_IN
 from potstill.networks.cheap import OverChannels, cheap
 from potstill.networks.resnet_cifar import CifarResNet
 from potstill.networks.wide_resnet import WideResNet
+from potstill.ranges import Range
 
 INTERNAL = {
     "potstill.losses.class_gradient.class_gradient": "losses give it a constant",
@@ -90,7 +91,7 @@ def wrong(kind: Any) -> list[object]:
     """Values that are not of an annotation; none if it promises nothing."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        (limits,) = (of for of in inner[1:] if isinstance(of, checked.Range))
+        (limits,) = (of for of in inner[1:] if isinstance(of, Range))
         over = limits.most * 1.01 if inner[0] is float else int(limits.most) + 1
         under = limits.least - 1 if inner[0] is int else limits.least - abs(limits.least) - 1e-3
         return [*wrong(inner[0]), over, under, 10**400, -(10**400), 10**5000, 1e400, -1e400]
@@ -116,7 +117,7 @@ def right(kind: Any) -> object:
     """Some value of an annotation, for arguments that have no default."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        (limits,) = (of for of in inner[1:] if isinstance(of, checked.Range))
+        (limits,) = (of for of in inner[1:] if isinstance(of, Range))
         return max(limits.least, 1)
     if origin in (Union, UnionType):
         return right(inner[0])

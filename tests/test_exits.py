@@ -45,7 +45,7 @@ C6 = [
     ("raise AssertionError", "AssertionError"),
     ("import nothing_of_this_name", "No module named 'nothing_of_this_name'"),
     ("return main()", "RecursionError"),
-    ("import potstill as ps; ps.networks.create(5)", "TypeError"),
+    ("import potstill as ps; ps.networks.parameters(5)", "AttributeError"),
 ]
 
 

@@ -17,7 +17,7 @@ class BadInput(ValueError):
     """
 
     def __init__(self, message: object) -> None:
-        super().__init__(VALUE.sub(_cut, str(message)))
+        super().__init__(shortened(str(message)))
 
 
 class TrainingFailed(RuntimeError):
@@ -59,6 +59,11 @@ def shown(value: object) -> str:
     except Exception:  # of anybody's class, or a list of such numbers: a message is no place to fail
         return f"a {type(value).__name__}"
     return text if len(text) <= LONGEST // 3 else f"{text[: LONGEST // 3]}..."
+
+
+def shortened(message: str) -> str:
+    """A message whose values are cut in their middle where they are too long to be read."""
+    return VALUE.sub(_cut, message)
 
 
 def _cut(found: re.Match[str]) -> str:

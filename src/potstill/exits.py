@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from potstill.errors import BadInput, TrainingFailed, first_line
+from potstill.errors import BadInput, TrainingFailed, first_line, shortened
 from potstill.guard import is_out_of_memory
 from potstill.say import say
 from potstill.signals import Interrupted, Terminated, name_of
@@ -49,7 +49,8 @@ def answer_to(error: BaseException, words: Sequence[str]) -> int:
         say(f"out of memory ({first_line(error) or 'of this machine'}); a smaller --batch-size needs less")
         return FAILED_TRAINING
     if isinstance(error, OSError):
-        say(f"{error.filename or 'file'}: {error.strerror or first_line(error) or type(error).__name__}")
+        reason = error.strerror or first_line(error) or type(error).__name__
+        say(shortened(f"{error.filename or 'file'}: {reason}"))
         return BAD_INPUT
     if not isinstance(error, Exception):
         raise error

@@ -47,8 +47,12 @@ def _parse(name: str, command: Command, words: Sequence[str]) -> tuple[Callable[
     program = printable(f"potstill {name}")
     try:
         with contextlib.redirect_stderr(mistakes), _without_examples(command):
-            words = [word_at_home(word) for word in words]
-            return tyro.cli(_deferred(command), args=words, prog=program, config=(tyro.conf.OmitArgPrefixes,)), ""
+            return tyro.cli(
+                _deferred(command),
+                args=list(map(word_at_home, words)),
+                prog=program,
+                config=(tyro.conf.OmitArgPrefixes,),
+            ), ""
     except SystemExit as stop:
         if not stop.code:
             raise

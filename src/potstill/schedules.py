@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
-from potstill.checked import SMALLEST, Count, Index, NotNegative, Range, checked
+from potstill.checked import checked
 from potstill.errors import BadInput, shown
+from potstill.ranges import SMALLEST, Count, Index, NotNegative, Range
 
 Schedule = Callable[[int], float]
 Factor = Annotated[float, Range(SMALLEST, 1000)]

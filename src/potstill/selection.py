@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from potstill.checked import Count, Index, Range, Side
 from potstill.home import Expanded
+from potstill.ranges import Count, Index, Range, Side
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from potstill.checked import Side
 from potstill.home import Expanded
+from potstill.ranges import Side
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from potstill.address import Address
 from potstill.batch import Batch
-from potstill.checked import NotNegative, check, checked
+from potstill.checked import check, checked
 from potstill.errors import BadInput
 from potstill.guard import foreign
+from potstill.ranges import NotNegative
 from potstill.schedules import Schedule
 
 Addresses = str | tuple[str, ...]

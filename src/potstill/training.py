@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from potstill.checked import Count, Epochs, Fraction, Index, Momentum, Positive, Seed, Share
 from potstill.errors import BadInput
+from potstill.ranges import Count, Epochs, Fraction, Index, Momentum, Positive, Seed, Share
 from potstill.selection import Selection
 
 if TYPE_CHECKING:

@@ -38,3 +38,11 @@ def test_a_terminal_also_gets_a_live_line_and_a_file_plain_lines_only():
     plain = watch(terminal=False)
     assert len(plain.splitlines()) == 2
     assert "\x1b" not in plain
+
+
+@pytest.mark.parametrize("epochs", [10**6, 10**18, 2**63 - 1, 10**30])
+def test_c11_any_number_of_epochs_has_a_time_left(epochs, capsys):
+    with Progress(epochs=epochs, steps=None, done=0) as progress:
+        progress.started -= 10**6
+        progress.epoch(RECORD)
+    assert "left" in capsys.readouterr().err

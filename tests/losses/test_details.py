@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from potstill.errors import BadInput
-from potstill.losses import AB, AFD, AT, BSS, CRD, IRG, RKD, VID, ReviewKD
+from potstill.losses import AB, AFD, AT, BSS, CRD, IRG, RKD, VID, ReviewKD, Sobolev
 from potstill.losses.connector import BatchNorm
 from potstill.losses.labels import class_indices
+from potstill.losses.sizes import pool_to_smaller
 
 
 def draw(*shape, seed=0):
@@ -98,3 +99,23 @@ def test_a_single_value_a_channel_is_normalised_by_the_running_statistics(eps):
     values = torch.tensor([5.0, 6.0, 7.0]).reshape(1, 3, 1, 1)
     expected = 2 * (values.flatten() - 0.5) / math.sqrt(4 + eps) + layer.bias
     torch.testing.assert_close(layer(values).flatten(), expected)
+
+
+def test_reviewkd_refuses_other_numbers_of_maps_than_it_was_built_for():
+    loss = ReviewKD()
+    maps = draw(2, 4, 8, 8), draw(2, 4, 4, 4)
+    loss.build(maps, maps)
+    with pytest.raises(ValueError, match="zip"):
+        loss(maps[:1], maps[:1])
+
+
+def test_maps_of_other_dimensions_are_not_pooled():
+    with pytest.raises(ValueError, match="zip"):
+        pool_to_smaller(draw(2, 3, 4, 4), draw(2, 3, 4))
+
+
+def test_a_loss_that_needs_the_graph_takes_named_inputs():
+    images = draw(3, 4).requires_grad_()
+    student, teacher, labels = images @ draw(4, 5), images @ draw(4, 5, seed=1), torch.arange(3)
+    named = Sobolev()(student, teacher, labels=labels, images=images)
+    torch.testing.assert_close(named, Sobolev()(student, teacher, labels, images))

@@ -122,7 +122,7 @@ def test_a_budget_for_a_trained_teacher_and_other_images(teacher):
     [
         ({}, "give --conv SPEC, for example G8B2, or list what fits"),
         ({"conv": "DConv", "budget_macs": 0.5}, "--conv DConv trains a student, a budget lists"),
-        ({"budget_params": 25}, "above 0 and at most 1, not 25"),
+        ({"budget_params": 25}, "--budget-params must be 1 or less, not 25"),
         ({"budget_params": 0.5, "training": Training(data="digit")}, "did you mean digits"),
     ],
 )

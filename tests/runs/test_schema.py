@@ -3,7 +3,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pytest
 
-from potstill.runs.schema import check
+from potstill.runs.shapes import check
 
 
 class Map(TypedDict):

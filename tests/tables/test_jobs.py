@@ -1,10 +1,10 @@
 """The scheduler, with commands that take no time: it knows nothing of recipes."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -92,9 +92,7 @@ def test_no_jobs_at_once():
         run_jobs([], 0, Diary())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_children_end_with_their_parent(number, tmp_path):
-    parent = f"""
+PARENT = """
 import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite that runs in the background ignores
@@ -103,20 +101,58 @@ class Mute:
     def started(self, job): pass
     def ended(self, job, failure): pass
     def tick(self): pass
-sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+code, folder = sys.argv[1:]
 try:
-    run_jobs([Job(n, (sys.executable, "-S", "-c", sleep), Path({str(tmp_path)!r}) / n) for n in "ab"], 2, Mute())
+    run_jobs([Job(n, (sys.executable, "-S", "-c", code), Path(folder) / n) for n in "ab"], 2, Mute())
 except KeyboardInterrupt:
     sys.exit(130)
 """
-    process = subprocess.Popen([sys.executable, "-c", parent], start_new_session=True)
-    deadline = time.monotonic() + 60
-    logs = [tmp_path / name for name in "ab"]
-    while not all(log.is_file() and log.read_text().endswith("\n") for log in logs):
-        assert time.monotonic() < deadline, "children never started"
-        time.sleep(0.05)
-    process.send_signal(number)
-    assert process.wait(60) == 128 + number
-    for log in logs:
-        with pytest.raises(ProcessLookupError):
-            os.kill(int(log.read_text()), 0)
+
+
+def signalled(number, code, tmp_path):
+    """What a parent of two children ends with when it gets the signal, and what it says; and the children's logs."""
+    command = [sys.executable, "-c", PARENT, code, str(tmp_path)]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        logs = [tmp_path / name for name in "ab"]
+        while not all(log.is_file() and log.read_text().endswith("\n") for log in logs):
+            assert time.monotonic() < deadline, "children never started"
+            time.sleep(0.05)
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    return process.returncode, said, logs
+
+
+def lives(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_c10_children_end_with_their_parent_however_it_dies(number, tmp_path):
+    sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    code, _, logs = signalled(number, sleep, tmp_path)
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    deadline = time.monotonic() + 10
+    while any(lives(int(log.read_text())) for log in logs):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_c10_children_are_waited_for_while_they_save_and_what_they_said_is_passed_on(tmp_path):
+    save = """
+import signal, sys, time
+def end(*_):
+    time.sleep(0.5)
+    print("potstill: saved after step 3")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, end)
+print("started", flush=True)
+time.sleep(60)
+"""
+    code, said, logs = signalled(signal.SIGINT, save, tmp_path)
+    assert code == 130
+    assert sorted(said.splitlines()) == ["potstill: a: saved after step 3", "potstill: b: saved after step 3"]
+    assert all(log.read_text().endswith("saved after step 3\n") for log in logs)

@@ -66,7 +66,15 @@ class Ended:
 
 
 class Failure(Exception):
-    """A case that did not end as it must: the outcome, and what there is to say."""
+    """A case that did not end as it must."""
+
+    outcome = "FAILED"
+
+
+class Unnoticed(Failure):
+    """Damage that nobody has noticed, and that has changed something."""
+
+    outcome = "unnoticed"
 
 
 def plan(lab: "Lab", count: int, seed: int, only: str | None) -> list[Case]:
@@ -127,9 +135,9 @@ class Lab:
         try:
             outcome, told = HURTS[case.kind](self, case, place)
         except Failure as failure:
-            outcome, told = "FAILED", str(failure)
+            outcome, told = failure.outcome, str(failure)
         shutil.rmtree(place, ignore_errors=True)
-        if outcome == "FAILED" or talk:
+        if outcome not in ("equal", "refused") or talk:
             print(f"case {case.number}: {case.kind} of {case.scenario}: {outcome}: {told}", file=sys.stderr, flush=True)
         return {**asdict(case), "outcome": outcome, "told": told, "kills": self.kills}
 
@@ -158,7 +166,7 @@ class Lab:
             return "refused", ended.last_line
         differs = difference(self.references[case.scenario], out) or _printed(self.references[case.scenario], ended.out)
         if differs:
-            raise Failure(f"goes on to another result: {differs}")
+            raise (Unnoticed if names else Failure)(f"goes on to another result: {differs}")
         return "equal", ""
 
     # Ways to hurt.
@@ -261,7 +269,7 @@ class Lab:
         networks = [f"{out}:{path.stem}" for path in sorted(out.glob("*.safetensors")) if "best" not in path.name]
         readers = [["report", str(out), "--out", str(out.parent / "report.html"), "--json"]] if finished else []
         if finished and networks and case.scenario.split(",")[0] not in ("files", "own recipe"):
-            readers.append(["evaluate", "--network", networks[0], "--data", "digits", "--test-images", "24", "--json"])
+            readers.append(["evaluate", "--network", networks[0], "--data", "digits", "--json"])
         outcome = "equal"
         for words in readers:
             ended = self.start(words)
@@ -272,12 +280,12 @@ class Lab:
             if file.name in ended.err or file.name in ended.out:  # a report goes on without a part, and says so
                 outcome = "refused"
             elif not ended.code and ended.out.replace(str(out), "RUN") != whole:
-                raise Failure(f"{told}: {words[0]} gives another result and says nothing")
+                raise Unnoticed(f"{told}: {words[0]} gives another result and says nothing")
             outcome = "refused" if ended.code or outcome == "refused" else "equal"
         try:
             again, line = self.go_on(case, out, names)
         except Failure as failure:
-            raise Failure(f"{told}: {failure}") from failure
+            raise type(failure)(f"{told}: {failure}") from failure
         return ("refused" if "refused" in (outcome, again) else "equal"), f"{told}: {line}"
 
     def _reader_of_reference(self, case: Case, words: list[str], out: Path) -> str:

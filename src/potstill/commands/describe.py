@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import potstill as ps
-from potstill.checked import Classes, Count, Side
 from potstill.commands.taps import find_taps
+from potstill.ranges import Classes, Count, Side
 
 if TYPE_CHECKING:
     from torch import nn

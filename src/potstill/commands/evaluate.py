@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.checked import Side
+from potstill.ranges import Side
 from potstill.selection import Reading, Selection
 
 

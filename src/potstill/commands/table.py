@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from potstill import tables
-from potstill.checked import Epochs, Range
 from potstill.errors import unknown
+from potstill.ranges import Epochs, Range
 from potstill.selection import Subset
 from potstill.tables.plan import expand
 from potstill.tables.results import collect

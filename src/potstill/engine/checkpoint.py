@@ -17,7 +17,8 @@ from potstill.networks.bare_names import bare_state
 from potstill.runs import manifest
 from potstill.runs.digests import there
 from potstill.runs.names import CHECKPOINT, PREVIOUS
-from potstill.runs.schema import Epoch, check
+from potstill.runs.schema import Epoch
+from potstill.runs.shapes import check
 from potstill.say import say
 from potstill.taps import unwrapped
 

@@ -12,6 +12,7 @@ from potstill.runs.headline import describe
 from potstill.runs.schema import Epoch
 
 REFRESH_SECONDS = 0.5
+AGES = timedelta.max.days * 86400  # seconds: no longer time can be written
 
 
 class Progress(LiveLine):
@@ -69,7 +70,7 @@ class Progress(LiveLine):
         if not done:
             return ""
         seconds = (time.monotonic() - self.started) * (self.epochs - self.done - done) / done
-        return f"{timedelta(seconds=round(seconds))} left"
+        return f"{timedelta(seconds=round(min(seconds, AGES)))} left"
 
 
 def _terms(terms: Mapping[str, float], weights: Mapping[str, float]) -> str:

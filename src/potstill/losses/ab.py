@@ -4,10 +4,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from potstill.checked import Positive, checked
+from potstill.checked import checked
 from potstill.losses.connector import make_connector
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
+from potstill.ranges import Positive
 
 
 class AB(Loss):

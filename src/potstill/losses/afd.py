@@ -5,10 +5,11 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import Epsilon, Multiple, checked
+from potstill.checked import checked
 from potstill.losses.connector import make_connector
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
+from potstill.ranges import Epsilon, Multiple
 
 
 class AFD(Loss):

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from potstill.checked import Epsilon, Power, checked
+from potstill.checked import checked
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
+from potstill.ranges import Epsilon, Power
 
 
 @checked

@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import Count, Epsilon, Positive, Temperature, checked
+from potstill.checked import checked
 from potstill.losses.labels import is_soft
 from potstill.losses.loss import Loss
+from potstill.ranges import Count, Epsilon, Positive, Temperature
 
 
 class BSS(Loss):

@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import SMALLEST, Range, Width, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.loss import Loss
 from potstill.losses.unit_length import unit_length
+from potstill.ranges import SMALLEST, Range, Width
 
 
 class CC(Loss):

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from potstill.checked import Fraction, Range, checked
+from potstill.checked import checked
 from potstill.losses.loss import Loss
+from potstill.ranges import Fraction, Range
 
 
 class CE(Loss, nn.CrossEntropyLoss):

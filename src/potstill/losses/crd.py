@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import Count, Epsilon, Fraction, Range, Temperature, Width, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.labels import class_indices
 from potstill.losses.loss import Loss
 from potstill.losses.memory_bank import draw_by_class, draw_others, products, update
 from potstill.losses.unit_length import unit_length
+from potstill.ranges import Count, Epsilon, Fraction, Range, Temperature, Width
 
 LARGEST_BANK = 5 * 10**8  # numbers: 2 GB, of each network
 ONE_CLASS = "CRD draws rows of its bank by their class; with mixup, use contrast='batch'"

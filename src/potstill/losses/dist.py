@@ -2,9 +2,10 @@
 
 from torch import Tensor
 
-from potstill.checked import NotNegative, Temperature, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.loss import Loss
+from potstill.ranges import NotNegative, Temperature
 
 
 class DIST(Loss):

@@ -4,11 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from potstill.checked import NotNegative, Temperature, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.kd import z_scores
 from potstill.losses.labels import class_indices
 from potstill.losses.loss import Loss
+from potstill.ranges import NotNegative, Temperature
 
 ONE_LABEL = "DKD splits the classes at one label an image; with mixup, use KD"
 

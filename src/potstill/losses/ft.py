@@ -7,11 +7,12 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import Multiple, Power, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.connector import BatchNorm
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
+from potstill.ranges import Multiple, Power
 
 
 class Paraphraser(Loss):

@@ -4,10 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from potstill.checked import NotNegative, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
+from potstill.ranges import NotNegative
 
 Network = tuple[Tensor, Tensor, Tensor, Tensor]  # two maps, features, logits
 

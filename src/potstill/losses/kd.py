@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from potstill.checked import Temperature, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.labels import is_soft
 from potstill.losses.loss import Loss
+from potstill.ranges import Temperature
 
 
 class KD(Loss):

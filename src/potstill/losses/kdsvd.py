@@ -7,10 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from potstill.checked import Count, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.loss import Loss
 from potstill.losses.unit_length import unit_length
+from potstill.ranges import Count
 
 
 class KDSVD(Loss):

@@ -7,10 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from potstill.checked import Epsilon, Number, checked
+from potstill.checked import checked
 from potstill.losses.connector import make_connector
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
+from potstill.ranges import Epsilon, Number
 
 
 def bn_margin(weight: Tensor, bias: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from potstill.checked import Epsilon, checked
+from potstill.checked import checked
 from potstill.losses.loss import Loss
+from potstill.ranges import Epsilon
 
 
 class PKT(Loss):

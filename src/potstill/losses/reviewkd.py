@@ -4,10 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import Width, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.connector import BatchNorm
 from potstill.losses.loss import Loss
+from potstill.ranges import Width
 
 
 class ReviewKD(Loss):

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from potstill.checked import NotNegative, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.loss import Loss
+from potstill.ranges import NotNegative
 
 MAX_ELEMENTS = 2**19  # of the largest tensor of angles or directions
 

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import Epsilon, Range, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
+from potstill.ranges import Epsilon, Range
 
 
 class VID(Loss):

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import Count, Layers, checked
+from potstill.checked import checked
+from potstill.ranges import Count, Layers
 
 
 class ACDC(nn.Module):

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from potstill.checked import whole_number
 from potstill.errors import BadInput, unknown
 from potstill.networks.mobilenet_v2 import mobilenet_v2
 from potstill.networks.moonshine_wide_resnets import wide_resnet_bottle, wide_resnet_old, wide_resnet_split
@@ -17,6 +16,7 @@ from potstill.networks.shufflenet_v1 import shufflenet_v1
 from potstill.networks.shufflenet_v2 import shufflenet_v2
 from potstill.networks.vgg import vgg
 from potstill.networks.wide_resnet import wide_resnet, wide_resnet_bottom
+from potstill.ranges import whole_number
 
 BUILT_IN: dict[str, Callable[..., nn.Module]] = {
     "resnet{depth=18|34|50|101|152}": resnet_imagenet,

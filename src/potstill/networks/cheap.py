@@ -30,9 +30,10 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from potstill.checked import Count, Layers, check, checked, whole_number
+from potstill.checked import check, checked
 from potstill.errors import BadInput, unknown
 from potstill.networks.acdc import ACDC
+from potstill.ranges import Count, Layers, whole_number
 
 FORMS = (
     *("Conv", "Conv2x2", "ConvB{factor}"),

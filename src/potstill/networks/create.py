@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from potstill.checked import Classes, Seed, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
+from potstill.ranges import Classes, Seed
 from potstill.runs import networks as run_networks
 from potstill.runs.manifest import verify
 from potstill.runs.source import source_of

@@ -9,11 +9,12 @@ from itertools import product
 import torch
 from torch import nn
 
-from potstill.checked import Count, Share, Side, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.networks.cheap import FORMS, ORIGINAL
 from potstill.networks.cost import macs, parameters
 from potstill.networks.substitution import substitute
+from potstill.ranges import Count, Share, Side
 
 USUAL = {
     "factor": (2, 4, 8),

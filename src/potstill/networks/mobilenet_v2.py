@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from potstill.checked import Classes, Wider, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
+from potstill.ranges import Classes, Wider
 
 GROUPS = (
     *((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2)),

@@ -2,10 +2,11 @@
 
 from torch import Tensor, nn
 
-from potstill.checked import Classes, Depth, Index, Wider, checked
+from potstill.checked import checked
 from potstill.networks.resnet_cifar import BasicBlock, projection
 from potstill.networks.splitting import split_stages
 from potstill.networks.wide_resnet import WideResNet
+from potstill.ranges import Classes, Depth, Index, Wider
 
 
 class OneConvolutionBlock(nn.Module):

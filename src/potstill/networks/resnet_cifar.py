@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from potstill.checked import Classes, Depth, Width, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
+from potstill.ranges import Classes, Depth, Width
 
 Shortcut = Callable[[int, int, int], nn.Module]  # (channels in, channels out, stride) -> module
 

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from potstill.checked import Classes, Depth, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
 from potstill.networks.resnet_cifar import BasicBlock, projection
+from potstill.ranges import Classes, Depth
 
 BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from potstill.checked import Classes, checked
+from potstill.checked import checked
+from potstill.ranges import Classes
 
 GROUPS = 3
 STEM = 24

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from potstill.checked import Classes, checked
+from potstill.checked import checked
 from potstill.networks.shufflenet_v1 import Shuffle
+from potstill.ranges import Classes
 
 STEM = 24
 STAGES = ((116, 4), (232, 8), (464, 4))

@@ -2,8 +2,9 @@
 
 from torch import nn
 
-from potstill.checked import Index, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
+from potstill.ranges import Index
 
 
 @checked

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from potstill.checked import Classes, Depth, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
+from potstill.ranges import Classes, Depth
 
 WIDTHS = (64, 128, 256, 512, 512)
 """Channels of the five blocks."""

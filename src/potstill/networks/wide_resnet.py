@@ -6,9 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from potstill.checked import Classes, Depth, Wider, checked
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.networks.initialise import initialise
+from potstill.ranges import Classes, Depth, Wider
 
 Block = Callable[[int, int, int], nn.Module]  # (channels in, channels out, stride) -> module
 

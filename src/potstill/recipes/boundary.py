@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import potstill as ps
-from potstill.checked import Count, Index, NotNegative, Temperature
+from potstill.ranges import Count, Index, NotNegative, Temperature
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import potstill as ps
 from potstill import term_strings
-from potstill.checked import Index, NotNegative, Temperature
 from potstill.errors import BadInput
+from potstill.ranges import Index, NotNegative, Temperature
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary

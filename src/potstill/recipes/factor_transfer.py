@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import potstill as ps
-from potstill.checked import Count, Multiple, NotNegative, Positive, Power
 from potstill.errors import BadInput
+from potstill.ranges import Count, Multiple, NotNegative, Positive, Power
 from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
 from potstill.runs.recording import recipe

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import potstill as ps
 from potstill import term_strings
-from potstill.checked import Count, Fraction, NotNegative, Share, Temperature
 from potstill.errors import BadInput
+from potstill.ranges import Count, Fraction, NotNegative, Share, Temperature
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary

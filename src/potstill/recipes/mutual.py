@@ -3,8 +3,8 @@
 from string import ascii_lowercase
 
 import potstill as ps
-from potstill.checked import NotNegative, Temperature
 from potstill.errors import BadInput
+from potstill.ranges import NotNegative, Temperature
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary

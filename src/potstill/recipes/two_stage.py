@@ -4,7 +4,7 @@ from pathlib import Path
 
 import potstill as ps
 from potstill import term_strings
-from potstill.checked import Count, Index, Positive
+from potstill.ranges import Count, Index, Positive
 from potstill.recipes.learner import create_learner
 from potstill.recipes.stages import earlier_stage
 from potstill.runs.recording import recipe

@@ -12,7 +12,7 @@ from typing import NotRequired, TypedDict
 
 from potstill.errors import BadInput
 from potstill.runs.reading import read_json
-from potstill.runs.schema import check
+from potstill.runs.shapes import check
 from potstill.say import say
 from potstill.whole_file import write_whole
 

@@ -14,7 +14,7 @@ from potstill.errors import BadInput
 from potstill.runs.digests import State, bytes_of, state_of, state_of_bytes, there
 from potstill.runs.json_text import parse
 from potstill.runs.names import CHECKPOINT, FILES, MANIFEST, PREVIOUS, SOURCE, WEIGHTS
-from potstill.runs.schema import check
+from potstill.runs.shapes import check
 from potstill.whole_file import make_folder, remove, write_whole
 
 

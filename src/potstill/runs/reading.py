@@ -10,7 +10,8 @@ from potstill.runs import manifest
 from potstill.runs.digests import bytes_of, there
 from potstill.runs.json_text import parse
 from potstill.runs.names import CONFIG, INSIGHT, MANIFEST, METRICS, SUMMARY
-from potstill.runs.schema import Config, Epoch, Insight, Networks, Summary, Told, check
+from potstill.runs.schema import Config, Epoch, Insight, Networks, Summary, Told
+from potstill.runs.shapes import check
 from potstill.say import say
 from potstill.whole_file import write_whole
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import potstill as ps
-from potstill.checked import NotNegative, check
+from potstill.checked import check
 from potstill.errors import BadInput, shown, unknown
 from potstill.guard import foreign
+from potstill.ranges import NotNegative
 from potstill.term_strings.calls import arguments, expression, loss_maker
 from potstill.term_strings.matching import Matcher
 from potstill.term_strings.places import Addresses, Places, flat
