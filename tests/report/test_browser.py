@@ -8,6 +8,7 @@ import pytest
 from potstill.report import find_runs, found_rows, write_page
 
 NASTY = "</script><b>&\"row' <!-- $title"
+LONG = "a-word-that-goes-on-for-ever-" * 5
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def centre(browser, selector, nth=0):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [600, 1200])
+@pytest.mark.parametrize("width", [390, 600, 1200])
 def test_loads_without_a_word_on_the_console_or_a_request(browser, report, width, dark):
     browser.open(report, width, dark)
     assert browser.complaints() == []
@@ -135,6 +136,49 @@ def test_whatever_a_name_holds_is_only_text(browser, runs, edit):
     text = browser.run("document.body.textContent")
     for name in (NASTY, "<b>KD", "broken<b>"):
         assert name in text
+
+
+def test_a6_what_a_screen_would_obey_is_spelled_out_and_a_long_name_breaks(browser, runs, edit):
+    odd = f"{LONG}\u202e\x1b[31m\udcff\u2028 ' onload=alert(1) x='"
+    edit(runs / "helped-0" / "config.json", lambda config: config["arguments"].update(student=odd))
+    edit(runs / "helped-0" / "config.json", lambda config: config.update(device=f"<i>{odd}", commit=odd))
+    (runs / f"broken{chr(0x202E)}x").mkdir()
+    (runs / f"broken{chr(0x202E)}x" / "config.json").write_text("{")
+    file = write_page(runs / "report.html", odd, *found_rows(find_runs([runs])[0]))
+    for width in (390, 1400):
+        browser.open(file, width)
+        assert browser.complaints() == []
+        assert browser.run("document.documentElement.scrollWidth") <= width
+    text = browser.run("document.body.innerText")
+    assert r"\u202e\x1b[31m\udcff\u2028 ' onload=alert(1)" in text
+    assert "broken\\u202ex" in text
+    assert not {"\u202e", "\x1b", "\u2028"} & set(text)
+    assert shown(browser, "[onload], i[style*=alert]") == 0
+
+
+def test_the_legend_speaks_of_hollow_marks_where_there_are_some(browser, report, runs):
+    for file, hollow in (
+        (report, True),
+        (write_page(runs / "one.html", "One", *found_rows([runs / "alone-0"])), False),
+    ):
+        browser.open(file)
+        assert (shown(browser, "#scatter .point[data-row='teacher']") > 0) == hollow
+        assert ("hollow marks are teachers" in browser.run("document.body.innerText")) == hollow
+
+
+def test_the_fitted_axis_holds_the_second_half_of_short_rows_too(browser, report):
+    """A row of four epochs beside one of twelve is seen, though it stays below what the long one ends with."""
+    browser.open(report)
+    values = {0: [10 + 7 * epoch for epoch in range(12)], 1: [1, 2, 3, 4]}
+    for row, series in values.items():
+        browser.run(f"page.rows[{row}].seeds.forEach((seed) => {{ seed.series['test top-1, %'] = {series} }})")
+    browser.run("document.getElementById('none').click(); document.querySelectorAll('#legend input')[0].click(); 0")
+    browser.run("document.querySelectorAll('#legend input')[1].click(); document.getElementById('zoom').click(); 0")
+    paths = browser.run(
+        "[...document.querySelectorAll('#curves path[data-row]')].map((line) => line.getAttribute('d'))"
+    )
+    lowest = {float(y) for path in paths for y in re.findall(r"[ML][-\d.]+ ([-\d.]+)", path)[-1:]}
+    assert max(lowest) <= 340 - 40, "the end of each line is inside the axes"
 
 
 def test_one_epoch_one_row_and_nothing_recorded(browser, runs, edit):
