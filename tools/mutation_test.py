@@ -28,6 +28,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = ROOT / "docs/results/mutation/equivalent.json"
 
+QUICK_ENGINE_TESTS = (
+    *("checkpoint", "costs", "evaluate", "extension", "fit", "insight", "meter", "optimizer", "previous_checkpoint"),
+    *("progress", "seams"),
+)
 # Of each group: the files to mutate, under src/potstill, and the tests that are to notice.
 GROUPS: dict[str, tuple[list[str], list[str]]] = {
     "losses": (["losses/*.py"], ["tests/losses", "tests/test_oracle.py"]),
@@ -36,7 +40,11 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
         ["taps.py", "tap_hooks.py", "forward_pass.py", "distiller.py", "term.py", "term_strings/*.py"],
         ["tests/test_taps.py", "tests/test_distiller.py", "tests/test_outputs.py", "tests/term_strings"],
     ),
-    "engine": (["engine/*.py"], ["tests/engine"]),
+    "engine": (
+        ["engine/*.py"],
+        # Without the tests that start processes or train on files: they take longer than all others together.
+        [f"tests/engine/test_{name}.py" for name in QUICK_ENGINE_TESTS],
+    ),
     "data": (
         ["data/augment.py", "data/loader.py", "data/normalize.py", "data/split.py", "data/files/order.py"],
         ["tests/data"],

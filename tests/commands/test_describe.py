@@ -109,7 +109,7 @@ def test_the_printed_page(capsys, monkeypatch):
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == ["cost", "teacher", "student", "ratio"]
     assert ["parameters", *(f"{count:,}" for count in counts), f"{counts[1] / counts[0]:.4f}"] in lines
-    assert ["conv1", "Conv2d", "(1,", "16,", "32,", "32)", "432", "0", "442,368"] in lines
+    assert ["conv1", "Conv2d", "[1,", "16,", "32,", "32]", "432", "0", "442,368"] in lines
     assert ["stage1", "block1", *["16", "x", "32", "x", "32"]] in lines
     assert main(["describe", "wrn-10-1"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 13

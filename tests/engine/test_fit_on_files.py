@@ -6,6 +6,7 @@ import pytest
 
 import potstill as ps
 from potstill.cli import main
+from potstill.errors import BadInput
 from potstill.losses import CE
 from potstill.training import Training
 
@@ -87,7 +88,7 @@ def test_a_stopped_run_ends_bit_identical(picture_folder, tmp_path):
         ps.fit(ps.Distiller(networks, terms, example=data.example()), data, training)
 
     run(CE(), "whole")
-    with pytest.raises(Stop):
+    with pytest.raises(BadInput, match="term 'loss' failed: Stop"):
         run(StopsOnce(), "stopped")
     assert len((tmp_path / "stopped" / "metrics.jsonl").read_text().splitlines()) == 1
     run(CE(), "stopped")

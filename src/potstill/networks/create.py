@@ -12,6 +12,7 @@ from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
+from potstill.networks.lazy import sizes_from
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
@@ -67,6 +68,7 @@ def create(
     network.spec, network.classes = spec, classes  # type: ignore[assignment]
     network.own_file = source or source_of(spec)  # type: ignore[assignment]
     if weights is not None:
+        sizes_from(network, weights)
         load_weights(network, weights)
     return network
 

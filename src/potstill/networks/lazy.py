@@ -1,15 +1,20 @@
 """Networks without weights yet: torch's lazy modules, which take their sizes from the first images, and meta ones."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
+from potstill.guard import foreign
 from potstill.network_call import call
+from potstill.runs import networks as run_networks
+from potstill.runs.manifest import verify
 
 
 def make_whole(
@@ -55,6 +60,28 @@ def materialise(network: nn.Module, name: str, inputs: Sequence[Tensor], seed: i
         torch.manual_seed(seed)
         device = next((value.device for value in network.parameters()), torch.device("cpu"))
         call(network, name, *(value.to(device, copy=True) for value in inputs))
+
+
+def sizes_from(network: nn.Module, weights: Path | str) -> None:
+    """Give lazy layers the sizes of the tensors of their names in a safetensors file, or in a run folder.
+
+    Raises:
+        BadInput: it is neither, or lacks one.
+    """
+    waiting = {key: value for key, value in (*network.named_parameters(), *network.named_buffers()) if is_lazy(value)}
+    if not waiting:
+        return
+    stored = run_networks.find(str(weights))
+    file = stored.weights if stored else Path(weights)
+    if file.suffix != ".safetensors" or not file.is_file():
+        raise BadInput(f"lazy layers get their sizes from images or a .safetensors file, not from {file}")
+    verify(file, listed=stored is not None)
+    with foreign(f"file {str(file)!r}"), safe_open(file, "pt") as content:
+        names = set(content.keys())
+        for key, value in waiting.items():
+            if key not in names:
+                raise BadInput(f"{file} has no {key}, from which the lazy layer could get its size")
+            value.materialize(tuple(content.get_slice(key).get_shape()))
 
 
 def refuse_meta(network: nn.Module, name: str) -> None:

@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
-
 import potstill as ps
 from potstill.errors import BadInput, unknown
 from potstill.guard import foreign
@@ -91,6 +89,8 @@ def find_loss(name: str) -> Callable[..., Any]:
 
 def _check_class(loss: type, name: str, positional: list[Any], named: dict[str, Any]) -> None:
     """Refuse a class that is no loss, before anything of it runs, and arguments that it does not have."""
+    from torch import nn
+
     if not issubclass(loss, nn.Module) and not inspect.isfunction(inspect.getattr_static(loss, "__call__", None)):
         raise BadInput(f"{name!r} is no loss: neither a torch.nn.Module nor a class with a __call__")
     # torch's own takes anything, to refuse it later.
