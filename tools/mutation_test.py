@@ -55,6 +55,7 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "runs": (["runs/*.py"], ["tests/runs", "tests/report/test_rows.py"]),
 }
+SLOW = "tests/term_strings/test_matching.py::test_in_every_row_of_every_table_the_stages_of_one_number_go_together"
 KEPT = ("mutants", "pyproject.toml", "src", "tests")  # mutmut sees to these itself
 MEANINGS = {0: "survived", 1: "killed", 3: "killed", 5: "no test", 33: "no test", 36: "timeout", -24: "timeout"}
 
@@ -108,7 +109,7 @@ def check_out(commit: str, group: str, work: Path) -> Path:
             "only_mutate": [str(file) for file in sources(group)],
             "also_copy": everything,
             "pytest_add_cli_args_test_selection": GROUPS[group][1],
-            "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:xdist"],
+            "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:xdist", "--deselect", SLOW],
             "timeout_multiplier": 4.0,
             "timeout_constant": 15.0,
         }
