@@ -93,7 +93,10 @@ def help_text(name: str, command: Callable[..., Any]) -> str:
         lines += ["", *([f"{heading}:"] if heading else []), *told]
     if TRAINING in groups and name != TOLD_BY:
         lines += ["", f"potstill {TOLD_BY} --help tells what the last two groups mean."]
-    lines += ["", "--json prints one JSON object, --trust runs code that a foreign run folder brings, --help prints this."]
+    lines += [
+        "",
+        "--json prints one JSON object, --trust runs code that a foreign run folder brings, --help prints this.",
+    ]
     return "\n".join(lines)
 
 
