@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -21,7 +22,6 @@ from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.row import Row, Table
 from potstill.training import Training
-from potstill.user_code import find_callable
 
 # The table is a file, so that a process of its own can run it too.
 FILE = """
@@ -36,7 +36,7 @@ def linear(classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes))
 
 def rows(budget):
-    net = __file__ + ":linear"
+    net = "HERE:linear"  # not of a copy, which each run has of this file
     training = {"data": "digits", "epochs": budget.epochs, "batch_size": 200, "lr": 0.05, "milestones": budget.at(2)}
     kd = {"student": net, "terms": ("0.5 * CE", "0.5 * KD(temperature=4)")}
     quotes = Published(99.0, "A paper", "best test epoch", ""), Published(98.0, "B paper", "last epoch", "")
@@ -59,7 +59,7 @@ LOCAL = {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("tiny") / "tiny.py"
-    path.write_text(FILE)
+    path.write_text(FILE.replace("HERE", str(path)))
     return path
 
 
@@ -68,7 +68,7 @@ def tiny(file, monkeypatch):
     monkeypatch.setattr(tables, "__all__", list(tables.__all__))
     monkeypatch.setattr(tables, "tiny", None, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    find_callable(str(file), "run", "table")
+    runpy.run_path(str(file))
     return tables.tiny
 
 
@@ -79,7 +79,7 @@ def finished(file, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "__all__", list(tables.__all__))
         patch.setattr(tables, "tiny", None, raising=False)
-        find_callable(str(file), "run", "table")
+        runpy.run_path(str(file))
         from potstill.tables.plan import expand
 
         for run in expand(tables.tiny.rows(2), 2, out, {}, "kd"):
