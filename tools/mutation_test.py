@@ -53,7 +53,13 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
         ["networks/sharing.py", "networks/substitution.py"],
         ["tests/networks/test_sharing.py", "tests/networks/test_substitution.py", "tests/networks/test_cheap.py"],
     ),
-    "runs": (["runs/*.py"], ["tests/runs", "tests/report/test_rows.py"]),
+    "runs": (
+        ["runs/*.py"],
+        [
+            *("tests/runs", "tests/report/test_rows.py", "tests/commands/test_verify.py", "tests/test_own_modules.py"),
+            *("tests/engine/test_fit.py", "tests/engine/test_extension.py"),
+        ],
+    ),
 }
 SLOW = "tests/term_strings/test_matching.py::test_in_every_row_of_every_table_the_stages_of_one_number_go_together"
 KEPT = ("mutants", "pyproject.toml", "src", "tests")  # mutmut sees to these itself

@@ -245,3 +245,12 @@ def test_a_network_whose_name_leads_out_of_the_folder(own_run):
     manifest.begin(own_run)
     with pytest.raises(BadInput, match=r"'\.\./run/student' is no name of a network$"):
         create(f"{own_run}:../run/student")
+
+
+def test_the_code_of_every_member_of_an_ensemble_is_named(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text("x = 1\n")
+    members = [{"spec": f"{file}:net"}, {"spec": "nowhere.py:net"}, {"spec": "own.module:net"}, {"spec": "resnet8"}, {}]
+    there, missing, module = trust._code(tmp_path, {"mean_of": members}, None)
+    assert there.startswith(f"{file}:net, which is {file} (6 bytes, SHA-256 ")
+    assert (missing, module) == ("nowhere.py:net, which is nowhere.py (not there)", "own.module:net")
