@@ -66,6 +66,7 @@ PUBLIC: dict[str, Callable[..., Any]] = {
     **{f"networks.{function.__name__}": function for function in BUILT_IN.values()},
     **{f"networks.{name}": getattr(networks, name) for name in ("create", "share", "split_stages", "substitute")},
     **{f"networks.{name}": getattr(networks, name) for name in ("keep_weights", "reasons_to_stay", "within_budget")},
+    **{f"networks.{name}": getattr(networks, name) for name in ("latencies", "latency", "layers", "macs")},
     "networks.cheap": cheap,
     "networks.ACDC": ACDC,
     "networks.OverChannels": OverChannels,

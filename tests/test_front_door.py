@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from drawn import drawn
 
 import potstill
 from potstill import tables
@@ -166,10 +167,12 @@ def unread(words, stream="stdout"):
     return process.stderr if stream == "stdout" else process.stdout, process.returncode
 
 
-@pytest.mark.parametrize("words", [
-    "list losses", "list tables", "list tables --json", "demo --help", "distill --help", "run --help", "--help",
-    "--version", "table kd-zoo --dry-run",
-])  # fmt: skip
+# Of each way to print one, and of the others a drawn part.
+PRINTING = ("list losses", "list tables --json", "run --help")
+OTHERS = ("list tables", "demo --help", "distill --help", "--help", "--version", "table kd-zoo --dry-run")
+
+
+@pytest.mark.parametrize("words", [*PRINTING, *drawn(OTHERS, 1)])
 def test_a_closed_pipe_ends_silently(words):
     assert unread(words.split()) == ("", UNREAD)
 

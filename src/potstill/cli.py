@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def answer(words: Sequence[str], as_json: bool) -> int:
     """Run one command and print its result, or what is wrong; returns its exit code."""
     try:
-        result = call(*find_command(words))
+        command = find_command(words)
+        # What somebody's network prints is no part of the JSON.
+        aside = as_json and not {"-h", "--help"}.intersection(words)
+        with redirect_stdout(sys.stderr) if aside else nullcontext():
+            result = call(*command)
         if as_json:
             print(strict(result))
         elif result is not None:

@@ -26,10 +26,10 @@ def one_nan(state):
     state["fc.bias"][3] = float("nan")
 
 
-BROKEN = {
-    "nan": (every("weight", float("nan")), "not finite"),
-    "one nan": (one_nan, "not finite"),
-    "infinite": (every("fc.weight", float("inf")), "not finite"),
+BROKEN = {  # what happens to its weights, and what is said: of a number that is none, by whoever reads the file
+    "nan": (every("weight", float("nan")), "teacher.safetensors is no use: its conv1.weight holds NaN"),
+    "one nan": (one_nan, "teacher.safetensors is no use: its fc.bias holds NaN, 1 of 10 values"),
+    "infinite": (every("fc.weight", float("inf")), "teacher.safetensors is no use: its fc.weight holds infinity"),
     "overflows": (every("fc.weight", 3e38), "not finite"),
     "negative variance": (every("running_var", -1.0), "not finite"),
     "constant": (every("fc.weight", 0.0), "the same for all"),
@@ -45,10 +45,10 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("broken", "recipe"),
-    [*((one, "distill") for one in BROKEN), *(("nan", one) for one in RECIPES), ("dead", "boundary")],
-)
+EVERY = [*((one, "distill") for one in BROKEN), *(("negative variance", one) for one in RECIPES if one != "distill")]
+
+
+@pytest.mark.parametrize(("broken", "recipe"), EVERY)
 def test_b5_a_broken_teacher_is_named_before_the_first_step(broken, recipe, tmp_path, capsys):
     network = "wrn-10-1" if recipe == "moonshine" else "resnet8"
     state = ps.networks.create(network, seed=1).state_dict()
@@ -58,8 +58,8 @@ def test_b5_a_broken_teacher_is_named_before_the_first_step(broken, recipe, tmp_
     teacher = f"--teacher {network} --teacher-weights {tmp_path}/teacher.safetensors"
     assert main(f"{RECIPES[recipe]} {teacher} {DIGITS} --out {tmp_path}/run".split()) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith("potstill: teacher ")
     assert message in line
+    assert line.startswith("potstill: teacher ") or "teacher.safetensors" in line
     assert not (tmp_path / "run").exists(), "nothing is written"
 
 
@@ -70,11 +70,11 @@ def own_data(images=None, batch=5, test=None):
     return ps.data.from_loaders(pairs, pairs[:1] if test is None else test, classes=3)
 
 
-def fit(out, data, student, teacher=None, **changes):
+def fit(out, data, student, teacher=None, after_step=None):
     networks = {"student": student, **({} if teacher is None else {"teacher": ps.freeze(teacher)})}
     terms = ps.terms(["CE", *(["KD"] if teacher is not None else [])], networks)
     distiller = ps.Distiller(networks, terms, data.example())
-    return ps.fit(distiller, data, ps.Training(epochs=1, lr=0.05, out=out, device="cpu", **changes))
+    return ps.fit(distiller, data, ps.Training(epochs=1, lr=0.05, out=out, device="cpu"), after_step=after_step)
 
 
 def test_b5_a_teacher_that_breaks_on_a_test_image_is_named_too(tmp_path):
@@ -85,7 +85,7 @@ def test_b5_a_teacher_that_breaks_on_a_test_image_is_named_too(tmp_path):
 
 def test_b5_images_that_are_not_finite_are_no_fault_of_the_teachers(tmp_path):
     data = own_data(torch.full((15, 3, 8, 8), float("nan")))
-    with pytest.raises(BadInput, match="the training images of own loaders are not finite"):
+    with pytest.raises(BadInput, match="'images' has values that are not finite"):
         fit(tmp_path / "run", data, ps.networks.create("resnet8", 3), ps.networks.create("resnet8", 3, seed=1))
 
 
@@ -233,16 +233,14 @@ C5 = {
 @pytest.mark.parametrize("name", C5)
 def test_c5_what_cannot_be_saved_is_one_line_before_training(name, tmp_path):
     make, message = C5[name]
-    student = make()
-    trained = []
-    student.register_full_backward_hook(lambda *_: trained.append(1))
+    student, trained = make(), []
     if message is None:
-        fit(tmp_path / "run", own_data(), student)
+        fit(tmp_path / "run", own_data(), student, after_step=trained.append)
         assert {*load_file(tmp_path / "run" / "student.safetensors")} == {*student.state_dict()}
         assert trained
     else:
         with pytest.raises(BadInput, match=message) as refused:
-            fit(tmp_path / "run", own_data(), student)
+            fit(tmp_path / "run", own_data(), student, after_step=trained.append)
         assert "\n" not in str(refused.value)
         assert not trained
         assert not (tmp_path / "run" / "last.ckpt").exists()

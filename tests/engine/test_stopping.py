@@ -132,6 +132,8 @@ def test_stopped_after_every_step_it_ends_in_the_same_bits(
 def test_a_signal_is_answered_with_its_code_and_one_line_that_says_what_was_saved(
     number, code, tmp_path, monkeypatch, capsys
 ):
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # of a suite that was started with nohup, which is heeded
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     stop_every_step(monkeypatch, number)
     assert main(f"supervised --network resnet8 {DIGITS} --out {tmp_path}/run".split()) == code

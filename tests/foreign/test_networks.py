@@ -1,5 +1,6 @@
 """Other people's networks: what they may return and do, and how it is said that they cannot be used."""
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_unusual_and_right(batch, kind):
     for role in ("student", "teacher"):
         made = distiller(getattr(odd, kind)(), batch, role)
         made(batch)[0].backward()
+
+
+def test_what_a_network_prints_is_no_part_of_the_json(monkeypatch, capsys):
+    monkeypatch.chdir(FILE.parent)
+    assert main(["describe", "odd.py:Loud", "--input", "3", "8", "8", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["shapes"]["fc"] == [10]
+    assert "hello" in err
+
+
+def test_a_device_without_numbers(capsys):
+    assert main(["describe", "resnet8", "--latency", "--device", "meta"]) == 2
+    assert capsys.readouterr().err == "potstill: --device meta: not on this machine; auto, cpu, or cuda with a GPU\n"
 
 
 def test_a_network_that_overwrites_its_images_gets_a_copy(batch):

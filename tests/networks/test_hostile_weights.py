@@ -292,12 +292,14 @@ OTHER_FILES = {
 
 
 LOAD = """
-import json, resource, sys, time
+import json, re, sys, time
 from pathlib import Path
 from torch import nn
 from potstill.errors import BadInput
 from potstill.networks import load_weights
-before, told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, {}
+def most():  # ever held by this program, and not by the one that started it
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+before, told = most(), {}
 for kind in json.loads(sys.argv[1]):
     began, file = time.process_time(), Path(kind, "file")
     try:
@@ -305,7 +307,7 @@ for kind in json.loads(sys.argv[1]):
     except BadInput as error:
         told[kind] = [str(error), time.process_time() - began]
         file.unlink()
-print(json.dumps([told, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20]))
+print(json.dumps([told, (most() - before) / 2**20]))
 """
 
 

@@ -79,7 +79,7 @@ def test_quartiles():
 @pytest.mark.parametrize(
     ("shape", "batches", "message"),
     [
-        ((3, 32, 32), (1, 0), "1 image or more, not 0"),
+        ((3, 32, 32), (1, 0), "^latencies: batches must be 1 or more, not 0"),
         ((1, 32, 32), (1,), r"^CifarResNet cannot take an image of shape \(1, 32, 32\)"),
     ],
 )

@@ -20,6 +20,7 @@ from potstill.engine.undisturbed import undisturbed
 from potstill.errors import BadInput
 from potstill.example_pass import FEW
 from potstill.guard import foreign
+from potstill.networks.bare_names import bare_state
 from potstill.runs.schema import Costs
 from potstill.taps import unwrapped
 
@@ -36,7 +37,8 @@ def rehearse(state: State, data: Data) -> dict[str, Costs]:
     distiller = state.distiller
     with undisturbed():
         for name, network in distiller.learners.items():
-            check_weights(name, network)
+            with foreign(f"saving weights of {name}"):
+                check_weights(name, network)
         for what, module, part in _parts(state):
             with foreign(f"saving and loading {what}"):
                 back = _loaded(part, distiller.weights.device)
@@ -57,7 +59,7 @@ def check_weights(name: str, network: nn.Module) -> None:
     Raises:
         BadInput: they do not; the message names the first that does not.
     """
-    state = unwrapped(network).state_dict()
+    state = bare_state(network)
     for key, value in state.items():
         if not isinstance(value, Tensor):
             raise BadInput(

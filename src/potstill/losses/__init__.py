@@ -2,7 +2,8 @@
 
 Adding a method is one file here and one line below. A class may say where its inputs usually come from, in an
 attribute ``taps``: addresses in a network called ``student`` and one called ``teacher``, or entries of the batch;
-``student.stages`` stands for one term a stage. Without it, a loss gets the logits of student and teacher.
+``student.stages`` stands for one term a stage. Without it, a loss gets the logits of student and teacher. The base
+`Loss` has it compute in float32 at least, and `potstill.checked` holds its arguments to their annotations.
 
 `potstill.catalogue` reads the docstrings; docs/losses and ``potstill list losses`` are written from what it finds.
 """

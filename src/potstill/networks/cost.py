@@ -11,12 +11,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from potstill import guard
+from potstill.checked import checked
 from potstill.compiler import without_compiler
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.networks.input import only_size
+from potstill.ranges import Count, Side
 
-Shape = tuple[int, int, int]
+Shape = tuple[Count, Side, Side]
 CONVOLUTIONS = (
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
@@ -64,6 +66,7 @@ def conv_parameters(network: nn.Module) -> int:
     return parameters(*(module for module in network.modules() if isinstance(module, CONVOLUTIONS)))
 
 
+@checked
 def macs(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> int:
     """Count the multiply-adds of convolutions, linear layers and attention for one image of ``input_shape`` (C, H, W).
 
@@ -79,6 +82,7 @@ def macs(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> int:
     return int(counter.get_total_flops()) // 2
 
 
+@checked
 def layers(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[Layer]:
     """The cost of every layer, in the order in which the network holds them; the sums are `parameters` and `macs`.
 

@@ -5,18 +5,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from potstill.errors import BadInput
+from potstill.checked import checked
 from potstill.eval_mode import eval_mode
 from potstill.networks.cost import Shape, taking
+from potstill.ranges import Count, Range
 
 WARM_UP = 3
 """Runs that are not timed: they choose kernels and fill caches."""
 FEWEST, MOST = 5, 200
 """Timed runs, however long or short one is."""
+
+Seconds = Annotated[float, Range(0, 3600)]
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,9 @@ class Latency:
         return _quartiles([mine / its for mine, its in zip(self.times, other.times, strict=True)])
 
 
+@checked
 def latency(
-    network: nn.Module, input_shape: Shape = (3, 32, 32), batches: Sequence[int] = (1, 64), seconds: float = 2.0
+    network: nn.Module, input_shape: Shape = (3, 32, 32), batches: Sequence[Count] = (1, 64), seconds: Seconds = 2.0
 ) -> list[Latency]:
     """Measure a network's forward pass for each size of batch: `latencies` of one network.
 
@@ -63,11 +68,12 @@ def latency(
     return [found for (found,) in latencies([network], input_shape, batches, seconds)]
 
 
+@checked
 def latencies(
     networks: Sequence[nn.Module],
     input_shape: Shape = (3, 32, 32),
-    batches: Sequence[int] = (1, 64),
-    seconds: float = 2.0,
+    batches: Sequence[Count] = (1, 64),
+    seconds: Seconds = 2.0,
 ) -> list[list[Latency]]:
     """Measure several networks side by side, in turns, so that whatever else the machine does slows all of them.
 
@@ -87,8 +93,6 @@ def latencies(
     >>> large.over(small).median > 0  # how many times as long the large one takes
     True
     """
-    if wrong := [size for size in batches if size < 1]:
-        raise BadInput(f"a batch to measure has 1 image or more, not {wrong[0]}")
     with ExitStack() as stack, torch.no_grad():
         for network in networks:
             stack.enter_context(eval_mode(network))

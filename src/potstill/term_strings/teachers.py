@@ -22,8 +22,9 @@ def terms(strings: Sequence[str], networks: "Mapping[str, nn.Module]", example: 
     ``on layer3=blocks.8`` pairs a place in the student with one in the teacher, ``on layer3`` means that place in both,
     and ``on stages`` all stages, matched by resolution, which is said on stderr. Places are those of `potstill.address`
     behind the network's name: ``#1``, ``@strong.layer3``; or whole addresses, which begin with the name of a network:
-    ``KD on head_dist=teacher``, ``KD on student@strong=teacher@weak``. A weight is a number, 1 by default, or a
-    schedule of `potstill.schedules`: ``"warmup(1, 20) * DKD"``.
+    ``KD on head_dist=teacher``, ``KD on student@strong=teacher@weak``. A weight is a number of 0 or more, 1 by
+    default, or a schedule of `potstill.schedules`: ``"warmup(1, 20) * DKD"``. Terms of one loss on one place
+    have its arguments in their names.
 
     Of several teachers, each has its share of a term that names the teacher: the n-th part of the weight. Only the mean
     of their logits is one teacher. A place inside one of those is ``on layer3=networks.0.layer3``.
