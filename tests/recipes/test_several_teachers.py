@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from sealing import unseal
 
 import potstill as ps
 from potstill.cli import main
@@ -148,6 +149,7 @@ def test_one_teacher_is_recorded_as_ever_and_runs_of_before_go_on(tmp_path, runs
     for added in ("teachers", "teacher_normalize", "teacher_size"):
         assert config["arguments"].pop(added) is None
     (out / "config.json").write_text(json.dumps(config))
+    unseal(out)
     assert distill(student="resnet8", teacher=runs[1], teachers="each", training=training) == first
 
 

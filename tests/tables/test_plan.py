@@ -8,6 +8,7 @@ import pytest
 
 from potstill.cli import main
 from potstill.errors import BadInput
+from potstill.runs import manifest
 from potstill.tables.plan import Run, expand
 from potstill.tables.row import Budget, Row
 
@@ -73,8 +74,7 @@ def test_finished_means_this_very_configuration(tmp_path):
     assert not run.is_finished()
     assert Run(replace(TEACHER, name="moved"), 0, tmp_path, {}).is_finished()
 
-    summary = moved / "seed-0" / "summary.json"
-    summary.unlink()
+    manifest.write(moved / "seed-0", {"summary.json": None})
     assert not Run(replace(TEACHER, name="moved"), 0, tmp_path, {}).is_finished()
 
 

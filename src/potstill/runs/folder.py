@@ -175,7 +175,8 @@ class RunFolder:
         """What the run's arguments were by default, in a run of before there were such arguments."""
         known = {field.name: field.default for field in fields(Training) if field.default is not MISSING}
         known |= current_defaults()
-        return {name: value for name, value in known.items() if name in self.config["arguments"]}
+        # What is null now is what it was when it was missing.
+        return {name: value for name, value in known.items() if self.config["arguments"].get(name) is not None}
 
     def _say_what_came_later(self) -> None:
         if later := later_arguments(asked(self.recorded), asked(self.config), self._defaults()):
