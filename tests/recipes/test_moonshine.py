@@ -54,7 +54,8 @@ def test_beta_belongs_to_three_stages(tmp_path):
     out = tmp_path / "run"
     teacher = {"teacher": "resnet18", "teacher_weights": saved("resnet18", tmp_path)}
     moonshine(**teacher, student="resnet18", conv="DConv", beta=4, training=replace(SHORT, out=out))
-    assert weights(out) == {"CE student": 1} | {f"AT student.stage{i}": 3 for i in (1, 2, 3, 4)}
+    # Of images of 8 x 8 this network has one stage whose maps are more than a pixel: it has the weight of three.
+    assert weights(out) == {"CE student": 1, "AT student.stage1": 12}
 
 
 def test_keep_starts_from_the_teachers_weights(teacher, tmp_path):
