@@ -62,3 +62,12 @@ def test_what_killed_processes_left(tmp_path):
     assert names(tmp_path) == [".b.00000000.draft", ".b.draft"]
     remove_drafts(tmp_path)
     assert names(tmp_path) == [".b.draft"]
+
+
+def test_what_a_process_killed_between_two_names_has_left_is_no_draft(tmp_path):
+    """Renaming one name of a file to another of its names does nothing, and leaves both."""
+    file, kept = tmp_path / "last", tmp_path / "previous"
+    file.write_bytes(b"old")
+    kept.hardlink_to(file)
+    write_whole(file, b"new", keep=kept)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"last": b"new", "previous": b"old"}

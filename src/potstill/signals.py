@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+AGAIN_SECONDS = 0.05
 GRACE_SECONDS = 0.5  # within which a second signal is the first one again: a terminal and a parent may both pass it on
 
 
@@ -47,6 +48,7 @@ class _Watch:
         self.received: int | None = None
         self.at = 0.0
         self.ending = False
+        self.hook = sys.unraisablehook
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self.process:
@@ -62,6 +64,14 @@ class _Watch:
         """What the signal raises."""
         assert self.received is not None
         return Interrupted() if self.received == signal.SIGINT else Terminated(self.received)
+
+    def unraisable(self, lost: "sys.UnraisableHookArgs") -> None:
+        """Ask once more, a moment later, where Python has dropped what was raised: it was in somebody's ``__del__``."""
+        if not isinstance(lost.exc_value, ENDINGS) or self.received is None:
+            self.hook(lost)
+            return
+        number, self.received = self.received, None
+        threading.Timer(AGAIN_SECONDS, os.kill, (self.process, number)).start()
 
 
 _watch: _Watch | None = None
@@ -83,6 +93,7 @@ def handled() -> Iterator[None]:
         numbers.append(signal.SIGHUP)
     _watch = _Watch()
     before = {number: signal.signal(number, _watch) for number in numbers}
+    sys.unraisablehook, hook = _watch.unraisable, sys.unraisablehook
     try:
         yield
     except BaseException as error:
@@ -90,7 +101,7 @@ def handled() -> Iterator[None]:
             raise asked from error
         raise
     finally:
-        _watch = None
+        _watch, sys.unraisablehook = None, hook
         for number, handler in before.items():
             if handler is not None:  # not set from Python: it cannot be put back
                 signal.signal(number, handler)

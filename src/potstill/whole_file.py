@@ -114,6 +114,7 @@ def _keep(path: Path, under: Path) -> None:
             shutil.copyfile(path, copy)
         return
     draft.replace(under)
+    draft.unlink(missing_ok=True)  # two names of one file: of a process killed right here, and nothing was moved
 
 
 def _must_hold(file: Path, content: bytes) -> None:

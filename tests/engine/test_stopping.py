@@ -213,6 +213,27 @@ def test_whoever_swallows_the_signal_is_asked_again(tmp_path):
         own(None, measure, tmp_path / "run")
 
 
+def test_where_python_drops_it_it_comes_again_and_nothing_is_printed(tmp_path, capfd):
+    class Late:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+
+    rounds = []
+
+    def measure(network, batches):
+        late = Late()
+        del late
+        while len(rounds) < 100:
+            rounds.append(time.sleep(0.05))
+        return ps.evaluate(network, batches)
+
+    with pytest.raises(SystemExit, match="143"):
+        own(None, measure, tmp_path / "run")
+    assert len(rounds) < 100, "it was not waited for the next step"
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_outside_of_the_main_thread_no_handler_is_touched(tmp_path):
     seen = []
     thread = threading.Thread(

@@ -312,7 +312,7 @@ def check(ended: Ended, codes: tuple[int, ...]) -> None:
     if ended.code not in codes:
         raise Failure(f"exit code {ended.code}: {ended.last_line}")
     if "Traceback (most recent call last)" in ended.err:
-        raise Failure(f"a traceback, exit code {ended.code}: {ended.last_line}")
+        raise Failure(f"a traceback, exit code {ended.code}: {ended.err[-2000:]}")
 
 
 def difference(reference: Path, out: Path) -> str | None:
