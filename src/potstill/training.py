@@ -62,8 +62,6 @@ class Training(Selection):
         given = ", ".join(str(epoch) for epoch in self.milestones)
         if list(self.milestones) != sorted(self.milestones):
             raise BadInput(f"--milestones must be in order, not {given}")
-        if self.milestones and self.milestones[-1] > self.epochs:
-            raise BadInput(f"--milestones {given}: the run has {self.epochs} epochs, and would never reach the last")
         if self.milestones and self.schedule != "milestones":
             raise BadInput(f"--milestones {given} are for --schedule milestones, not {self.schedule}")
 

@@ -13,7 +13,7 @@ from potstill.distiller import Distiller, freeze
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.losses import AT, CE, KD, Logits
 from potstill.networks import create, load_weights, share, substitute
-from potstill.networks.weights import SPELLINGS
+from potstill.networks.spelling import SPELLINGS
 from potstill.taps import Taps
 from potstill.term import Term
 from potstill.training import Training

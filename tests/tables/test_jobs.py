@@ -95,7 +95,8 @@ def test_no_jobs_at_once():
 PARENT = """
 import signal, sys
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite that runs in the background ignores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite that runs in the background ignores,
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so does one that was started with nohup
 from potstill.tables.jobs import Job, run_jobs
 class Mute:
     def started(self, job): pass

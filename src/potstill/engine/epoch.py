@@ -1,6 +1,7 @@
 """One pass over the training images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -63,48 +64,40 @@ def train_epoch(
     place.enter([term.name for term in active], device)
     weights = {term.name: term.weight_at(epoch) for term in active}
 
-    def learn(given: Batch) -> None:
-        batch = on_device(as_batch(given), device)
-        if transforms is not None:
-            batch = transforms(batch, epoch, place.step)
-        distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
-        values = train_step(distiller, batch, optimizer, take_step, training.precision)
-        if after_step is not None:
-            after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
-        place.passed(values, rows_of(batch), batches)
-        if progress.due():
-            place.meter.check(epoch)
-            progress.step(place.step, place.meter.images / place.seconds, place.meter.means(), weights)
-        if between is not None:
-            between()
-
-    left = place.batches(batches)
-    while _learned(left, getattr(batches, "draws", False), learn):
-        pass
+    with closing(_one_by_one(place.batches(batches), getattr(batches, "draws", False))) as left:
+        for given in left:
+            batch = on_device(as_batch(given), device)
+            if transforms is not None:
+                batch = transforms(batch, epoch, place.step)
+            distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
+            values = train_step(distiller, batch, optimizer, take_step, training.precision)
+            if after_step is not None:
+                after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
+            place.passed(values, rows_of(batch), batches)
+            if progress.due():
+                place.meter.check(epoch)
+                progress.step(place.step, place.meter.images / place.seconds, place.meter.means(), weights)
+            if between is not None:
+                between()
     if place.step == 0:
         raise BadInput(f"the training data gave no batch in epoch {epoch}")
-    place.meter.check(epoch)
-    place.leave()
-    return {
-        "terms": place.meter.means(),
-        "weights": weights,
-        "images_per_second": place.meter.images / place.seconds,
-        "seconds": place.seconds,
-    }
+    place.leave(epoch)
+    return {"terms": place.meter.means(), "weights": weights, **place.speed()}
 
 
-def _learned(left: Iterator[Batch], draws: bool, learn: Callable[[Batch], None]) -> bool:
-    """Take a step, if there is a batch left for it; whether there was. Signals wait until it is done.
+def _one_by_one(left: Iterator[Batch], draws: bool) -> Generator[Batch]:
+    """The batches that are left; signals wait until whoever takes one has made a step of it.
 
     They do not wait for a batch that other processes make. One that this process makes may draw random numbers, and
     belongs to its step.
     """
-    given = None if draws else next(left, None)
-    with deferred():
-        given = next(left, None) if draws else given
-        if given is not None:
-            learn(given)
-    return given is not None
+    while True:
+        given = None if draws else next(left, None)
+        with deferred():
+            given = next(left, None) if draws else given
+            if given is None:
+                return
+            yield given
 
 
 def train_step(

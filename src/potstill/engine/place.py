@@ -11,6 +11,7 @@ from potstill.batch import Batch
 from potstill.data.data import Batches
 from potstill.engine.checkpoint import random_states, restore_random_states
 from potstill.engine.meter import Meter
+from potstill.runs.schema import Speed
 
 
 class Place:
@@ -58,8 +59,13 @@ class Place:
         # A loader that leaves no batch out need not count those that it gives.
         self.taken = getattr(batches, "taken", self.step)
 
-    def leave(self) -> None:
-        """The last step has been taken; what is left of the epoch is to measure the networks."""
+    def leave(self, epoch: int) -> None:
+        """The last step of ``epoch`` has been taken; what is left of it is to measure the networks.
+
+        Raises:
+            TrainingFailed: a term was not finite.
+        """
+        self.meter.check(epoch)
         self.over, self._after = True, self.seconds
 
     @property
@@ -72,6 +78,10 @@ class Place:
     def seconds(self) -> float:
         """How long the epoch's steps have taken."""
         return self._before + monotonic() - self._began if self._after is None else self._after
+
+    def speed(self) -> Speed:
+        """How fast the epoch was."""
+        return {"images_per_second": self.meter.images / self.seconds, "seconds": self.seconds}
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on from here, but for the networks, losses and optimiser."""

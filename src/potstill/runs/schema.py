@@ -107,13 +107,18 @@ class Splits(TypedDict):
     holdout: NotRequired[Measured | None]
 
 
-class Trained(TypedDict):
+class Speed(TypedDict):
+    """How long an epoch's steps took."""
+
+    images_per_second: float
+    seconds: float
+
+
+class Trained(Speed):
     """What an epoch's training told: mean value and weight of every term, and how long it took."""
 
     terms: dict[str, float]
     weights: dict[str, float]
-    images_per_second: float
-    seconds: float
 
 
 class Epoch(Trained):
