@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from crashes.cases import KINDS, Case, Lab, plan
+from crashes.cases import GOOD, KINDS, Case, Lab, plan
 from crashes.scenarios import SCENARIOS
 
 
@@ -80,7 +80,7 @@ def summarize(results: list[dict], seed: int, seconds: float, operations: dict[s
     import potstill
     from potstill.engine.description import _commit
 
-    bad = [result for result in results if result["outcome"] not in ("equal", "refused")]
+    bad = [result for result in results if result["outcome"] not in GOOD]
     table: dict[str, Counter] = {}
     for result in results:
         table.setdefault(result["kind"], Counter())[result["outcome"]] += 1
