@@ -41,6 +41,8 @@ def trusted() -> Iterator[None]:
     >>> import potstill as ps
     >>> with ps.trusted():
     ...     network = ps.networks.create("resnet8")  # or a run folder of a colleague's
+    >>> network.spec
+    'resnet8'
     """
     token = _trusting.set(True)
     try:
