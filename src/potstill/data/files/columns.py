@@ -127,7 +127,7 @@ def _names(schema: Any, label: str) -> tuple[str, ...]:
     try:
         content = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         names = content.get("info", {}).get("features", {}).get(label, {}).get("names", ())
-    except (ValueError, AttributeError):  # what stands there is anybody's
+    except (ValueError, AttributeError, RecursionError):  # what stands there is anybody's
         return ()
     return tuple(map(str, names)) if isinstance(names, list) else ()
 
