@@ -5,6 +5,7 @@ import json
 import os
 import random
 import resource
+import runpy
 import shutil
 import signal
 import sys
@@ -28,6 +29,8 @@ KINDS = {
     "vanished": 5,
     "damaged finished": 10,
     "damaged unfinished": 10,
+    "report": 3,
+    "table": 1,
 }
 """The ways to hurt a run, and how often each is drawn."""
 GOOD = ("equal", "refused", "said")
@@ -143,12 +146,12 @@ class Lab:
             print(f"case {case.number}: {case.kind} of {case.scenario}: {outcome}: {told}", file=sys.stderr, flush=True)
         return {**asdict(case), "outcome": outcome, "told": told, "kills": self.kills}
 
-    def start(self, words, shim=None, *, count=None, hurt=None, limit=None) -> Ended:
-        """Run a command in a fork; ``hurt(pid)`` may do something to it."""
+    def start(self, words, shim=None, *, count=None, hurt=None, limit=None, code=None) -> Ended:
+        """Run a command in a fork; ``hurt(pid)`` may do something to it; ``code`` is a file to run before."""
         streams = [self.folder / f"{os.getpid()}.{name}" for name in ("out", "err")]
         began = time.monotonic()
         if (pid := os.fork()) == 0:
-            _child(words, shim, count, limit, streams)
+            _child(words, shim, count, limit, streams, code)
         if hurt is not None:
             hurt(pid)
         status = _wait(pid, began)
@@ -176,6 +179,14 @@ class Lab:
         if differs:
             raise (Unnoticed if names else Failure)(f"goes on to another result: {differs}")
         return "equal", ""
+
+    def reference(self, name: str, words: list[str], code: Path | None = None) -> Path:
+        """The folder in which a command has run that nothing was done to: one that is needed now and then."""
+        out = self.folder / "reference" / name
+        if not out.exists():
+            out.mkdir(parents=True)
+            self.must(self.start([*words, "--out", str(out / name)], code=code))
+        return out / name
 
     # Ways to hurt.
 
@@ -266,6 +277,43 @@ class Lab:
             return self.go_on(case, out)
         return self._damaged(case, out)
 
+    def report(self, case: Case, place: Path) -> tuple[str, str]:
+        """A report is killed, or has no space, while it is written: it is whole, or not there; then it is the same."""
+        words = ["report", str(self.references[case.scenario])]
+        whole = self.reference(f"report-{os.getpid()}-{case.scenario}.html", words).read_bytes()
+        file = place / "report.html"
+        shim = Shim(place, case.random.randint(1, 8), case.random.choice(["kill", "ENOSPC", "EROFS"]))
+        ended = self.start([*words, "--out", str(file)], shim)
+        check(ended, (0, 2, 3, -signal.SIGKILL))
+        self.kills += ended.code != 0
+        if file.exists() and file.read_bytes() != whole:
+            raise Failure("a part of a report is left")
+        self.must(self.start([*words, "--out", str(file)]))
+        if file.read_bytes() != whole or len(list(place.iterdir())) > 1 + (shim.what == "kill"):
+            raise Failure(f"another report, or more than that: {[one.name for one in place.iterdir()]}")
+        return "equal", ""
+
+    def table(self, case: Case, place: Path) -> tuple[str, str]:
+        """A table, whose runs are processes of their own, gets a signal: they end with it, and it goes on."""
+        draw, out = case.random, place / "table"
+        words = ["table", "crashing", "--seeds", "1", "--jobs", "2"]
+        reference = self.reference(f"table-{os.getpid()}", words, self.inputs["table"])
+        number, after = draw.choice(SIGNALS), draw.uniform(0.5, 8)
+
+        def hurt(pid: int) -> None:
+            time.sleep(after)
+            _send(pid, number)
+
+        ended = self.start([*words, "--out", str(out)], hurt=hurt, code=self.inputs["table"])
+        check(ended, (0, -number) if number == signal.SIGKILL else (0, -number, 128 + number))
+        self.kills += ended.code != 0
+        _await_none_with(str(out))
+        self.must(self.start([*words, "--out", str(out)], code=self.inputs["table"]))
+        differs = difference(reference, out)
+        if differs or (out / "table.csv").read_bytes() != (reference / "table.csv").read_bytes():
+            raise Failure(f"another table: {differs or 'table.csv'}")
+        return "equal", ""
+
     def _damaged(self, case: Case, out: Path) -> tuple[str, str]:
         draw = case.random
         file = draw.choice(files_of(out))
@@ -353,7 +401,7 @@ def _printed(reference: Path, out: str) -> str | None:
     return None if wanted == given else "the summary it prints"
 
 
-def _child(words, shim, count, limit, streams) -> None:
+def _child(words, shim, count, limit, streams, before) -> None:
     """In the fork: the command line, with its output in files."""
     code = 99
     try:
@@ -369,6 +417,8 @@ def _child(words, shim, count, limit, streams) -> None:
             shim.install()
         from potstill.cli import main
 
+        if before is not None:
+            runpy.run_path(str(before))
         code = main([word.replace("_on_", " on ") for word in words])
         if count is not None:
             count.write_text(str(shim.count))
@@ -392,6 +442,22 @@ def _wait(pid: int, began: float) -> int:
             os.waitpid(pid, 0)
             raise Failure(f"it hangs: no end within {PATIENCE:.0f} s")
         time.sleep(0.005)
+
+
+def _await_none_with(word: str) -> None:
+    """Wait until no process has this in its command line."""
+    began = time.monotonic()
+    while any(word in _command(process) for process in Path("/proc").glob("[0-9]*")):
+        if time.monotonic() - began > PATIENCE:
+            raise Failure("its runs go on without it")
+        time.sleep(0.05)
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_bytes().decode(errors="replace")
+    except OSError:  # it has ended
+        return ""
 
 
 def _send(pid: int, number: int) -> None:

@@ -43,6 +43,24 @@ def main(*, processes: int = 0, training: ps.Training = ps.Training()) -> dict:
     after_step.state_dict, after_step.load_state_dict = average.state_dict, average.load_state_dict
     return ps.fit(distiller, data, training, transforms=[jitter], after_step=after_step)
 '''
+TABLE = """
+from torch import nn
+from potstill import tables
+from potstill.tables.row import Row, Table
+
+def linear(classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes))
+
+def rows(budget):
+    net = __file__ + ":linear"
+    training = {"data": "digits", "epochs": budget.epochs, "batch_size": 50, "images": 400, "lr": 0.05, "decay": 1.0}
+    student = {"student": net, "terms": ("0.5 * CE", "0.5 * KD(temperature=4)")}
+    teacher = Row("teacher", "supervised", {"network": net}, training)
+    return [teacher, Row("kd", "distill", student, training, "teacher")]
+
+tables.crashing = Table("A tiny table.", "Nobody", "digits", "SGD", 20, rows)
+tables.__all__.append("crashing")
+"""
 SHORT = "--epochs 2 --batch-size 16 --lr 0.05 --device cpu"
 DIGITS = f"--data digits --images 48 --test-images 24 {SHORT}"
 FILES = f"--data {{pictures}} --image-size 8 {SHORT}"
@@ -89,6 +107,8 @@ def make_inputs(folder: Path, run) -> dict[str, Path]:
     from PIL import Image
 
     inputs = {name: folder / name for name in ("teacher", "wide", "pictures")} | {"own": folder / "own.py"}
+    inputs["table"] = folder / "table.py"
+    inputs["table"].write_text(TABLE)
     inputs["own"].write_text(OWN)
     noise = np.random.default_rng(0)
     for split, count in (("train", 11), ("val", 3)):  # 33 images: the last batch of 16 would be of one
