@@ -18,7 +18,7 @@ from typing import Any
 
 from crashes.damage import DAMAGES, damage, files_of
 from crashes.scenarios import Scenario, make_inputs
-from crashes.shim import Shim
+from crashes.shim import AtStep, Shim
 
 KINDS = {
     "signal": 25,
@@ -191,16 +191,18 @@ class Lab:
     # Ways to hurt.
 
     def signal(self, case: Case, place: Path) -> tuple[str, str]:
-        """Signals at random moments, up to three times."""
+        """Signals at random moments, or in the middle of a random step, up to three times."""
         draw, out = case.random, place / "run"
         for _ in range(draw.randint(1, 3)):
             number, after = draw.choice(SIGNALS), draw.uniform(0, 1.2 * self.seconds[case.scenario])
+            at_step = AtStep(draw.randint(1, 6), number) if draw.random() < 0.6 else None
 
             def hurt(pid: int, number: int = number, after: float = after) -> None:
                 time.sleep(after)
                 _send(pid, number)
 
-            ended = self.start(self.scenarios[case.scenario].words(self.inputs, out), hurt=hurt)
+            words = self.scenarios[case.scenario].words(self.inputs, out)
+            ended = self.start(words, at_step, hurt=None if at_step else hurt)
             expected = (0, -number) if number == signal.SIGKILL else (0, -number, 128 + number)
             check(ended, expected)
             self.kills += ended.code != 0
