@@ -207,7 +207,6 @@ def test_what_is_internal_exists():
         (lambda: schedules.milestones(1, [5, 3], 0.1), "milestones: at must be 100 epochs at most, in order"),
         (lambda: schedules.warmup(1, 0), "warmup: epochs must be 1 or more, not 0"),
         (lambda: ps.Training(milestones=(5, 3)), "--milestones must be in order, not 5, 3"),
-        (lambda: ps.Training(epochs=9, milestones=(10,)), "--milestones 10: the run has 9 epochs"),
         (lambda: ps.Training(schedule="cosine", milestones=(1,)), "--milestones 1 are for --schedule milestones"),
         (lambda: ps.Training(seed=2**63), "--seed must be 9,223,372,036,854,775,807 or less"),
         (lambda: recipes.mutual(networks="resnet8"), "--networks must be a list, not 'resnet8'"),

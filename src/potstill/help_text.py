@@ -106,6 +106,7 @@ def _brief(flags: list[Flag], width: int) -> list[str]:
         initial_indent="  ",
         subsequent_indent="  ",
         break_long_words=False,
+        break_on_hyphens=False,
     )
     return text.replace(NO_BREAK, " ").split("\n")
 

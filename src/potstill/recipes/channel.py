@@ -4,7 +4,6 @@ from pathlib import Path
 
 import potstill as ps
 from potstill import term_strings
-from potstill.errors import BadInput
 from potstill.ranges import Index, NotNegative, Temperature
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
@@ -45,8 +44,6 @@ def channel(
         temperature: of guided KD.
         decay_at: epochs, counted from 0; by default 30 and 80 % of the run.
     """
-    if decay_at and max(decay_at) > training.epochs:
-        raise BadInput(f"--decay-at {max(decay_at)}: the run has {training.epochs} epochs, and would never reach it")
     data = training.load_data()
     networks = {
         "student": create_learner(student, data, seed=training.seed, weights=student_weights),
