@@ -56,6 +56,11 @@ def test_links_lead_somewhere(page):
         assert (folder / target).exists(), target
 
 
+def test_the_page_on_reliability_has_the_figures_of_the_records():
+    stored = (DOCS / "reliability.md").read_text(encoding="utf-8")
+    assert stored == tool("write_reliability_docs").page(), "run python tools/write_reliability_docs.py"
+
+
 def test_the_page_on_seams_shows_every_example_as_it_is():
     stored = (DOCS / "seams.md").read_text(encoding="utf-8")
     assert stored == tool("write_seams_docs").page(), "run python tools/write_seams_docs.py"
