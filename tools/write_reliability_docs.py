@@ -22,8 +22,8 @@ seed {crash_seed}: {crash_failures} failures | {crash_commit} |
 | [fuzzing](results/fuzz/record.json): inputs of ten kinds; `python tools/fuzz.py` | 100,000 inputs | {inputs:,}, seed \
 {fuzz_seed}: {failed} failures | {fuzz_commit} |
 | [mutation testing](results/mutation/record.json): one token changed; `python tools/mutation_test.py` | 1,500 \
-mutants, 95 % noticed | {tried:,} of {drawn:,}, seed {mutant_seed}: {noticed} % noticed, {sensible} % without those that are \
-[equivalent](results/mutation/equivalent.json) | as the record says |
+mutants, 95 % noticed | {tried:,} of {drawn:,}, seed {mutant_seed}: {noticed} % noticed, {sensible} % \
+without those that are [equivalent](results/mutation/equivalent.json) | as the record says |
 
 mutmut leaves decorated functions and the bodies of classes alone. `POTSTILL_BITS=50 pytest
 tests/runs/test_every_bit.py` flips 50 bits of each file of a run; the suite flips 2. Each case, input and mutant can be

@@ -19,6 +19,7 @@ from potstill.network_call import call, title
 from potstill.outputs import logits_of
 from potstill.runs.headline import describe
 from potstill.runs.schema import Measured, Splits
+from potstill.soundness import is_constant
 
 SOME = 32  # images are enough to see whether a teacher tells them apart
 
@@ -113,8 +114,7 @@ def _check_teacher(name: str, outputs: Tensor, images: Tensor) -> None:
     """Refuse one whose outputs say nothing: its student would be blamed for that later, or nobody."""
     if not bool(outputs.isfinite().all()):
         raise BadInput(f"{name} is broken: its outputs for the first training images are not finite (nan or inf)")
-    others = (images != images[:1]).flatten(1).any(1)  # images that are not the first one
-    if bool(others.any()) and bool((outputs == outputs[:1]).all()):
+    if is_constant(outputs, [images]):
         raise BadInput(f"{name} has nothing to teach: its outputs are the same for all of the first training images")
 
 
