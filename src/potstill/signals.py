@@ -9,9 +9,10 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 AGAIN_SECONDS = 0.05
 GRACE_SECONDS = 0.5  # within which a second signal is the first one again: a terminal and a parent may both pass it on
@@ -159,6 +160,28 @@ def _as_ever(number: int) -> None:
         raise KeyboardInterrupt
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+
+
+def _in_forked_child() -> None:
+    """A worker that hands over a batch is cut off if its parent ends meanwhile: no news to anybody."""
+    if _watch is None:
+        return
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not (issubclass(kind, EOFError | ConnectionError) and _is_of("resource_sharer.py", trace)):
+            before(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+def _is_of(file: str, trace: TracebackType | None) -> bool:
+    """Whether an error went through some function of a file of this name."""
+    return any(frame.f_code.co_filename.rpartition(os.sep)[2] == file for frame, _ in traceback.walk_tb(trace))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_forked_child)
 
 
 def kill_with_parent(number: int, parent: int) -> None:

@@ -123,6 +123,22 @@ def test_by_default_beside_the_runs_own_files_and_again_over_the_old_one(made_ru
     assert {file: file.read_bytes() for file in run.iterdir() if file.is_file()} == before
 
 
+def test_a_network_whose_file_imports_its_neighbours(made_run, tmp_path):
+    """Its Python file finds them, in another process too; and what it imports is nobody else's."""
+    (tmp_path / "neighbour_of_net.py").write_text("from torch import nn\nLayer = nn.Linear\n")
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nfrom neighbour_of_net import Layer\n\n"
+        "def net(num_classes):\n    return nn.Sequential(nn.Flatten(), Layer(192, num_classes))\n"
+    )
+    run = made_run(tmp_path / "run", {"student": f"{tmp_path / 'net.py'}:net"})
+    exported(run, "safetensors", tmp_path / "exported.safetensors")
+    assert "neighbour_of_net" not in sys.modules
+    assert str(tmp_path) not in sys.path
+    code = "import load_exported; print(tuple(load_exported.network[1].weight.shape))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "(10, 192)\n", done.stderr
+
+
 @pytest.mark.parametrize("spec", ["timm:resnet10t", "torchvision:squeezenet1_1+DConv", "{own}:Own"])
 def test_networks_from_elsewhere(made_run, own, tmp_path, spec):
     spec = spec.format(own=own)

@@ -1,10 +1,12 @@
 """Plain weights, and beside them a Python file that loads them with torch alone."""
 
 import json
+import os
 import re
 import runpy
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -78,7 +80,8 @@ def save_plain(network: nn.Module, identity: Network, path: Path, about: Mapping
     made = making(*made_from(identity))
     imports, definitions = source(made.ours)
     head = _sorted([*IMPORTS, *made.imports, *imports])
-    loading = f"network = {made.expression}\n" + LOADING.format(weights=path.name, dtypes=dtypes)
+    neighbours = "" if made.folder is None else f"sys.path.insert(0, {str(made.folder)!r})\n"
+    loading = f"{neighbours}network = {made.expression}\n" + LOADING.format(weights=path.name, dtypes=dtypes)
     loading += _resizing(own_input(identity), json.loads(about["shape"]))
     parts = [_docstring(path, about, bool(definitions)) + "\n" + head, definitions, loading]
     path.write_bytes(save(state, metadata=dict(about)))
@@ -87,8 +90,23 @@ def save_plain(network: nn.Module, identity: Network, path: Path, about: Mapping
 
 def load_plain(path: Path) -> nn.Module:
     """The network that the Python file beside ``path`` makes and loads."""
-    network: nn.Module = runpy.run_path(str(loader_of(path)))["network"]
+    with _importing_for_itself():
+        network: nn.Module = runpy.run_path(str(loader_of(path)))["network"]
     return network
+
+
+@contextmanager
+def _importing_for_itself() -> Iterator[None]:
+    """What is imported inside from folders that are added to Python's path inside is nobody else's."""
+    modules, places = set(sys.modules), list(sys.path)
+    try:
+        yield
+    finally:
+        added = tuple(f"{place}{os.sep}" for place in set(sys.path) - set(places))
+        sys.path[:] = places
+        for name in sys.modules.keys() - modules:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(added):
+                del sys.modules[name]
 
 
 def _resizing(own: Input | None, shape: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from potstill.networks.built_in import by_name
 from potstill.networks.create import CHEAPER
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import classes_argument
+from potstill.own_modules import base_of
 from potstill.user_code import find_callable
 
 OURS = "potstill."
@@ -21,11 +22,19 @@ OURS = "potstill."
 
 @dataclass(frozen=True)
 class Making:
-    """How to make a network: an expression, the imports it takes, and objects of potstill it uses: (module, name)."""
+    """How to make a network.
+
+    Args:
+        expression: that makes it.
+        imports: that the expression takes.
+        ours: objects of potstill that it uses: (module, name).
+        folder: from which a user's file imports its neighbours.
+    """
 
     expression: str
     imports: tuple[str, ...] = ()
     ours: tuple[tuple[str, str], ...] = ()
+    folder: Path | None = None
 
 
 def making(spec: str, classes: int) -> Making:
@@ -42,7 +51,7 @@ def making(spec: str, classes: int) -> Making:
     if plus is not None:
         whole, cheaper = making(plus["network"], classes), (substitute.__module__, substitute.__name__)
         expression = f"{substitute.__name__}({whole.expression}, {plus['conv']!r})"
-        return Making(expression, whole.imports, (*whole.ours, cheaper))
+        return Making(expression, whole.imports, (*whole.ours, cheaper), whole.folder)
     home, _, name = spec.rpartition(":")
     if home == "timm":
         return Making(f"timm.create_model({name!r}, pretrained=False, num_classes={classes!r})", ("import timm",))
@@ -52,7 +61,9 @@ def making(spec: str, classes: int) -> Making:
     given = classes_argument(find_callable(home, name, "network"), classes)
     call = f"({', '.join(f'{keyword}={value!r}' for keyword, value in given.items())})"
     if home.endswith(".py"):
-        return Making(f"runpy.run_path({str(Path(home).resolve())!r})[{name!r}]{call}", ("import runpy",))
+        file = Path(home).resolve()
+        expression = f"runpy.run_path({str(file)!r})[{name!r}]{call}"
+        return Making(expression, ("import runpy", "import sys"), folder=base_of(file))
     if all(map(_is_name, [*home.split("."), name])):
         return Making(f"{name}{call}", (f"from {home} import {name}",))
     return Making(f"getattr(importlib.import_module({home!r}), {name!r}){call}", ("import importlib",))
