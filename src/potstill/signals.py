@@ -125,6 +125,11 @@ def deferred() -> Iterator[None]:
         raise watch.exception()
 
 
+def asked() -> Interrupted | Terminated | None:
+    """What the signal raises that has come, if one has: for those who have not heard of it."""
+    return None if _watch is None or _watch.received is None else _watch.exception()
+
+
 def instead_of(error: BaseException) -> BaseException:
     """What has really ended a command: the signal, where what it raised came out as ``error``, out of C for example."""
     if _watch is None or _watch.received is None or _watch.ending or isinstance(error, ENDINGS):

@@ -18,6 +18,7 @@ from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
 from potstill.guard import guarded
 from potstill.runs.schema import Trained
+from potstill.side_by_side.turns import pass_on
 from potstill.signals import deferred
 from potstill.training import Training
 
@@ -64,7 +65,10 @@ def train_epoch(
     place.enter([term.name for term in active], device)
     weights = {term.name: term.weight_at(epoch) for term in active}
 
-    with closing(_one_by_one(place.batches(batches), getattr(batches, "draws", False))) as left:
+    def turn() -> None:
+        pass_on((epoch, place.step))
+
+    with closing(_one_by_one(place.batches(batches), getattr(batches, "draws", False), turn)) as left:
         for given in left:
             batch = on_device(as_batch(given), device)
             if transforms is not None:
@@ -85,13 +89,14 @@ def train_epoch(
     return {"terms": place.meter.means(), "weights": weights, **place.speed()}
 
 
-def _one_by_one(left: Iterator[Batch], draws: bool) -> Generator[Batch]:
-    """The batches that are left; signals wait until whoever takes one has made a step of it.
+def _one_by_one(left: Iterator[Batch], draws: bool, turn: Callable[[], None]) -> Generator[Batch]:
+    """The batches that are left; signals wait until whoever takes one has made a step of it. Each has its ``turn``.
 
     They do not wait for a batch that other processes make. One that this process makes may draw random numbers, and
     belongs to its step.
     """
     while True:
+        turn()
         given = None if draws else next(left, None)
         with deferred():
             given = next(left, None) if draws else given

@@ -26,6 +26,7 @@ from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
 from potstill.runs.schema import Summary
+from potstill.side_by_side.shared_passes import join
 from potstill.training import Training
 
 
@@ -93,6 +94,7 @@ def fit(
     out = training.out or default_folder(record, training)
     with signals.handled(), RunFolder(out, config) as run:
         lay_out(distiller.to(device), data.example())
+        join(distiller)
         if run.extends is None and (summary := run.summary()):
             State(distiller, run, after_step=after_step).restore_finished()
             if not run.insight.is_file():  # killed right after its end
