@@ -1,83 +1,104 @@
-"""What the engine costs on top of the arithmetic: its training epoch against a bare loop, written by hand.
+"""A training epoch, loader included: ours against a plain loop and against torchdistill, in one interleaved run.
 
-Both do the same on the same batches: student and frozen teacher forward, 0.1 CE + 0.9 KD(T=4), backward, fused Nesterov
-SGD, channels_last. One thread, CPU time, interleaved rounds of one short epoch each.
+All train the same student with the same frozen teacher on the same CIFAR-100 images, cropped and mirrored: batch 64,
+Nesterov SGD, float32, one thread. CPU time; in every round each goes through the images once, in changing order, and
+the ratio is taken within the round. Memory is the most that the first epoch takes on top of what was there before it,
+in a process of its own.
+torchdistill comes from the package index (pip install torchdistill); it has no DKD and no ReviewKD, and its CRD needs
+wrappers and samplers of its own: those cells are empty.
 
     python benchmarks/step.py --data-dir DIR
 """
 
 import argparse
+import importlib.util
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from statistics import median
 
 import torch
-import torch.nn.functional as F
+from contestants.ours import Ours
+from contestants.plain import Plain
+from contestants.task import PAIRS, TERMS, Task
+from contestants.torchdistill import TorchDistill
 
-import potstill as ps
-from potstill.engine.epoch import train_epoch
-from potstill.engine.optimizer import make_optimizer
-from potstill.engine.progress import Progress
-from potstill.training import Training
-
-IMAGES = 256  # two steps a round: short enough that the machine's speed changes little within a pair
+CONTESTANTS = {"ours": Ours, "plain loop": Plain, "torchdistill": TorchDistill}
 
 
-def networks() -> dict[str, torch.nn.Module]:
-    made = {"student": ps.networks.create("resnet20", seed=0), "teacher": ps.networks.create("resnet56", seed=1)}
-    ps.freeze(made["teacher"])
-    return {name: network.to(memory_format=torch.channels_last) for name, network in made.items()}
+def takes_part(name: str, method: str) -> bool:
+    if name != "torchdistill":
+        return True
+    return method in TorchDistill.METHODS and importlib.util.find_spec("torchdistill") is not None
 
 
-def bare_epoch(student, teacher, optimizer, batches) -> float:
-    for batch in batches:
-        images, labels = batch["images"], batch["labels"]
-        logits = student(images)
-        with torch.no_grad():
-            target = F.log_softmax(teacher(images) / 4, dim=1)
-        divergence = F.kl_div(F.log_softmax(logits / 4, dim=1), target, reduction="batchmean", log_target=True)
-        loss = 0.1 * F.cross_entropy(logits, labels) + 0.9 * 16 * divergence
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return loss.item()
+def rounds(options: argparse.Namespace, pair: str, method: str) -> dict[str, list[float]]:
+    """CPU seconds of each contestant in each round."""
+    made = {
+        name: kind(Task(pair, method, 64, options.images, options.data_dir))
+        for name, kind in CONTESTANTS.items()
+        if takes_part(name, method)
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in made}
+    names = list(made)
+    for turn in range(options.rounds + 1):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            start = time.process_time()
+            made[name].epoch()
+            seconds[name].append(time.process_time() - start)
+    return {name: found[1:] for name, found in seconds.items()}  # the first one warms up
+
+
+def peak(options: argparse.Namespace, pair: str, method: str, name: str) -> float:
+    """MiB that an epoch takes, in a process that does nothing else."""
+    alone = ["--alone", pair, method, name, "--images", str(options.images)]
+    folder = [] if options.data_dir is None else ["--data-dir", str(options.data_dir)]
+    done = subprocess.run([sys.executable, __file__, *alone, *folder], check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def memory(what: str) -> float:
+    """MiB of this process: VmRSS what it has, VmHWM the most it has had."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{what}:\s+(\d+)", status)[1]) / 1024
+
+
+def against(seconds: dict[str, list[float]], name: str) -> str:
+    if name not in seconds:
+        return ""
+    ratios = [theirs / ours for theirs, ours in zip(seconds[name], seconds["ours"], strict=True)]
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--rounds", type=int, default=41)
-    arguments = parser.parse_args()
+    parser.add_argument("--data-dir", type=Path, help="where CIFAR-100 lies")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--images", type=int, default=128, help="images an epoch: short rounds keep pairs comparable")
+    parser.add_argument("--methods", nargs="+", choices=TERMS, default=list(TERMS))
+    parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS))
+    parser.add_argument("--alone", nargs=3, metavar=("PAIR", "METHOD", "WHO"), help="only this one; prints its peak")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    training = Training(data="cifar10", data_dir=arguments.data_dir, holdout=50_000 - IMAGES, epochs=1)
-    data = training.load_data()
-    ours, bare = networks(), networks()
-    terms = [
-        ps.Term(ps.losses.CE(), "student", "labels", weight=0.1),
-        ps.Term(ps.losses.KD(4), "student", "teacher", weight=0.9),
-    ]
-    distiller = ps.Distiller(ours, terms, example=data.example())
-    optimizers = make_optimizer(distiller, training), make_optimizer(bare["student"], training)
-    progress = Progress(epochs=1, steps=len(data.train), done=0)
-    seconds: dict[str, list[float]] = {"ours": [], "bare": []}
-    epochs = {
-        "ours": lambda: train_epoch(distiller, data.train, optimizers[0], 0, training, progress),
-        "bare": lambda: bare_epoch(bare["student"].train(), bare["teacher"], optimizers[1], data.train),
-    }
-    for round_ in range(arguments.rounds + 1):
-        for name in sorted(epochs, reverse=bool(round_ % 2)):  # each goes first every other time
-            start = time.process_time()
-            epochs[name]()
-            seconds[name].append(time.process_time() - start)
-    ratios = [a / b for a, b in zip(seconds["ours"][1:], seconds["bare"][1:], strict=True)]  # the first warms up
-    steps = len(data.train)
-    print("| training step | ours, ms | bare loop, ms | ratio, median (min to max) | rounds |")
+    if options.alone:
+        pair, method, name = options.alone
+        contestant = CONTESTANTS[name](Task(pair, method, 64, options.images, options.data_dir))
+        Path("/proc/self/clear_refs").write_text("5")  # the peak so far, of reading the data set, is forgotten
+        before = memory("VmRSS")
+        contestant.epoch()
+        print(memory("VmHWM") - before)
+        return
+    print("| CPU time over ours, median (min to max) | plain loop | torchdistill | memory over ours: plain loop | torchdistill |")
     print("|---|---|---|---|---|")
-    cells = [f"{1000 * median(seconds[name][1:]) / steps:.1f}" for name in ("ours", "bare")]
-    spread = f"{median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-    print(f"| resnet56 to resnet20, batch 128 | {' | '.join(cells)} | {spread} | {arguments.rounds} |")
-    for name, value in bare["student"].state_dict().items():  # the same arithmetic, or the comparison means nothing
-        torch.testing.assert_close(ours["student"].state_dict()[name], value, rtol=1e-2, atol=1e-3, msg=name)
+    for pair in options.pairs:
+        for method in options.methods:
+            seconds = rounds(options, pair, method)
+            peaks = {name: peak(options, pair, method, name) for name in seconds}
+            taken = [f"{peaks[n] / peaks['ours']:.2f}" if n in peaks else "" for n in list(CONTESTANTS)[1:]]
+            cells = [*(against(seconds, name) for name in list(CONTESTANTS)[1:]), *taken]
+            print(f"| {method}, {pair} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+"""This package: an epoch of `potstill distill`."""
+
+from contestants.task import TERMS, Task
+
+import potstill as ps
+from potstill.engine.epoch import train_epoch
+from potstill.engine.optimizer import make_optimizer
+from potstill.engine.progress import Progress
+from potstill.memory_layout import lay_out
+
+
+class Ours:
+    """The recipe's training epoch, without what comes before the first and after the last."""
+
+    def __init__(self, task: Task) -> None:
+        self.training = task.training
+        self.data = self.training.load_data()
+        networks = {"student": task.student, "teacher": task.teacher}
+        example = self.data.example()
+        self.distiller = ps.Distiller(networks, ps.terms(TERMS[task.method], networks, example), example)
+        lay_out(self.distiller, example)
+        self.optimizer = make_optimizer(self.distiller, self.training)
+        self.progress = Progress(epochs=1, steps=len(self.data.train), done=0)
+
+    def epoch(self) -> None:
+        """Train on all images once."""
+        train_epoch(self.distiller, self.data.train, self.optimizer, 0, self.training, self.progress)
