@@ -65,10 +65,7 @@ def table(
         return {
             "commands": [f"{'' if run in missing else '# '}{' '.join(map(in_shell, run.command()))}" for run in runs]
         }
-    failures: dict[str, str] = {}
-    if not sweep.collect:
-        way = sweep.way(name, folder, device)
-        failures = way([run.job() for run in missing], len(runs) - len(missing)) if missing else {}
+    failures = sweep.run(name, folder, device, [run.job() for run in missing], len(runs) - len(missing))
     wanted = {run.row.folder for run in runs}
     results = collect(rows, expand(rows, seeds, folder, machine, None), failures)
     shown = [result for result in results if result.row.folder in wanted]

@@ -21,8 +21,9 @@ Way = Callable[["Sequence[Job]", int], dict[str, str]]
 class Sweep(Settings):
     """Where the runs of a table run, and how many at once.
 
-    >>> Sweep(jobs=2).way("kd-zoo", Path("runs/kd-zoo"), "auto")
-    functools.partial(<function run_in at ...
+    >>> Sweep(via=("ssh host",)).way("kd-zoo", Path("runs/kd-zoo"), "auto")
+    Traceback (most recent call last):
+    potstill.errors.BadInput: --via 'ssh host' has no {}, in whose place the command goes
     """
 
     jobs: Annotated[int, Range(1, 1024)] | None = None
@@ -40,6 +41,24 @@ class Sweep(Settings):
         super().__post_init__()
         if self.collect and self.via:
             raise BadInput("--collect runs nothing: leave out --via")
+
+    def run(self, table: str, folder: Path, device: str, jobs: "Sequence[Job]", present: int) -> dict[str, str]:
+        """Run what is missing, or have it run; nothing with ``collect``. The rest is as in `way`.
+
+        Args:
+            table: its name.
+            folder: its folder.
+            device: that runs are told to use.
+            jobs: what is missing.
+            present: how many runs are there.
+
+        Returns:
+            Why those failed that did, by their names.
+        """
+        if self.collect:
+            return {}
+        way = self.way(table, folder, device)  # refuses what is not there, also where nothing is missing
+        return way(jobs, present) if jobs else {}
 
     def way(self, table: str, folder: Path, device: str) -> Way:
         """How to run what is missing.
