@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from potstill import tables
+from potstill.cli import main
 from potstill.errors import BadInput
 from potstill.tables.jobs import Job, run_jobs
+from potstill.tables.row import Row, Table
 from potstill.tables.runners.gpus import chosen, gpus_here
 from potstill.tables.runners.local import local
 from potstill.tables.runners.slurm import Slurm
@@ -210,6 +213,34 @@ def test_what_sbatch_refuses_is_said(commands, tmp_path, monkeypatch):
     commands("sbatch", "#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpu' >&2; exit 1\n")
     with pytest.raises(BadInput, match=r"sbatch has not taken slurm\.sh: sbatch: error: invalid partition"):
         Slurm("tiny", Path(), (), None, gpu=False).submit([job(tmp_path, "a")])
+
+
+def test_a_table_by_slurm_and_collected(sbatch, tmp_path, monkeypatch, capsys):
+    settings = {"data": "digits", "epochs": 1, "batch_size": 500}
+    rows = [
+        Row("teacher", "supervised", {"network": "resnet8"}, settings),
+        Row("student", "distill", {"student": "resnet8"}, settings, "teacher"),
+        Row("broken", "supervised", {"network": "resnet8"}, {**settings, "lr": -1.0}),
+    ]
+    monkeypatch.setattr(tables, "__all__", [*tables.__all__, "tiny"])
+    monkeypatch.setattr(tables, "tiny", Table("Tiny.", "", "digits", "SGD", 1, lambda _: rows), raising=False)
+    monkeypatch.chdir(tmp_path)
+    words = ["table", "tiny", "--seeds", "1", "--out", "out"]
+    assert main([*words, "--collect", "--json"]) == 0  # nothing is there, and nothing is run
+    assert json.loads(capsys.readouterr().out)["missing"] == ["teacher seed 0", "student seed 0", "broken seed 0"]
+    assert sbatch() == []
+
+    assert main([*words, "--via", "slurm --time=1:00:00"]) == 0
+    assert "3 runs are with SLURM (100, 101), as out/slurm.sh says" in capsys.readouterr().err
+    assert main([*words, "--collect", "--json"]) == 0
+    collected = capsys.readouterr()
+    assert [row["seeds"] for row in json.loads(collected.out)["rows"]] == [[0], [0], []]
+    assert collected.err == "potstill: 1 of 3 runs are not there yet\n"
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert "--lr must be positive, not -1.0" in (tmp_path / "out" / "broken" / "seed-0.log").read_text()
+
+    assert main([*words, "--via", "slurm"]) == 0  # again: only what is missing
+    assert [call[1] for call in sbatch()] == ["--array=0,2", "--array=1", "--array=0"]
 
 
 @pytest.mark.parametrize(("sweep", "message"), [
