@@ -19,7 +19,13 @@ from potstill.tables.jobs import Job, run_jobs
 from potstill.tables.runners.ray_cluster import in_ray
 folder = Path(sys.argv[1])
 os.chdir(folder)
-ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
+for attempt in range(4):  # Ray gives itself 30 seconds, which a busy machine may need more of
+    try:
+        ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
+        break
+    except Exception as error:
+        print(error, file=sys.stderr)
+        ray.shutdown()
 
 class Diary:
     lines = []

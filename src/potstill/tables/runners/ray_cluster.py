@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, first_line
+from potstill.guard import foreign
 from potstill.say import say
 from potstill.tables.jobs import PATIENCE_SECONDS, POLL_SECONDS, Ended, Job
 from potstill.tables.runners.gpus import parsed
@@ -156,6 +157,7 @@ def _connect() -> None:
         if address := os.environ.get("RAY_ADDRESS"):
             raise BadInput(f"--via ray: no Ray cluster answers at RAY_ADDRESS {address}") from error
         say("no Ray cluster runs here: one is started on this machine, until the table is done")
-        ray.init(address="local", include_dashboard=False, **settings)
+        with foreign("Ray"):
+            ray.init(address="local", include_dashboard=False, **settings)
     finally:
         signal.signal(signal.SIGTERM, ours)
