@@ -75,6 +75,7 @@ def test_shares_of_a_cluster():
     assert share_of([(16, 0), (32, 4)], None, "2") == Share(at_once=2, cpus=16, gpus=1.0)
     assert share_of([(8, 2)], 5, "2") == Share(at_once=5, cpus=1, gpus=1 / 3)
     assert share_of([(4, 0), (8, 0)], 4, None) == Share(at_once=4, cpus=2, gpus=0.0)
+    assert share_of([(0, 0), (8, 0)], None, None) == Share(at_once=1, cpus=8, gpus=0.0)
     for gpus, message in {"3": "the Ray cluster has 2", "0,1": "Ray chooses the GPUs; say how many, or all"}.items():
         with pytest.raises(BadInput, match=f"--gpus {gpus}: {message}"):
             share_of([(8, 2)], None, gpus)

@@ -128,8 +128,9 @@ def share_of(machines: list[tuple[int, int]], jobs: int | None, gpus: str | None
             raise BadInput(f"--gpus {gpus}: Ray chooses the GPUs; say how many, or all")
         if not wanted or wanted > there:
             raise BadInput(f"--gpus {gpus}: the Ray cluster has {there or 'none'}")
+    # A head node often has no processors to give.
+    machines = [(cpu, gpu) for cpu, gpu in machines if cpu and (gpu or not wanted)] or machines
     at_once = jobs or wanted or len(machines)
-    machines = [machine for machine in machines if machine[1] or not wanted]
     cpus = min(cpu for cpu, _ in machines) // ceil(at_once / len(machines))
     return Share(at_once, max(1, cpus), 1 / ceil(at_once / wanted) if wanted else 0.0)
 
