@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
@@ -18,12 +18,13 @@ NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
 
 @contextmanager
-def drafted(path: Path) -> Iterator[Path]:
+def drafted(path: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """A new, empty file beside ``path`` to write into, which takes its place at the end of the ``with`` block.
 
     Nobody can know the draft's name beforehand, and it is made where nothing was: it follows no link that lies there
     already. If the block raises, ``path`` stays as it was and the draft is gone; a killed process leaves it behind.
-    Content and name are on the disk afterwards, in this order, so that a loss of power leaves the old or the new.
+    Content and name are on the disk afterwards, in this order, so that a loss of power leaves the old or the new. Right
+    before the draft takes its place, ``check`` may still refuse by raising.
 
     Raises:
         OSError: the disk is full, or the like.
@@ -33,6 +34,7 @@ def drafted(path: Path) -> Iterator[Path]:
     try:
         yield draft
         _sync(draft)
+        check()
         draft.replace(path)
         _sync_folder(path.parent)
     except BaseException:
@@ -41,7 +43,14 @@ def drafted(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_whole(path: Path, content: bytes, *, read_back: bool = False, keep: Path | None = None) -> None:
+def write_whole(
+    path: Path,
+    content: bytes,
+    *,
+    read_back: bool = False,
+    keep: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Write a file so that, whatever happens, either the old content or the new is there.
 
     Args:
@@ -49,16 +58,18 @@ def write_whole(path: Path, content: bytes, *, read_back: bool = False, keep: Pa
         content: all of it.
         read_back: read it from the disk again before it takes its place.
         keep: the name under which the old file stays, once the new one is known to be good.
+        check: may refuse by raising, right before anything changes.
 
     Raises:
         OSError: the disk is full, or the like, or gives back other bytes than it got; nothing is left behind.
     """
-    with drafted(path) as draft:
+    with drafted(path, check) as draft:
         draft.write_bytes(content)
         if read_back:
             _sync(draft)
             _must_hold(draft, content)
         if keep is not None and path.is_file():
+            check()
             _keep(path, keep)
 
 

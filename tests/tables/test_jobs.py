@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from potstill.cores import cores
 from potstill.errors import BadInput
-from potstill.tables.jobs import Job, cores, run_jobs
+from potstill.tables.jobs import Job, run_jobs
+from potstill.tables.runners.local import local
 
 PYTHON = (sys.executable, "-S", "-c")
 
@@ -18,7 +20,7 @@ class Diary:
     def __init__(self):
         self.lines = []
 
-    def started(self, job):
+    def started(self, job, host):
         self.lines.append(f"{job.name} started")
 
     def ended(self, job, failure):
@@ -38,18 +40,18 @@ def test_as_many_at_once_as_allowed_and_no_more(tmp_path):
     meet += "for _ in range(200):\n    if other.exists(): sys.exit(0)\n    time.sleep(0.05)\nsys.exit('alone')"
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     pair = [Job(n, (*PYTHON, meet, *files), tmp_path / f"{n}.log") for n, files in {"x": (a, b), "y": (b, a)}.items()]
-    assert run_jobs(pair, 2, Diary()) == {}
+    assert run_jobs(pair, local(2), Diary()) == {}
     diary = Diary()
-    assert run_jobs([job(tmp_path, name, "") for name in "pq"], 1, diary) == {}
+    assert run_jobs([job(tmp_path, name, "") for name in "pq"], local(1), diary) == {}
     assert diary.lines == ["p started", "p ended: None", "q started", "q ended: None"]
 
 
 def test_what_needs_another_waits_for_it(tmp_path):
     diary = Diary()
     student = job(tmp_path, "student", "", needs="teacher")
-    assert run_jobs([student, job(tmp_path, "teacher", "import time; time.sleep(0.3)")], 2, diary) == {}
+    assert run_jobs([student, job(tmp_path, "teacher", "import time; time.sleep(0.3)")], local(2), diary) == {}
     assert diary.lines.index("teacher ended: None") < diary.lines.index("student started")
-    assert run_jobs([student], 1, Diary()) == {}  # its teacher was there before
+    assert run_jobs([student], local(1), Diary()) == {}  # its teacher was there before
 
 
 def test_a_failure_says_why_and_stops_only_what_needs_it(tmp_path):
@@ -62,7 +64,7 @@ def test_a_failure_says_why_and_stops_only_what_needs_it(tmp_path):
             job(tmp_path, "killed", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"),
             job(tmp_path, "fine", "print('fine')"),
         ],
-        1,
+        local(1),
         diary,
     )
     assert failures == {
@@ -80,16 +82,16 @@ def test_processes_share_the_cores(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     for at_once in (1, 2, 1000):
         (tmp_path / "threads" / "log").unlink(missing_ok=True)
-        run_jobs([job(tmp_path, "threads", tell)], at_once, Diary())
+        run_jobs([job(tmp_path, "threads", tell)], local(at_once), Diary())
         assert int((tmp_path / "threads" / "log").read_text()) == max(1, cores() // at_once)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")  # what the user says counts
-    run_jobs([job(tmp_path, "told", tell)], 1, Diary())
+    run_jobs([job(tmp_path, "told", tell)], local(1), Diary())
     assert (tmp_path / "told" / "log").read_text() == "3\n"
 
 
 def test_no_jobs_at_once():
     with pytest.raises(BadInput, match="--jobs must be positive, not 0"):
-        run_jobs([], 0, Diary())
+        run_jobs([], local(0), Diary())
 
 
 PARENT = """
@@ -98,13 +100,14 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite that runs in the background ignores,
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so does one that was started with nohup
 from potstill.tables.jobs import Job, run_jobs
+from potstill.tables.runners.local import local
 class Mute:
-    def started(self, job): pass
+    def started(self, job, host): pass
     def ended(self, job, failure): pass
     def tick(self): pass
 code, folder = sys.argv[1:]
 try:
-    run_jobs([Job(n, (sys.executable, "-S", "-c", code), Path(folder) / n) for n in "ab"], 2, Mute())
+    run_jobs([Job(n, (sys.executable, "-S", "-c", code), Path(folder) / n) for n in "ab"], local(2), Mute())
 except KeyboardInterrupt:
     sys.exit(130)
 """

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from potstill import tables
 from potstill.errors import unknown
 from potstill.ranges import Epochs, Range
+from potstill.say import say
 from potstill.selection import Subset
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
+from potstill.tables.sweep import Sweep
 from potstill.tables.writing import cells, foot, write_table
 from potstill.text import in_shell
 from potstill.training import Training
 
 if TYPE_CHECKING:
-    from potstill.tables.plan import Run
     from potstill.tables.results import Result
     from potstill.tables.row import Table
 
@@ -28,12 +29,12 @@ def table(
     seeds: Annotated[int, Range(1, 1000)] = 3,
     only: str | None = None,
     epochs: Epochs | None = None,
-    jobs: Annotated[int, Range(1, 1024)] = 1,
     out: Path | None = None,
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     compile: bool = False,
     dry_run: bool = False,
+    sweep: Sweep = Sweep(),
     data: Subset = Subset(),
 ) -> dict[str, Any]:
     """Run what is missing of a published table, rows times seeds, and print it: our numbers beside the published.
@@ -47,7 +48,6 @@ def table(
         seeds: how many runs each row has, with seeds 0, 1, 2, ...
         only: rows whose names fit this glob, and their teachers: "cifar10-*", "*-at".
         epochs: shorten every run to this length, and whatever depends on it.
-        jobs: how many runs at once; they share the processor's cores.
         out: folder of the runs and of table.md, table.csv, table.json, report.html; by default one under runs/.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
         precision: bf16: networks compute in bfloat16; weights and losses stay in float32.
@@ -65,14 +65,18 @@ def table(
         return {
             "commands": [f"{'' if run in missing else '# '}{' '.join(map(in_shell, run.command()))}" for run in runs]
         }
-    failures = run_missing(missing, len(runs) - len(missing), jobs) if missing else {}
+    failures = sweep.run(name, folder, device, [run.job() for run in missing], len(runs) - len(missing))
     wanted = {run.row.folder for run in runs}
     results = collect(rows, expand(rows, seeds, folder, machine, None), failures)
     shown = [result for result in results if result.row.folder in wanted]
     # The files keep what earlier commands have run, also of rows that --only leaves out this time.
     files = write_files(name, found, folder, [r for r in results if r in shown or r.seeds], epochs, machine)
     content = {"table": cells(shown), "rows": [result.plain() for result in shown]}
-    return {"name": name, **content, "foot": foot(found, shown, epochs, machine), "files": files, "failed": failures}
+    lacking = [run.name for run in missing if run.name not in failures and not run.is_finished()]
+    if lacking:
+        say(f"{len(lacking)} of {len(runs)} runs are not there yet")
+    lines = foot(found, shown, epochs, machine)
+    return {"name": name, **content, "foot": lines, "files": files, "failed": failures, "missing": lacking}
 
 
 def find_table(name: str) -> "Table":
@@ -86,15 +90,6 @@ def find_table(name: str) -> "Table":
         raise unknown("table", name, known)
     found: Table = getattr(tables, known[name])
     return found
-
-
-def run_missing(missing: "Sequence[Run]", present: int, at_once: int) -> dict[str, str]:
-    """Run them; why those failed that did, by their names."""
-    from potstill.tables.jobs import run_jobs
-    from potstill.tables.progress import TableProgress
-
-    with TableProgress(present, len(missing), at_once) as progress:
-        return run_jobs([run.job() for run in missing], at_once, progress)
 
 
 def write_files(

@@ -6,11 +6,13 @@ leaves files that are one or the other, and whoever reads meanwhile looks again.
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from potstill.errors import BadInput
+from potstill.runs.claim import must_hold
 from potstill.runs.digests import State, bytes_of, state_of, state_of_bytes, there
 from potstill.runs.json_text import parse
 from potstill.runs.names import CHECKPOINT, FILES, MANIFEST, PREVIOUS, SOURCE, WEIGHTS
@@ -123,9 +125,11 @@ def write(folder: Path, contents: Mapping[str, bytes | None], keep: Mapping[str,
 
     Raises:
         OSError: the disk is full, or the like; files that were not reached are as they were.
+        TrainingFailed: another machine has taken the folder over.
     """
     if not contents:
         return
+    check = partial(must_hold, folder)
     manifest, kept = read(folder), keep or {}
     states = {} if manifest is None else manifest["files"]
     after: dict[str, list[State | None]] = {}
@@ -139,10 +143,12 @@ def write(folder: Path, contents: Mapping[str, bytes | None], keep: Mapping[str,
     for name, content in contents.items():
         file = folder / name
         if content is None:
+            check()
             remove(file)
             continue
         make_folder(file.parent, folder)
-        write_whole(file, content, read_back=True, keep=folder / kept[name] if kept.get(name) in after else None)
+        old = folder / kept[name] if kept.get(name) in after else None
+        write_whole(file, content, read_back=True, keep=old, check=check)
     if manifest is not None:
         save(folder, {**manifest, "files": {**states, **after}})
 
@@ -177,7 +183,7 @@ def sign(folder: Path, signature: str | None) -> None:
 def save(folder: Path, manifest: Manifest) -> None:
     """Write the manifest; a file that is not there and shall not be is not listed."""
     listed = {name: states for name, states in manifest["files"].items() if states != [None]}
-    write_whole(folder / MANIFEST, _text({**manifest, "files": listed}))
+    write_whole(folder / MANIFEST, _text({**manifest, "files": listed}), check=partial(must_hold, folder))
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -1,23 +1,17 @@
-"""Commands, several at once: each in a process of its own, with its share of the processor and a log."""
+"""Commands, several at once, each in a place of its own: here, on another host, in a cluster."""
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from potstill.cores import cores
 from potstill.errors import BadInput
 from potstill.say import say
-from potstill.signals import ENDINGS, deferred, ending, handled, kill_with_parent
-from potstill.whole_file import open_to_append
+from potstill.signals import ENDINGS, deferred, ending, handled
 
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 60.0  # between asking a process to end and ending it: it finishes a step and saves it
+PATIENCE_SECONDS = 60.0  # between asking a job to end and ending it: it finishes a step and saves it
 
 
 @dataclass(frozen=True)
@@ -36,12 +30,58 @@ class Job:
     log: Path
     needs: str | None = None
 
+    def last_line(self) -> str:
+        """What it said last; empty if it said nothing."""
+        lines = self.log.read_text(errors="replace").split("\n") if self.log.is_file() else []
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return said.removeprefix("potstill: ")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended.
+
+    Args:
+        failure: why it failed; None if it did not.
+        lost: whether it is not the job that failed, but the way to it: nobody knows what became of it.
+    """
+
+    failure: str | None
+    lost: bool = False
+
+
+class Started(Protocol):
+    """A job that was started somewhere."""
+
+    def poll(self) -> Ended | None:
+        """How it ended; None while it runs."""
+
+    def ask_to_end(self) -> None:
+        """Have it save what it did, and end; returns at once."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait that long for its end at most; then end it in whatever state it is."""
+
+
+class Place(Protocol):
+    """Where one job at a time runs."""
+
+    @property
+    def host(self) -> str | None:
+        """What messages call the other machine; None for this one, and where somebody else chooses the machine."""
+
+    def start(self, job: Job) -> Started:
+        """Start a job, whose output is added to its log."""
+
 
 class Watcher(Protocol):
     """Who is told what happens."""
 
-    def started(self, job: Job) -> None:
-        """A process has been started."""
+    def started(self, job: Job, host: str | None) -> None:
+        """A job has been started, on that other machine or here."""
+
+    def lost(self, job: Job, why: str) -> None:
+        """The way to it is lost; it will be started again."""
 
     def ended(self, job: Job, failure: str | None) -> None:
         """It has ended, well or for this reason; or is not run at all."""
@@ -50,96 +90,99 @@ class Watcher(Protocol):
         """Some time has passed."""
 
 
-def run_jobs(jobs: Sequence[Job], at_once: int, watcher: Watcher) -> dict[str, str]:
-    """Run commands, at most ``at_once`` at a time, in this order but for what has to wait for another.
+def run_jobs(jobs: Sequence[Job], places: Sequence[Place], watcher: Watcher) -> dict[str, str]:
+    """Run commands, one in each place at a time, in this order but for what has to wait for another.
+
+    A host that a job was lost on is given nothing more, and the job is started once more, elsewhere.
 
     Returns:
         For each job that failed, or was not run because it needs one that did, the reason.
 
     Raises:
-        BadInput: ``at_once`` is below 1.
-        KeyboardInterrupt: this process was interrupted; by then all children have saved what they did, and ended.
-        SystemExit: it was terminated, likewise. However it dies, its children are told to end.
+        BadInput: there is no place.
+        KeyboardInterrupt: this process was interrupted; by then all jobs have saved what they did, and ended.
+        SystemExit: it was terminated, likewise. However it dies, its own children are told to end.
     """
-    if at_once < 1:
-        raise BadInput(f"--jobs must be positive, not {at_once}")
-    waiting, running, failures = list(jobs), dict[Job, subprocess.Popen[bytes]](), dict[str, str]()
-    environment = {"OMP_NUM_THREADS": str(max(1, cores() // at_once)), **os.environ}
+    if not places:
+        raise BadInput("--jobs must be positive, not 0")
+    schedule = _Schedule(jobs, places, watcher)
     with handled():
         try:
-            while waiting or running:
-                for job in [job for job in waiting if job.needs in failures]:
-                    waiting.remove(job)
-                    failures[job.name] = f"not run: its teacher {job.needs} failed: {failures[str(job.needs)]}"
-                    watcher.ended(job, failures[job.name])
-                for job in _ready(waiting, running)[: at_once - len(running)]:
-                    waiting.remove(job)
-                    with deferred():  # a process that is not listed yet would not be waited for
-                        running[job] = _start(job, environment)
-                    watcher.started(job)
-                for job in [job for job, process in running.items() if process.poll() is not None]:
-                    failure = _failure(job, running.pop(job).returncode)
-                    if failure is not None:
-                        failures[job.name] = failure
-                    watcher.ended(job, failure)
+            while schedule.waiting or schedule.running:
+                schedule.give_up_what_cannot_run()
+                schedule.start_what_can_run()
+                schedule.see_what_has_ended()
                 watcher.tick()
                 time.sleep(POLL_SECONDS)
         except ENDINGS:
             with ending():
-                for name, last in _stop(running).items():
+                for name, last in schedule.stop().items():
                     say(f"{name}: {last}")
             raise
         finally:
-            _stop(running)
-    return failures
+            schedule.stop()
+    return schedule.failures
 
 
-def _ready(waiting: Sequence[Job], running: dict[Job, "subprocess.Popen[bytes]"]) -> list[Job]:
-    unfinished = {job.name for job in (*waiting, *running)}
-    return [job for job in waiting if job.needs not in unfinished]
+class _Schedule:
+    """What waits, what runs where, and what has failed."""
 
+    def __init__(self, jobs: Sequence[Job], places: Sequence[Place], watcher: Watcher) -> None:
+        self.waiting, self.free, self.watcher = list(jobs), list(places), watcher
+        self.running = dict[Job, tuple[Place, Started]]()
+        self.failures = dict[str, str]()
+        self.lost_once = dict[str, str]()  # why, of each job
+        self.gone = set[str]()  # hosts
 
-def _start(job: Job, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    with open_to_append(job.log) as log:
-        return subprocess.Popen(
-            job.command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            process_group=0,  # a Ctrl-C comes to us alone, and we pass it on, once
-            preexec_fn=partial(kill_with_parent, signal.SIGTERM, os.getpid()),
-        )
+    def give_up_what_cannot_run(self) -> None:
+        for job in [job for job in self.waiting if job.needs in self.failures]:
+            self.waiting.remove(job)
+            self._end(job, f"not run: its teacher {job.needs} failed: {self.failures[str(job.needs)]}")
+        if not self.free and not self.running:
+            for job in self.waiting:
+                self._end(job, self.lost_once.get(job.name) or f"not run: no machine is left: {', '.join(self.gone)}")
+            self.waiting = []
 
+    def start_what_can_run(self) -> None:
+        unfinished = {job.name for job in (*self.waiting, *self.running)}
+        ready = [job for job in self.waiting if job.needs not in unfinished]
+        for job in ready[: len(self.free)]:
+            self.waiting.remove(job)
+            place = self.free.pop(0)
+            with deferred():  # a process that is not listed yet would not be waited for
+                self.running[job] = place, place.start(job)
+            self.watcher.started(job, place.host)
 
-def _failure(job: Job, code: int) -> str | None:
-    """Why a process that ended with ``code`` failed: the last line of its log, or the signal that killed it."""
-    if code == 0:
-        return None
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return _last_line(job) or f"exit code {code}"
+    def see_what_has_ended(self) -> None:
+        for job, (place, started) in list(self.running.items()):
+            if (ended := started.poll()) is None:
+                continue
+            del self.running[job]
+            if ended.lost and place.host is not None:
+                self.gone.add(place.host)
+                self.free = [other for other in self.free if other.host not in self.gone]
+            if place.host is None or place.host not in self.gone:
+                self.free.append(place)
+            if ended.lost and job.name not in self.lost_once:
+                self.lost_once[job.name] = str(ended.failure)
+                self.waiting.insert(0, job)
+                self.watcher.lost(job, str(ended.failure))
+            else:
+                self._end(job, ended.failure)
 
+    def stop(self) -> dict[str, str]:
+        """End what runs, and wait until it has saved what it did: the last line of each one's log."""
+        for _, started in self.running.values():
+            started.ask_to_end()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        last = {}
+        while self.running:
+            job, (_, started) = self.running.popitem()
+            started.wait(max(0.0, deadline - time.monotonic()))
+            last[job.name] = job.last_line()
+        return last
 
-def _last_line(job: Job) -> str:
-    lines = job.log.read_text(errors="replace").split("\n")
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return said.removeprefix("potstill: ")
-
-
-def _stop(running: "dict[Job, subprocess.Popen[bytes]]") -> dict[str, str]:
-    """End processes, and wait until they have saved what they did: the last line of each one's log."""
-    for process in running.values():
-        process.terminate()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    last = {}
-    while running:
-        job, process = running.popitem()
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        last[job.name] = _last_line(job)
-    return last
+    def _end(self, job: Job, failure: str | None) -> None:
+        if failure is not None:
+            self.failures[job.name] = failure
+        self.watcher.ended(job, failure)

@@ -26,10 +26,15 @@ class TableProgress(LiveLine):
         self.failed = 0
         self.shown = 0.0
 
-    def started(self, job: Job) -> None:
+    def started(self, job: Job, host: str | None = None) -> None:
         """Say that a run has started, and where its log is."""
         self.running[job.name] = time.monotonic()
-        self.say(f"{job.name}: started, log in {job.log}")
+        self.say(f"{job.name}: started{'' if host is None else f' on {host}'}, log in {job.log}")
+
+    def lost(self, job: Job, why: str) -> None:
+        """Say that nobody knows what became of a run, and that it waits for another place."""
+        self.running.pop(job.name, None)
+        self.say(f"{job.name}: {why}; it is started again elsewhere")
 
     def ended(self, job: Job, failure: str | None) -> None:
         """Say how a run ended."""
