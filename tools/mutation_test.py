@@ -61,7 +61,7 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
         ],
     ),
 }
-# What mutmut puts into every function stops torch's compiler, and with it the tests that compile. The other ones start a
+# What mutmut puts into every function stops the compiler, and with it the tests that compile. The other two start a
 # run again and again until it is finished, which a mutant may never be.
 LEFT_OUT = (
     *("compiled", "compiling", "recompiles", "tokens_are_tapped_as_maps", "differentiated_by_a_map"),
