@@ -105,7 +105,7 @@ class Loader:
         for begin, sizes in stretches(self._sizes(), first, TOGETHER):
             some = slice(begin, begin + sum(sizes))
             columns = *self._locate(index[some], view[some]), self.labels[index[some]], index[some], view[some]
-            of_batches = zip(*(column.split(sizes) for column in columns), strict=True)
+            of_batches = zip(*(torch.split(column, list(sizes)) for column in columns), strict=True)
             for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in of_batches:
                 self.taken += 1
                 images = self._standardize(self._crop(batch_start, batch_mirrored))
