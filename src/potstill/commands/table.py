@@ -31,7 +31,7 @@ def table(
     jobs: Annotated[int, Range(1, 1024)] = 1,
     out: Path | None = None,
     device: str = "auto",
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "auto"] = "fp32",
     compile: bool = False,
     dry_run: bool = False,
     data: Subset = Subset(),
@@ -50,7 +50,7 @@ def table(
         jobs: how many runs at once; they share the processor's cores.
         out: folder of the runs and of table.md, table.csv, table.json, report.html; by default one under runs/.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
-        precision: bf16: networks compute in bfloat16; weights and losses stay in float32.
+        precision: bf16: networks compute in bfloat16; weights and losses stay in float32. auto: what each run finds.
         compile: compile the networks with torch.compile.
         dry_run: only print the commands, those of finished runs behind a #.
     """

@@ -81,7 +81,8 @@ class StepGraphs:
     def __init__(self, capturer: Capturer, must: bool) -> None:
         self.capturer, self.must = capturer, must
         self.refused = False
-        self.compiled, self.places = False, None
+        self.compiled = False
+        self.places: Hashable = None
         self._forget()
 
     def _forget(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from potstill import signals
+from potstill.allocator import keep_freed_memory
 from potstill.batch import Batch
 from potstill.compiler import without_compiler
 from potstill.data.data import Data
@@ -16,6 +17,7 @@ from potstill.engine.description import describe_run
 from potstill.engine.evaluate import evaluate
 from potstill.engine.insight import write_insight
 from potstill.engine.measuring import Measuring, check_networks
+from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
 from potstill.engine.state import State
 from potstill.engine.train import Seams, train
@@ -87,6 +89,8 @@ def fit(
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
+    if training.keep_memory:
+        keep_freed_memory()
     check_networks(distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
@@ -98,6 +102,7 @@ def fit(
             if not run.insight.is_file():  # killed right after its end
                 write_insight(run.insight, distiller, data)
             return summary
+        training = settle_precision(training, distiller, data.example(), run)
         if training.compile:
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
