@@ -64,12 +64,10 @@ def train_epoch(
     batches.set_epoch(epoch)
     device, steps = distiller.weights.device, length(batches)
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
-    place, take_step = Place() if place is None else place, step_of(optimizer)
+    place = Place() if place is None else place
     place.enter([term.name for term in active], device)
     weights = {term.name: term.weight_at(epoch) for term in active}
-    step = partial(train_step, distiller, optimizer=optimizer, take_step=take_step, precision=training.precision)
-    if graphs is not None:
-        graphs.begin(distiller, optimizer)
+    take = _taker(distiller, optimizer, training.precision, after_step, graphs)
 
     with closing(_one_by_one(place.batches(batches), getattr(batches, "draws", False))) as left:
         for given in left:
@@ -77,11 +75,7 @@ def train_epoch(
             if transforms is not None:
                 batch = transforms(batch, epoch, place.step)
             distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
-            values = step(batch) if graphs is None else graphs.take(step, batch)
-            if after_step is not None:
-                after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
-                if graphs is not None:
-                    graphs.begin(distiller, optimizer)  # it may have moved anything
+            values = take(batch)
             place.passed(values, rows_of(batch), batches)
             if progress.due():
                 place.meter.check(epoch)
@@ -107,6 +101,29 @@ def _one_by_one(left: Iterator[Batch], draws: bool) -> Generator[Batch]:
             if given is None:
                 return
             yield given
+
+
+def _taker(
+    distiller: Distiller,
+    optimizer: Optimizer,
+    precision: str,
+    after_step: Callable[[Distiller], object] | None,
+    graphs: StepGraphs | None,
+) -> Callable[[Batch], dict[str, Tensor]]:
+    """What takes an epoch's steps, as usual or as graphs, and calls ``after_step`` after each."""
+    step = partial(train_step, distiller, optimizer=optimizer, take_step=step_of(optimizer), precision=precision)
+    if graphs is not None:
+        graphs.begin(distiller, optimizer)
+
+    def take(batch: Batch) -> dict[str, Tensor]:
+        values = step(batch) if graphs is None else graphs.take(step, batch)
+        if after_step is not None:
+            after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
+            if graphs is not None:
+                graphs.begin(distiller, optimizer)  # it may have moved anything
+        return values
+
+    return take
 
 
 def train_step(

@@ -89,8 +89,6 @@ def fit(
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
-    if training.keep_memory:
-        keep_freed_memory()
     check_networks(distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
@@ -102,10 +100,7 @@ def fit(
             if not run.insight.is_file():  # killed right after its end
                 write_insight(run.insight, distiller, data)
             return summary
-        training = settle_precision(training, distiller, data.example(), run)
-        if training.compile:
-            for network in distiller.networks.values():
-                network.compile(dynamic=False)
+        training = _prepared(training, distiller, data, run)
         try:
             with without_compiler():
                 return train(distiller, data, training, run, seams)
@@ -114,6 +109,17 @@ def fit(
         except OSError as error:
             where = error.filename or run.path
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
+
+
+def _prepared(training: Training, distiller: Distiller, data: Data, run: RunFolder) -> Training:
+    """Set up this process and the networks for a run that trains; the training as it then is."""
+    if training.keep_memory:
+        keep_freed_memory()
+    training = settle_precision(training, distiller, data, run)
+    if training.compile:
+        for network in distiller.networks.values():
+            network.compile(dynamic=False)
+    return training
 
 
 def _kept(run: RunFolder) -> str:

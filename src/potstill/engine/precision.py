@@ -14,6 +14,7 @@ from torch import Tensor
 
 from potstill.batch import Batch, as_batch, on_device, rows_of
 from potstill.compiler import uncompiled
+from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.snapshot import Snapshot
 from potstill.runs.folder import RunFolder
@@ -44,7 +45,7 @@ class Compared(NamedTuple):
         return self.loss <= LOSS and self.gradient <= GRADIENT
 
 
-def settle_precision(training: Training, distiller: Distiller, example: Any, run: RunFolder) -> Training:
+def settle_precision(training: Training, distiller: Distiller, data: Data, run: RunFolder) -> Training:
     """The training with the precision that the run has, said and recorded where it was found by measuring.
 
     A run that goes on has what it has recorded, whatever would be measured now.
@@ -52,18 +53,18 @@ def settle_precision(training: Training, distiller: Distiller, example: Any, run
     Args:
         training: what was asked.
         distiller: on its device.
-        example: a batch; nothing in the distiller, nor any random state, is changed by it.
+        data: whose first batch is measured; nothing in the distiller, nor any random state, is changed by it.
         run: its folder, taken.
     """
     if training.precision == "auto":
         chosen = run.recorded.get("precision")
         if chosen is None:
-            chosen = _choose(compare(distiller, example))
+            chosen = _choose(compare(distiller, data.example()))
             run.record({**run.recorded, "precision": chosen})
         return replace(training, precision="bf16" if chosen == "bf16" else "fp32")
     fresh = not run.checkpoint.is_file()
     if training.precision == "bf16" and distiller.weights.device.type == "cpu" and fresh:
-        found = compare(distiller, example)
+        found = compare(distiller, data.example())
         if found.times > 1:
             say(
                 f"this CPU has no fast bfloat16: a step of {found.images} images takes {found.times:.1f} times as long "
