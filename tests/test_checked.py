@@ -30,8 +30,9 @@ from potstill.ranges import Range
 INTERNAL = {
     "potstill.losses.class_gradient.class_gradient": "losses give it a constant",
     "potstill.losses.connector.make_connector": "the channels of maps",
-    "potstill.losses.memory_bank.draw_by_class": "what CRD has checked",
+    "potstill.losses.class_lists.draw_by_class": "what CRD has checked",
     "potstill.losses.memory_bank.draw_others": "what CRD has checked",
+    "potstill.losses.memory_bank.draw_outside": "what CRD has checked",
     "potstill.losses.memory_bank.update": "what CRD has checked",
     "potstill.losses.labels.class_indices": "a reason, for a message",
     "potstill.losses.unit_length.unit_length": "losses leave it its default",

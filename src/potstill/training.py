@@ -52,10 +52,14 @@ class Training(Selection):
     """Go on with a run of fewer epochs even where its past learning rates or weights would have been others."""
     device: str = "auto"
     """cpu, cuda, cuda:1, ...; auto takes a GPU if there is one."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: networks compute in bfloat16; weights and losses stay in float32."""
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """bf16: networks compute in bfloat16; weights and losses stay in float32. auto: the faster of what is close."""
     compile: bool = False
     """Compile the networks with torch.compile."""
+    graph: Literal["auto", "on", "off"] = "auto"
+    """Take steps on a GPU as CUDA graphs, with the same numbers: auto where it can be done, and says why where not."""
+    keep_memory: bool = True
+    """Keep the memory that a step frees for the next one (glibc): faster; the process holds its peak until it ends."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

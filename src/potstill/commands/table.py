@@ -31,7 +31,7 @@ def table(
     epochs: Epochs | None = None,
     out: Path | None = None,
     device: str = "auto",
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16", "auto"] = "fp32",
     compile: bool = False,
     dry_run: bool = False,
     sweep: Sweep = Sweep(),
@@ -50,7 +50,7 @@ def table(
         epochs: shorten every run to this length, and whatever depends on it.
         out: folder of the runs and of table.md, table.csv, table.json, report.html; by default one under runs/.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
-        precision: bf16: networks compute in bfloat16; weights and losses stay in float32.
+        precision: bf16: networks compute in bfloat16; weights and losses stay in float32. auto: what each run finds.
         compile: compile the networks with torch.compile.
         dry_run: only print the commands, those of finished runs behind a #.
     """

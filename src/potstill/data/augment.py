@@ -47,7 +47,7 @@ class Augment:
         """Views (count,) at random, each as likely as any other."""
         crops = torch.randint(self.shifts**2, (count,), generator=generator)
         mirrored = torch.randint(2, (count,), generator=generator) if self.flip else torch.zeros_like(crops)
-        return crops * 2 + mirrored
+        return crops.mul_(2).add_(mirrored)
 
     def split(self, view: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Row dy, column dx and mirrored (0 or 1) of each view, the inverse of the formula above."""

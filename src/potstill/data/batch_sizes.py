@@ -1,4 +1,6 @@
-"""How many images each batch of an epoch has."""
+"""How many images each batch of an epoch has, and where in the epoch it begins."""
+
+from collections.abc import Iterator, Sequence
 
 
 def batch_sizes(count: int, batch_size: int, *, merged: bool) -> list[int]:
@@ -18,3 +20,18 @@ def batch_sizes(count: int, batch_size: int, *, merged: bool) -> list[int]:
     if merged and batch_size > 1 and len(sizes) > 1 and rest == 1:
         sizes[-2:] = [batch_size + 1]
     return sizes
+
+
+def stretches(sizes: Sequence[int], first: int, together: int) -> Iterator[tuple[int, Sequence[int]]]:
+    """From batch ``first`` on, some batches ``together`` at a time: the image they begin at, and their sizes.
+
+    Nothing is cut before its turn comes: an epoch may have tens of thousands of batches.
+
+    >>> list(stretches([4, 4, 4, 5], first=1, together=2))
+    [(4, [4, 4]), (12, [5])]
+    """
+    begin = sum(sizes[:first])
+    for batch in range(first, len(sizes), together):
+        some = sizes[batch : batch + together]
+        yield begin, some
+        begin += sum(some)

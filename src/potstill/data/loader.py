@@ -9,11 +9,12 @@ from torch import Tensor
 
 from potstill.batch import Batch
 from potstill.data.augment import Augment
-from potstill.data.batch_sizes import batch_sizes
+from potstill.data.batch_sizes import batch_sizes, stretches
 from potstill.data.images import ImageSet
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 
+TOGETHER = 64  # batches
 HOLDOUT, EPOCH, FEWER, TRANSFORMS = 0, 1, 2, 3  # what random numbers are drawn for: no two share a stream
 
 
@@ -27,6 +28,17 @@ def seed_of(seed: int, *purpose: int) -> int:
     if seed < 0:
         raise BadInput(f"seed is {seed}, but must not be negative")
     return int(np.random.SeedSequence(seed, spawn_key=purpose).generate_state(1)[0])
+
+
+def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
+    """The rows in the order of ``torch.randperm``, as 32-bit numbers if there are no more rows: twice as fast.
+
+    >>> rows, seeds = torch.arange(5, 25), [torch.Generator().manual_seed(1) for _ in range(2)]
+    >>> bool((shuffled(rows, seeds[0]) == rows[torch.randperm(20, generator=seeds[1])]).all())
+    True
+    """
+    short = torch.int32 if len(rows) < 2**31 else torch.int64
+    return rows.index_select(0, torch.randperm(len(rows), generator=generator, dtype=short))
 
 
 class Loader:
@@ -83,17 +95,22 @@ class Loader:
         return self.batches(self.epoch, first)
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch: everything random is drawn and moved here, at once."""
-        index, view = torch.stack(self._draw(epoch)).to(self.device)
-        start, mirrored = self._locate(index, view)
-        labels = self.labels[index]
-        columns = (tensor.split(self._sizes())[first:] for tensor in (start, mirrored, labels, index, view))
+        """The batches of one epoch: everything random is drawn and moved here, at once.
+
+        What follows from it is computed for some batches together when the first of them comes: on a GPU one by one
+        would be as many small operations, and of a large set all at once would have the first batch wait.
+        """
+        index, view = (drawn.to(self.device) for drawn in self._draw(epoch))
         self.taken = first
-        for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in zip(*columns, strict=True):
-            self.taken += 1
-            images = self._standardize(self._crop(batch_start, batch_mirrored))
-            batch = {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
-            yield {**batch, "size": self._rows_in_all}
+        for begin, sizes in stretches(self._sizes(), first, TOGETHER):
+            some = slice(begin, begin + sum(sizes))
+            columns = *self._locate(index[some], view[some]), self.labels[index[some]], index[some], view[some]
+            of_batches = zip(*(torch.split(column, list(sizes)) for column in columns), strict=True)
+            for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in of_batches:
+                self.taken += 1
+                images = self._standardize(self._crop(batch_start, batch_mirrored))
+                batch = {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
+                yield {**batch, "size": self._rows_in_all}
 
     def images(self, index: Tensor, view: Tensor) -> Tensor:
         """The normalised images (B, C, H, W) of given rows (B,) and views (B,): what a batch with them holds."""
@@ -123,8 +140,7 @@ class Loader:
         if not self.shuffle:
             return self.rows, torch.full_like(self.rows, self.augment.plain)
         generator = seeded(self.seed, EPOCH, epoch)
-        order = torch.randperm(len(self.rows), generator=generator)
-        return self.rows[order], self.augment.draw(len(order), generator)
+        return shuffled(self.rows, generator), self.augment.draw(len(self.rows), generator)
 
     def _locate(self, index: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
         """The pixel of the padded set at which each crop starts, and whether it is mirrored (0 or 1)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from potstill.batch import Batch, as_batch, on_device, rows_of
 from potstill.compiler import step_of
 from potstill.data.data import Batches
 from potstill.distiller import Distiller
+from potstill.engine.cuda_graph import StepGraphs
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
 from potstill.engine.transforms import Transforms
@@ -34,6 +36,7 @@ def train_epoch(
     after_step: Callable[[Distiller], object] | None = None,
     place: Place | None = None,
     between: Callable[[], object] | None = None,
+    graphs: StepGraphs | None = None,
 ) -> Trained:
     """Train for an epoch, counted from 0. Nothing in a step waits for the device, and no signal breaks one off.
 
@@ -48,6 +51,7 @@ def train_epoch(
         after_step: called after every step.
         place: where to begin; moves on with every step.
         between: called between two steps.
+        graphs: takes the steps, if they may be CUDA graphs.
 
     Returns:
         The mean of each term's value, its weight, and how long it took.
@@ -61,9 +65,10 @@ def train_epoch(
     batches.set_epoch(epoch)
     device, steps = distiller.weights.device, length(batches)
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
-    place, take_step = Place() if place is None else place, step_of(optimizer)
+    place = Place() if place is None else place
     place.enter([term.name for term in active], device)
     weights = {term.name: term.weight_at(epoch) for term in active}
+    take = _taker(distiller, optimizer, training.precision, after_step, graphs)
 
     def turn() -> None:
         pass_on((epoch, place.step))
@@ -74,9 +79,7 @@ def train_epoch(
             if transforms is not None:
                 batch = transforms(batch, epoch, place.step)
             distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
-            values = train_step(distiller, batch, optimizer, take_step, training.precision)
-            if after_step is not None:
-                after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
+            values = take(batch)
             place.passed(values, rows_of(batch), batches)
             if progress.due():
                 place.meter.check(epoch)
@@ -103,6 +106,29 @@ def _one_by_one(left: Iterator[Batch], draws: bool, turn: Callable[[], None]) ->
             if given is None:
                 return
             yield given
+
+
+def _taker(
+    distiller: Distiller,
+    optimizer: Optimizer,
+    precision: str,
+    after_step: Callable[[Distiller], object] | None,
+    graphs: StepGraphs | None,
+) -> Callable[[Batch], dict[str, Tensor]]:
+    """What takes an epoch's steps, as usual or as graphs, and calls ``after_step`` after each."""
+    step = partial(train_step, distiller, optimizer=optimizer, take_step=step_of(optimizer), precision=precision)
+    if graphs is not None:
+        graphs.begin(distiller, optimizer)
+
+    def take(batch: Batch) -> dict[str, Tensor]:
+        values = step(batch) if graphs is None else graphs.take(step, batch)
+        if after_step is not None:
+            after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
+            if graphs is not None:
+                graphs.begin(distiller, optimizer)  # it may have moved anything
+        return values
+
+    return take
 
 
 def train_step(

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from potstill import signals
+from potstill.allocator import keep_freed_memory
 from potstill.batch import Batch
 from potstill.compiler import without_compiler
 from potstill.data.data import Data
@@ -16,6 +17,7 @@ from potstill.engine.description import describe_run
 from potstill.engine.evaluate import evaluate
 from potstill.engine.insight import write_insight
 from potstill.engine.measuring import Measuring, check_networks
+from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
 from potstill.engine.state import State
 from potstill.engine.train import Seams, train
@@ -100,9 +102,7 @@ def fit(
             if not run.insight.is_file():  # killed right after its end
                 write_insight(run.insight, distiller, data)
             return summary
-        if training.compile:
-            for network in distiller.networks.values():
-                network.compile(dynamic=False)
+        training = _prepared(training, distiller, data, run)
         try:
             with without_compiler():
                 return train(distiller, data, training, run, seams)
@@ -111,6 +111,17 @@ def fit(
         except OSError as error:
             where = error.filename or run.path
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
+
+
+def _prepared(training: Training, distiller: Distiller, data: Data, run: RunFolder) -> Training:
+    """Set up this process and the networks for a run that trains; the training as it then is."""
+    if training.keep_memory:
+        keep_freed_memory()
+    training = settle_precision(training, distiller, data, run)
+    if training.compile:
+        for network in distiller.networks.values():
+            network.compile(dynamic=False)
+    return training
 
 
 def _kept(run: RunFolder) -> str:

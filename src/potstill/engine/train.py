@@ -10,6 +10,7 @@ import torch
 from potstill import signals
 from potstill.data.data import Data
 from potstill.distiller import Distiller
+from potstill.engine.cuda_graph import StepGraphs, step_graphs
 from potstill.engine.epoch import length, train_epoch
 from potstill.engine.extension import extend
 from potstill.engine.insight import write_insight
@@ -55,6 +56,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
     """
     optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
     state = State(distiller, run, optimizer, seams.after_step)
+    graphs = step_graphs(training, distiller.weights.device)
     torch.manual_seed(training.seed)
     history = state.resume()
     if run.extends is not None:
@@ -73,7 +75,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
         teachers = seams.measuring.teachers(progress.say)
         for epoch in range(len(history), training.epochs):
             set_learning_rate(optimizer, learning_rate(epoch))
-            history.append(_epoch(state, data, training, seams, history, progress))
+            history.append(_epoch(state, data, training, seams, history, progress, graphs))
             with signals.deferred():
                 state.save(history)
                 run.log(history[-1])
@@ -85,7 +87,15 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
     return summary
 
 
-def _epoch(state: State, data: Data, training: Training, seams: Seams, history: History, progress: Progress) -> Epoch:
+def _epoch(
+    state: State,
+    data: Data,
+    training: Training,
+    seams: Seams,
+    history: History,
+    progress: Progress,
+    graphs: StepGraphs | None,
+) -> Epoch:
     """Train for an epoch, or for what is left of it, and measure the learners. A signal ends it when it is saved."""
     distiller, optimizer, epoch = state.distiller, state.optimizer, len(history)
     assert optimizer is not None
@@ -100,7 +110,7 @@ def _epoch(state: State, data: Data, training: Training, seams: Seams, history: 
             state.save_inside(history, place)
             saved = time.monotonic()
 
-    seam: dict[str, Any] = {"transforms": seams.transforms, "after_step": seams.after_step}
+    seam: dict[str, Any] = {"transforms": seams.transforms, "after_step": seams.after_step, "graphs": graphs}
     try:
         trained = train_epoch(
             distiller, data.train, optimizer, epoch, training, progress, **seam, place=place, between=save_sometimes

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from potstill.checked import checked
 from potstill.errors import BadInput
+from potstill.losses.class_lists import draw_by_class, move, sorted_lists
 from potstill.losses.labels import class_indices
 from potstill.losses.loss import Loss
-from potstill.losses.memory_bank import draw_by_class, draw_others, products, update
+from potstill.losses.memory_bank import draw_others, products, update
 from potstill.losses.unit_length import unit_length
 from potstill.ranges import Count, Epsilon, Fraction, Range, Temperature, Width
 
@@ -31,10 +32,11 @@ class CRD(Loss):
     section 3.2 and eq. 18: https://arxiv.org/abs/1910.10699. As in both originals, Z is M times the mean of exp in the
     first batch, eps is added to s + K/M, and a row becomes momentum * row + (1 - momentum) * e, of unit length.
 
-    Scores come from products with the whole bank, not from rows gathered for each negative: the same numbers, many
-    times faster. In train mode a hook on the embedding updates the bank as soon as the backward pass no longer needs
-    it, so each forward pass may have one backward pass. If an image is in a batch twice, the last one counts. Negatives
-    are drawn with replacement, where the originals' loaders draw without: the expected loss is the same.
+    Scores come from products with the whole bank, many times faster than from rows gathered for each negative, unless
+    the bank has more than 70 rows for each; the same numbers, rounding apart. In train mode a hook on the embedding
+    updates the bank as soon as the backward pass no longer needs it, so each forward pass may have one backward pass.
+    If an image is in a batch twice, the last one counts. Negatives are drawn with replacement, where the originals'
+    loaders draw without: the expected loss is the same.
 
     Soft labels are refused where classes matter: a row of the bank is one training image of one class, and a mixture
     of two has neither one row nor one class. Contrast "batch" takes neither index nor labels.
@@ -73,6 +75,7 @@ class CRD(Loss):
     memory_s: Tensor
     memory_t: Tensor
     classes: Tensor  # of each row of the banks, -1 where not met yet
+    lists: Tensor  # the rows by class; they follow from the classes, and are no part of the state
     log_z_s: Tensor  # infinite before the first batch
     log_z_t: Tensor
 
@@ -122,6 +125,7 @@ class CRD(Loss):
             self.register_buffer(name, bank.to(student))
         if self.by_class:
             self.register_buffer("classes", torch.full((rows,), -1, device=student.device))
+            self.register_buffer("lists", sorted_lists(self.classes), persistent=False)
 
     def forward(self, student: Tensor, teacher: Tensor, *rest: Tensor) -> Tensor:
         if not hasattr(self, "log_z_s"):
@@ -140,8 +144,8 @@ class CRD(Loss):
         if self.by_class:
             assert labels is not None, "CRD needs the labels to draw by class"
             labels = class_indices(labels, index, ONE_CLASS)
-            self.classes[index] = labels
-            same, negatives = draw_by_class(labels, self.classes, self.negatives)
+            move(self.lists, self.classes, index, labels)
+            same, negatives = draw_by_class(labels, self.lists, self.negatives)
         if self.contrast == "samples":
             negatives = draw_others(index, self.negatives, len(self.memory_s))
         return same if self.relaxed else index, negatives
@@ -157,6 +161,12 @@ class CRD(Loss):
                 )
         ours = self._side(e_s, self.memory_t, positive, negatives, self.log_z_s)
         return ours + self._side(e_t, self.memory_s, positive, negatives, self.log_z_t)
+
+    def _load_from_state_dict(self, *given: Any) -> None:
+        """What `load_state_dict` calls of every module."""
+        super()._load_from_state_dict(*given)
+        if hasattr(self, "lists"):
+            self.lists.copy_(sorted_lists(self.classes))
 
     def _embed(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         return unit_length(self.embed_s(student)), unit_length(self.embed_t(teacher))

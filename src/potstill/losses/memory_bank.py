@@ -5,7 +5,12 @@ from torch import Tensor
 
 from potstill.losses.unit_length import unit_length
 
-PRODUCT_PAYS = 100  # rows of the bank for each score wanted, up to which a product with all of it is no slower
+PRODUCT_PAYS = 70
+"""Rows of the bank for each score wanted, up to which a product with all of it is no slower than gathering.
+
+Found by benchmarks/crd.py, and the same on every machine: the two ways round differently, and a run measured anew would
+not give the same bits again.
+"""
 MAX_ELEMENTS = 2**26  # of the largest product with the bank
 HIGH = 2**62  # random integers below it, modulo a count, are uniform: it is far above any count
 
@@ -14,7 +19,7 @@ def products(vectors: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
     """Dot products (N, K) of each vector (N, D) with its own rows (N, K) of the bank (M, D).
 
     It multiplies by the whole bank, for parts of the batch where the product would be too large, and picks from that.
-    To copy N * K rows takes thirty times as long, unless K is far smaller than M.
+    To copy N * K rows takes many times as long, unless K is far smaller than M.
     """
     if len(bank) > PRODUCT_PAYS * rows.shape[1]:
         return torch.bmm(bank[rows], vectors.unsqueeze(2)).squeeze(2)
@@ -35,23 +40,10 @@ def update(bank: Tensor, index: Tensor, vectors: Tensor, momentum: float) -> Non
 
 def draw_others(index: Tensor, count: int, size: int) -> Tensor:
     """Draw rows (N, count) of a bank of ``size`` rows uniformly, but never the image's own row ``index`` (N,)."""
-    return _draw_outside(index, torch.ones_like(index), count, size)
+    return draw_outside(index, torch.ones_like(index), count, size)
 
 
-def draw_by_class(labels: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Draw for each image rows (N,) of the same class and rows (N, count) of other classes, uniformly.
-
-    ``labels`` (N,) are the images' classes, as int64; ``known`` (M,) are the rows'. Where there is no other class,
-    negatives are of the same.
-    """
-    classes, order = known.sort(stable=True)  # the rows of a class stand together
-    start = torch.searchsorted(classes, labels)
-    length = torch.searchsorted(classes, labels, right=True) - start
-    same = order[start + torch.randint_like(labels, HIGH) % length]
-    return same, order.take(_draw_outside(start, length, count, len(known)))
-
-
-def _draw_outside(start: Tensor, length: Tensor, count: int, size: int) -> Tensor:
+def draw_outside(start: Tensor, length: Tensor, count: int, size: int) -> Tensor:
     """Draw numbers (N, count) below ``size`` outside of ``start`` to ``start + length``, by stepping over those."""
     start, length = start.unsqueeze(1), length.unsqueeze(1)
     drawn = torch.randint(HIGH, (len(start), count), device=start.device) % (size - length).clamp(min=1)

@@ -16,6 +16,8 @@ NOT_COMPARED = frozenset(
         "save_every",  # nor how often it is saved,
         "extend",  # nor whether it may go on for longer,
         "workers",  # nor how many processes read its images, whose order they leave alone,
+        "graph",  # nor whether its steps are CUDA graphs,
+        "keep_memory",  # nor what memory it keeps,
         "on_bad_image",  # nor what is done with images that cannot be read, which a run that met one goes on without
     }
 )

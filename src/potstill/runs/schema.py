@@ -86,7 +86,10 @@ class Extended(TypedDict):
 
 
 class Config(Networks):
-    """``config.json``; ``teachers`` holds a digest of the weights of each, ``losses`` the copies of the user's own."""
+    """``config.json``; ``teachers`` holds a digest of the weights of each, ``losses`` the copies of the user's own.
+
+    ``precision``: what "auto" has chosen.
+    """
 
     recipe: str
     arguments: Arguments
@@ -96,6 +99,7 @@ class Config(Networks):
     threads: NotRequired[int | None]
     teachers: NotRequired[dict[str, str] | None]
     losses: NotRequired[list[str] | None]
+    precision: NotRequired[str | None]
     segments: NotRequired[list[Segment] | None]
     extended: NotRequired[list[Extended] | None]
 

@@ -1,15 +1,15 @@
 """In which order, and in which views, an epoch goes through image files."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import repeat
 
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from potstill.data.batch_sizes import batch_sizes
+from potstill.data.batch_sizes import batch_sizes, stretches
 from potstill.data.files.decoding import PLAIN
-from potstill.data.loader import EPOCH, seeded
+from potstill.data.loader import EPOCH, seeded, shuffled
 
 LAST_VIEW = 2**62
 
@@ -29,12 +29,13 @@ class Order(Sampler[list[Item]]):
         return len(self.sizes)
 
     def __iter__(self) -> Iterator[list[Item]]:
-        rows, views = self.rows, torch.full_like(self.rows, PLAIN)
+        rows, views = self.rows, None
         generator = seeded(self.seed, EPOCH, self.epoch)
         if self.shuffle:
-            rows = rows[torch.randperm(len(rows), generator=generator)]
+            rows = shuffled(rows, generator)
         if self.augment:
             views = torch.randint(PLAIN + 1, LAST_VIEW, (len(rows),), generator=generator)
-        batches = zip(torch.split(rows, self.sizes), torch.split(views, self.sizes), strict=True)
-        for some, seen in islice(batches, self.first, None):
-            yield list(zip(some.tolist(), seen.tolist(), strict=True))
+        for begin, (size,) in stretches(self.sizes, self.first, together=1):
+            some = slice(begin, begin + size)
+            seen = repeat(PLAIN, size) if views is None else views[some].tolist()
+            yield list(zip(rows[some].tolist(), seen, strict=True))
