@@ -90,7 +90,8 @@ def main() -> None:
         contestant.epoch()
         print(memory("VmHWM") - before)
         return
-    print("| CPU time over ours, median (min to max) | plain loop | torchdistill | memory over ours: plain loop | torchdistill |")
+    names = " | ".join(list(CONTESTANTS)[1:])
+    print(f"| over ours | time, median (min to max): {names} | memory: {names} |")
     print("|---|---|---|---|---|")
     for pair in options.pairs:
         for method in options.methods:

@@ -1,8 +1,7 @@
 """This package: an epoch of `potstill distill`."""
 
-from contestants.task import TERMS, Task
-
 import potstill as ps
+from contestants.task import TERMS, Task
 from potstill.engine.epoch import train_epoch
 from potstill.engine.optimizer import make_optimizer
 from potstill.engine.progress import Progress

@@ -1,12 +1,14 @@
 """A training loop as an experienced engineer writes it: torchvision's transforms, hooks by hand, losses by the book."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
-from contestants.task import Task, per_image
 from textbook import GatheredCRD, at
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from contestants.task import Task, per_image
 from potstill import losses
 
 
@@ -48,14 +50,14 @@ class Plain:
         parameters = [*self.student.parameters(), *(self.parts.parameters() if self.parts is not None else ())]
         self.optimizer = torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
 
-    def _keep(self, name: str, stage: str):
-        def hook(_module, _inputs, output):
+    def _keep(self, name: str, stage: str) -> Callable[..., None]:
+        def hook(_module, _inputs, output) -> None:
             self.kept[name][stage] = output
 
         return hook
 
-    def _keep_input(self, name: str, stage: str):
-        def hook(_module, inputs):
+    def _keep_input(self, name: str, stage: str) -> Callable[..., None]:
+        def hook(_module, inputs) -> None:
             self.kept[name][stage] = inputs[0]
 
         return hook

@@ -3,9 +3,10 @@
 import logging
 
 import torch
-from contestants.task import Task, per_image
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from contestants.task import Task, per_image
 
 OUTPUT = {"module_path": ".", "io": "output"}
 LABELS = {
@@ -82,7 +83,8 @@ def _hooks(paths: list[str]) -> dict[str, list[str]]:
 def _terms(task: Task, hooks: dict[str, list[str]]) -> dict[str, dict]:
     if task.method == "KD":
         names = {f"{name}_module_{what}": value for name in hooks for what, value in (("path", "."), ("io", "output"))}
-        return {"kd": {"criterion": {"key": "KDLoss", "kwargs": {**names, "temperature": 4, "alpha": 0.1}}, "weight": 1}}
+        criterion = {"key": "KDLoss", "kwargs": {**names, "temperature": 4, "alpha": 0.1}}
+        return {"kd": {"criterion": criterion, "weight": 1}}
     pairs = {
         f"pair{number}": {"student": {"io": "output", "path": s}, "teacher": {"io": "output", "path": t}, "weight": 1}
         for number, (s, t) in enumerate(zip(hooks["student"], hooks["teacher"], strict=True))

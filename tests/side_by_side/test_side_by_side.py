@@ -107,14 +107,14 @@ def test_one_that_fails_leaves_the_others_alone(teacher, alone, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_has_all_of_them_saved_and_they_go_on_to_the_same_bits(teacher, alone, tmp_path, number):
     three = parts(["kd", "at", "crd"], teacher, tmp_path)
-    command = [sys.executable, "-m", "potstill.side_by_side"]
-    (tmp_path / "parts.json").write_text(json.dumps(three))
-    with (tmp_path / "parts.json").open() as given, subprocess.Popen(command, stdin=given) as process:
+    command = [sys.executable, "-m", "potstill.side_by_side", json.dumps(three)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while not (tmp_path / "crd" / "metrics.jsonl").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(number)
         assert process.wait(60) == 128 + number
+        assert json.loads(process.stdout.read()) == {"codes": [128 + number] * 3}
     for row in ("kd", "at", "crd"):
         log = (tmp_path / f"{row}.log").read_text()
         assert f"stopped by {signal.Signals(number).name}" in log

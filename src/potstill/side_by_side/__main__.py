@@ -1,7 +1,7 @@
 """``python -m potstill.side_by_side``: several commands of potstill, side by side in one process.
 
-Its standard input is a list in JSON, with the words of each command and the file its output is added to. The exit code
-is the first one that is not 0; what each command's was, its output's last line tells.
+Its one argument is a list in JSON, with the words of each command and the file its output is added to. It prints their
+exit codes, as JSON, and its own is the first of them that is not 0.
 """
 
 import json
@@ -53,4 +53,6 @@ def _code(result: Any) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(next((code for code in run(json.load(sys.stdin)) if code), 0))
+    codes = run(json.loads(sys.argv[1]))
+    print(json.dumps({"codes": codes}))
+    sys.exit(next((code for code in codes if code), 0))

@@ -23,12 +23,14 @@ class Job:
         command: its words.
         log: the file its output is added to.
         needs: another job, which has to succeed first; if it is not among those to run, it has.
+        shares: what it has in common with others, beside which it may run in one process; None if nothing.
     """
 
     name: str
     command: tuple[str, ...]
     log: Path
     needs: str | None = None
+    shares: str | None = None
 
     def last_line(self) -> str:
         """What it said last; empty if it said nothing."""

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,12 @@ from potstill.runs.manifest import verify_all
 from potstill.runs.reading import is_finished, read_config
 from potstill.runs.recording import arguments_of
 from potstill.runs.same_run import Asked, asked, difference
+from potstill.selection import Selection
 from potstill.tables.jobs import Job
 from potstill.tables.row import Row
+
+IMAGES = {field.name for field in fields(Selection)} | {"batch_size", "seed", "device", "precision"}
+"""Fields of `Training` on which a batch of images depends."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,16 @@ class Run:
     def job(self) -> Job:
         """The same for the scheduler."""
         needs = None if self.row.teacher is None else f"{self.row.teacher} seed 0"
-        return Job(self.name, self.command(), self.log, needs)
+        return Job(self.name, self.command(), self.log, needs, self.shares())
+
+    def shares(self) -> str | None:
+        """What it shares with other runs side by side: teacher, images and seed; None without a teacher."""
+        given = self.arguments()
+        if "teacher" not in given or self.machine.get("compile"):  # compiled networks run without their taps' sharing
+            return None
+        teacher = {name: value for name, value in given.items() if name.startswith("teacher")}
+        training = {name: value for name, value in self.training().items() if name in IMAGES}
+        return repr((teacher, training))
 
 
 def expand(rows: Sequence[Row], seeds: int, out: Path, machine: Mapping[str, Any], only: str | None) -> list[Run]:
