@@ -116,6 +116,7 @@ class Distiller(nn.Module):
         check_soundness(self.passes, self.teachers, self.classifiers, values)
         self.untrained = Untrained(self.learners, self.terms)
         self.computed: set[int] = set()  # the terms that have been, once
+        self.answered: dict[str, Any] = {}  # frozen passes that something else answers while a run trains
         self.set_epoch(0)
         self.train()
 
@@ -171,7 +172,10 @@ class Distiller(nn.Module):
             # Fused attention cannot be differentiated twice.
             attention = sdpa_kernel(SDPBackend.MATH) if plan.graph else nullcontext()
             with attention, torch.set_grad_enabled(torch.is_grad_enabled() and learns):
-                values |= one.taps(*(values[text] for text in one.inputs))
+                if one.key in self.answered and not plan.graph:
+                    values |= self.answered[one.key](values)
+                else:
+                    values |= one.taps(*(values[text] for text in one.inputs))
         results = {i: self._value(i, values) for i in indices}
         total = torch.stack([self.weights[i] * result for i, result in results.items()]).sum()
         return total, {self.terms[i].name: result.detach() for i, result in results.items()}

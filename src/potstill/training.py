@@ -56,6 +56,9 @@ class Training(Selection):
     """bf16: networks compute in bfloat16; weights and losses stay in float32."""
     compile: bool = False
     """Compile the networks with torch.compile."""
+    teacher_cache: str = "auto"
+    """Keep a teacher's answers, exact, for all runs that ask it the same: in a folder DIR, or a file that `pack` wrote;
+    auto does so in the user's cache folder, on a CPU, where views repeat; or off."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

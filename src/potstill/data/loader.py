@@ -14,7 +14,7 @@ from potstill.data.images import ImageSet
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 
-HOLDOUT, EPOCH, FEWER, TRANSFORMS = 0, 1, 2, 3  # what random numbers are drawn for: no two share a stream
+HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS = 0, 1, 2, 3, 4  # what random numbers are drawn for: no two share a stream
 
 
 def seeded(seed: int, *purpose: int) -> torch.Generator:
@@ -40,6 +40,7 @@ class Loader:
     With ``augment=None`` the images come in order and unchanged. Otherwise the order and the views of an epoch
     depend on ``seed`` and the epoch alone: not on the device, the global random state or earlier epochs.
     ``rows`` (int64) restricts the loader to those rows of ``image_set``; ``index`` stays the row in the whole set.
+    With ``views`` each image is seen in that many views only, which do not depend on the seed.
     """
 
     def __init__(
@@ -53,12 +54,15 @@ class Loader:
         seed: int = 0,
         device: torch.device | str = "cpu",
         rows: Tensor | None = None,
+        views: int | None = None,
     ) -> None:
         if batch_size < 1:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         self.batch_size, self.seed, self.epoch, self.taken = batch_size, seed, 0, 0
         self.augment = Augment(pad=0, flip=False) if augment is None else augment
         self.shuffle = augment is not None
+        # The views of each image (rows, views), if their number is given: the same ones whatever the seed.
+        self.table = None if views is None else self.augment.draw(len(image_set) * views, seeded(0, VIEWS)).view(-1, views)
         self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
         self.device = torch.device(device)
         self.labels = image_set.labels.to(device)
@@ -124,7 +128,10 @@ class Loader:
             return self.rows, torch.full_like(self.rows, self.augment.plain)
         generator = seeded(self.seed, EPOCH, epoch)
         order = torch.randperm(len(self.rows), generator=generator)
-        return self.rows[order], self.augment.draw(len(order), generator)
+        rows = self.rows[order]
+        if self.table is None:
+            return rows, self.augment.draw(len(order), generator)
+        return rows, self.table[rows, torch.randint(self.table.shape[1], (len(order),), generator=generator)]
 
     def _locate(self, index: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
         """The pixel of the padded set at which each crop starts, and whether it is mirrored (0 or 1)."""

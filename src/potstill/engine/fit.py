@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from potstill import signals
+from potstill.answers.answering import answering
 from potstill.batch import Batch
 from potstill.compiler import without_compiler
 from potstill.data.data import Data
@@ -102,7 +103,7 @@ def fit(
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
         try:
-            with without_compiler():
+            with without_compiler(), answering(distiller, data, training, plain=not transforms):
                 return train(distiller, data, training, run, seams)
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error

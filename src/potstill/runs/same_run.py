@@ -16,6 +16,7 @@ NOT_COMPARED = frozenset(
         "save_every",  # nor how often it is saved,
         "extend",  # nor whether it may go on for longer,
         "workers",  # nor how many processes read its images, whose order they leave alone,
+        "teacher_cache",  # nor whether a teacher is asked or what it answered before is looked up,
         "on_bad_image",  # nor what is done with images that cannot be read, which a run that met one goes on without
     }
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
@@ -19,8 +20,8 @@ Item = tuple[int, int]  # row and view
 class Order(Sampler[list[Item]]):
     """Row and view of every image of an epoch, batch by batch, from batch ``first`` on."""
 
-    def __init__(self, rows: Tensor, batch_size: int, seed: int, shuffle: bool, augment: bool) -> None:
-        self.rows, self.seed = rows, seed
+    def __init__(self, rows: Tensor, batch_size: int, seed: int, shuffle: bool, augment: bool, views: int | None = None) -> None:
+        self.rows, self.seed, self.views = rows, seed, views
         self.shuffle, self.augment = shuffle, augment
         self.epoch = self.first = 0
         self.sizes = batch_sizes(len(rows), batch_size, merged=shuffle)
@@ -35,6 +36,23 @@ class Order(Sampler[list[Item]]):
             rows = rows[torch.randperm(len(rows), generator=generator)]
         if self.augment:
             views = torch.randint(PLAIN + 1, LAST_VIEW, (len(rows),), generator=generator)
+            if self.views is not None:
+                views = fixed_view(rows, views % self.views, self.views)
         batches = zip(torch.split(rows, self.sizes), torch.split(views, self.sizes), strict=True)
         for some, seen in islice(batches, self.first, None):
             yield list(zip(some.tolist(), seen.tolist(), strict=True))
+
+
+def fixed_view(rows: Tensor, number: Tensor, count: int) -> Tensor:
+    """The views (n,) of that number (n,), below ``count``, of images (n,): other ones for each image, whatever the seed.
+
+    What is left when one is divided by ``count`` is its number again.
+
+    >>> fixed_view(torch.tensor([0, 1, 1]), torch.tensor([2, 2, 0]), 3) % 3
+    tensor([2, 2, 0])
+    """
+    mixed = (rows.numpy().astype(np.uint64) << np.uint64(24)) + number.numpy().astype(np.uint64) + np.uint64(1)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):  # splitmix64
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    seeds = (mixed % np.uint64(LAST_VIEW // 2) + np.uint64(LAST_VIEW // 4)).astype(np.int64)
+    return torch.from_numpy(seeds // count * count) + number
