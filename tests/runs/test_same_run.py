@@ -83,4 +83,13 @@ def test_an_argument_that_came_later_had_its_default():
 
 
 def test_what_is_not_compared_changes_no_number():
-    assert {"out", "data_dir", "device", "workers", "on_bad_image", "save_every", "extend"} == NOT_COMPARED
+    assert {
+        "out",
+        "data_dir",
+        "device",
+        "workers",
+        "on_bad_image",
+        "save_every",
+        "extend",
+        "teacher_cache",
+    } == NOT_COMPARED

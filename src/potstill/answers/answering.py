@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from potstill.address import Address
 from potstill.answers.cached_pass import CachedPass
@@ -48,8 +47,8 @@ def answering(distiller: Distiller, data: Data, training: Training, plain: bool)
     """
     wanted = Wanted.parse(training.teacher_cache)
     with ExitStack() as files:
-        for one in distiller.passes.in_order if wanted is not None else ():
-            if one.network in distiller.teachers:
+        for one in distiller.passes.in_order:
+            if wanted is not None and one.network in distiller.teachers:
                 try:
                     cached = _cached(one, distiller, data, training, plain, wanted, files)
                 except NotExact as error:
@@ -67,7 +66,13 @@ def answering(distiller: Distiller, data: Data, training: Training, plain: bool)
 
 
 def _cached(
-    one: ForwardPass, distiller: Distiller, data: Data, training: Training, plain: bool, wanted: Wanted, files: ExitStack
+    one: ForwardPass,
+    distiller: Distiller,
+    data: Data,
+    training: Training,
+    plain: bool,
+    wanted: Wanted,
+    files: ExitStack,
 ) -> CachedPass:
     """A pass that answers out of a cache.
 

@@ -97,7 +97,7 @@ class Entries:
 
     def views(self, slots: Numbers) -> Numbers:
         """The views that entries say they are of."""
-        return self._map[slots, 0].astype(np.int64)
+        return np.asarray(self._map[slots, 0], np.int64)
 
     def _sums(self, slots: Numbers, views: Numbers, words: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """The checksums: never that of a hole, and another one for every bit that changes."""

@@ -62,7 +62,9 @@ class Loader:
         self.augment = Augment(pad=0, flip=False) if augment is None else augment
         self.shuffle = augment is not None
         # The views of each image (rows, views), if their number is given: the same ones whatever the seed.
-        self.table = None if views is None else self.augment.draw(len(image_set) * views, seeded(0, VIEWS)).view(-1, views)
+        self.table = (
+            None if views is None else self.augment.draw(len(image_set) * views, seeded(0, VIEWS)).view(-1, views)
+        )
         self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
         self.device = torch.device(device)
         self.labels = image_set.labels.to(device)

@@ -8,6 +8,7 @@ from torch import nn
 
 from potstill import signals
 from potstill.answers.answering import answering
+from potstill.answers.tested import Tested
 from potstill.batch import Batch
 from potstill.compiler import without_compiler
 from potstill.data.data import Data
@@ -90,7 +91,8 @@ def fit(
     make_deterministic()
     check_networks(distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
-    seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
+    measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
+    seams = Seams(Transforms(transforms, training.seed), measuring, recorders, after_step)
     out = training.out or default_folder(record, training)
     with signals.handled(), RunFolder(out, config) as run:
         lay_out(distiller.to(device), data.example())

@@ -20,7 +20,9 @@ Item = tuple[int, int]  # row and view
 class Order(Sampler[list[Item]]):
     """Row and view of every image of an epoch, batch by batch, from batch ``first`` on."""
 
-    def __init__(self, rows: Tensor, batch_size: int, seed: int, shuffle: bool, augment: bool, views: int | None = None) -> None:
+    def __init__(
+        self, rows: Tensor, batch_size: int, seed: int, shuffle: bool, augment: bool, views: int | None = None
+    ) -> None:
         self.rows, self.seed, self.views = rows, seed, views
         self.shuffle, self.augment = shuffle, augment
         self.epoch = self.first = 0
@@ -44,7 +46,7 @@ class Order(Sampler[list[Item]]):
 
 
 def fixed_view(rows: Tensor, number: Tensor, count: int) -> Tensor:
-    """The views (n,) of that number (n,), below ``count``, of images (n,): other ones for each image, whatever the seed.
+    """The views (n,) of that number (n,), below ``count``, of images (n,): others for each image, whatever the seed.
 
     What is left when one is divided by ``count`` is its number again.
 
