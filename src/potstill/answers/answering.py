@@ -14,7 +14,7 @@ from potstill.answers.carrying import ENTRIES, described, opened, unpack
 from potstill.answers.entries import HEADER
 from potstill.answers.key import Key, difference, name_of, of_machine, of_network
 from potstill.answers.numbering import Numbering, numbering
-from potstill.answers.proof import PARTS, Answer, NotExact, Proof
+from potstill.answers.proof import PARTS, Answer, NotKept, Proof
 from potstill.answers.wanted import Wanted
 from potstill.batch import as_batch, on_device
 from potstill.data.batch_sizes import batch_sizes
@@ -51,7 +51,7 @@ def answering(distiller: Distiller, data: Data, training: Training, plain: bool)
             if wanted is not None and one.network in distiller.teachers:
                 try:
                     cached = _cached(one, distiller, data, training, plain, wanted, files)
-                except NotExact as error:
+                except NotKept as error:
                     if wanted.insists:
                         say(f"answers of {one.key} are not kept: {error}")
                     continue
@@ -77,7 +77,7 @@ def _cached(
     """A pass that answers out of a cache.
 
     Raises:
-        NotExact: it cannot, or need not.
+        NotKept: it cannot, or need not.
         BadInput: the cache that is asked for cannot be used.
     """
     numbered = _numbering(one, data, training, plain)
@@ -101,29 +101,29 @@ def _cached(
 def _numbering(one: ForwardPass, data: Data, training: Training, plain: bool) -> Numbering:
     """How what the pass answers is numbered."""
     if not plain:
-        raise NotExact("transforms change the images of a view")
+        raise NotKept("transforms change the images of a view")
     if one.inputs != ("images",):
-        raise NotExact(f"it sees {' and '.join(one.inputs)}, not the images that are numbered")
+        raise NotKept(f"it sees {' and '.join(one.inputs)}, not the images that are numbered")
     if any(place.as_map for place in one.taps.places.values()):
-        raise NotExact("whole feature maps are asked for")
+        raise NotKept("whole feature maps are asked for")
     numbered = numbering(data, training.epochs, training.seed)
     if numbered is None or data.identity is None:
-        raise NotExact("somebody's own loader does not say which views its images are, and of which data")
+        raise NotKept("somebody's own loader does not say which views its images are, and of which data")
     return numbered
 
 
 def _check_worth(numbered: Numbering, data: Data, training: Training, device: torch.device, begun: bool) -> None:
     """Whether a cache that nobody insists on is worth it."""
     if device.type != "cpu":
-        raise NotExact("on a GPU, steps do not wait for the processor")
+        raise NotKept("on a GPU, steps do not wait for the processor")
     if begun:
         return
     if numbered.views is None:
-        raise NotExact("views of image files never repeat in a run, unless --views says how many there are")
+        raise NotKept("views of image files never repeat in a run, unless --views says how many there are")
     epochs, views = training.epochs, numbered.views
     saved = 1 - views * (1 - (1 - 1 / views) ** epochs) / epochs
     if saved < WORTH or saved * epochs * (data.train.count or 0) < PAYS * training.batch_size:
-        raise NotExact(f"in {epochs} epochs of {views} views an image hardly ever has one of its views again")
+        raise NotKept(f"in {epochs} epochs of {views} views an image hardly ever has one of its views again")
 
 
 def _precision(distiller: Distiller, training: Training) -> torch.autocast:
@@ -160,13 +160,7 @@ def _opened(
     elif wanted.insists and not there and (other := _nearest(wanted.folder, next(iter(keys.values())))):
         say(f"{wanted.folder} holds answers of another teacher, data or arithmetic, which are not used: {other}")
     taken = sum(path.stat().st_blocks * 512 for path in there)
-    free = shutil.disk_usage(_existing(wanted.folder)).free
-    if size - taken > (free if wanted.insists else free / 2):
-        message = f"{name}'s answers take up to {_gib(size)}, and {_gib(free)} are free at {wanted.folder}"
-        if wanted.insists:
-            raise BadInput(f"--teacher-cache {wanted.folder}: {message}")
-        say(f"{message}: they are not kept")
-        raise NotExact(message)
+    _check_room(name, size, taken, wanted)
     try:
         found = {
             text: opened(wanted.folder, key, numbered.rows * numbered.columns, widths[text])
@@ -176,11 +170,28 @@ def _opened(
         if wanted.insists:
             raise BadInput(f"--teacher-cache {wanted.folder}: {error.strerror}") from error
         say(f"answers of {name} are not kept in {wanted.folder}: {error.strerror}")
-        raise NotExact(first_line(error)) from error
+        raise NotKept(first_line(error)) from error
     for entries in found.values():
         files.callback(entries.close)
     say(f"answers of {name} are kept in {wanted.folder}: up to {_gib(size)}, of which {_gib(taken)} are there")
     return found
+
+
+def _check_room(name: str, size: int, taken: int, wanted: Wanted) -> None:
+    """Whether the disk has room for answers of this size, of which some are there already.
+
+    Raises:
+        BadInput: it has not, and they are asked for.
+        NotKept: it has not, or they would take more than half of it and nobody asks for them; which is said.
+    """
+    free = shutil.disk_usage(_existing(wanted.folder)).free
+    if size - taken <= (free if wanted.insists else free / 2):
+        return
+    message = f"{name}'s answers take up to {_gib(size)}, and {_gib(free)} are free at {wanted.folder}"
+    if wanted.insists:
+        raise BadInput(f"--teacher-cache {wanted.folder}: {message}")
+    say(f"{message}: they are not kept")
+    raise NotKept(message)
 
 
 def _nearest(folder: Path, key: Key) -> str | None:

@@ -17,7 +17,7 @@ PARTS = 8
 Answer = Callable[[Tensor], Mapping[str, Tensor]]
 
 
-class NotExact(ValueError):
+class NotKept(ValueError):
     """Why a teacher's answers cannot be kept, in words."""
 
 
@@ -32,7 +32,7 @@ class Proof:
         parts: how many parts of a batch are tried; none where each size takes long to make ready.
 
     Raises:
-        NotExact: they are not the same in a batch, or no rows of numbers.
+        NotKept: they are not the same in a batch, or no rows of numbers.
     """
 
     def __init__(self, answer: Answer, like: Tensor, batch_size: int, others: list[int], parts: int = PARTS) -> None:
@@ -43,9 +43,9 @@ class Proof:
         self.answers = {text: value[: min(IMAGES, batch_size)].clone() for text, value in first.items()}
         for text, value in first.items():
             if value.dim() != 2 or len(value) != batch_size or not value.is_contiguous():
-                raise NotExact(f"{text} is no row of numbers for each image")
+                raise NotKept(f"{text} is no row of numbers for each image")
         if not (self._same(first, torch.arange(batch_size) % IMAGES) and self._holds(batch_size)):
-            raise NotExact("an image's answer depends on the rest of its batch, or changes from call to call")
+            raise NotKept("an image's answer depends on the rest of its batch, or changes from call to call")
         some = {LEAST, *(-(-batch_size * part // parts) for part in range(1, parts))} if parts else set()
         tried = {size for size in {*some, *others} if size != batch_size and size > 0}
         self.sizes = sorted({size for size in tried if self._holds(size)} | {batch_size})

@@ -93,8 +93,7 @@ def fit(
     config = describe_run(record, training, distiller, data, device)
     measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
     seams = Seams(Transforms(transforms, training.seed), measuring, recorders, after_step)
-    out = training.out or default_folder(record, training)
-    with signals.handled(), RunFolder(out, config) as run:
+    with signals.handled(), RunFolder(training.out or default_folder(record, training), config) as run:
         lay_out(distiller.to(device), data.example())
         if run.extends is None and (summary := run.summary()):
             State(distiller, run, after_step=after_step).restore_finished()
