@@ -128,7 +128,7 @@ def test_two_writers_one_of_them_killed(tmp_path, without):
         time.sleep(0.02)
     other.send_signal(signal.SIGKILL)
     assert one.communicate(timeout=120)[0].strip() == without
-    other.wait()
+    other.communicate(timeout=120)
     again = start("other")  # resumes what was killed, in the cache that it left
     assert again.communicate(timeout=120)[0].strip() == without
 
@@ -140,7 +140,7 @@ def test_image_files_in_fixed_views(picture_folder, tmp_path, capsys):
     assert [train(tmp_path / f"run{number}", cached) for number in range(2)] == [off, off]
     cold, warm = shares(capsys.readouterr().err)
     assert cold < warm == 100
-    views = {int(v) for epoch in range(9) for b in some.load_data().train.batches(epoch) for v in b["view"]}
+    views = {int(v) for epoch in range(30) for b in some.load_data().train.batches(epoch) for v in b["view"]}
     assert len(views) == 2 * 12
 
 

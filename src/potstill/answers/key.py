@@ -21,7 +21,7 @@ def name_of(key: Key) -> str:
     """What files of this key are called: the beginning of the teacher's weights, and a digest of everything.
 
     >>> name_of({"weights": "ab" * 32, "precision": "fp32"})
-    'abababababab-0de92dd1e3ff1d5c67b2'
+    'abababababab-30f9f2043719be09de38'
     """
     text = json.dumps(key, sort_keys=True, ensure_ascii=False)
     return f"{key['weights'][:12]}-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:20]}"
