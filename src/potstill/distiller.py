@@ -114,10 +114,10 @@ class Distiller(nn.Module):
         check_roles(self.learners, self.terms, self.passes)
         self.classifiers = find_classifiers(dict(named), self.terms, values, classifiers)
         check_soundness(self.passes, self.teachers, self.classifiers, values)
-        # By the key of a pass, what answers instead of running the network: with the same tensors.
-        self.answering: dict[str, Callable[..., dict[str, Tensor]]] = {}
         self.untrained = Untrained(self.learners, self.terms)
         self.computed: set[int] = set()  # the terms that have been, once
+        # By the keys of frozen passes, what answers in their place while a run trains: with the same tensors.
+        self.answered: dict[str, Callable[[Batch], dict[str, Tensor]]] = {}
         self.set_epoch(0)
         self.train()
 
@@ -173,8 +173,10 @@ class Distiller(nn.Module):
             # Fused attention cannot be differentiated twice.
             attention = sdpa_kernel(SDPBackend.MATH) if plan.graph else nullcontext()
             with attention, torch.set_grad_enabled(torch.is_grad_enabled() and learns):
-                answer = one.taps if plan.graph else self.answering.get(one.key, one.taps)
-                values |= answer(*(values[text] for text in one.inputs))
+                if one.key in self.answered and not plan.graph:
+                    values |= self.answered[one.key](values)
+                else:
+                    values |= one.taps(*(values[text] for text in one.inputs))
         results = {i: self._value(i, values) for i in indices}
         total = torch.stack([self.weights[i] * result for i, result in results.items()]).sum()
         return total, {self.terms[i].name: result.detach() for i, result in results.items()}

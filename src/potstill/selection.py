@@ -83,6 +83,8 @@ class Selection(Subset, Source):
     """Mean and deviation of the images: the data set's own, or imagenet, rocket, ..., or six numbers."""
     border: Literal["zero", "reflect"] = "zero"
     """What lies beyond the border when images are shifted."""
+    views: Count | None = None
+    """See each training image in this many random views only, the same ones whatever the seed; by default in any."""
     image_size: Side | None = None
     """Images in files: side of the crops in pixels; by default 224."""
     data_digest: Literal["auto", "contents"] = "auto"

@@ -56,10 +56,14 @@ class Training(Selection):
     """bf16: networks compute in bfloat16; weights and losses stay in float32. auto: the faster of what is close."""
     compile: bool = False
     """Compile the networks with torch.compile."""
-    graph: Literal["auto", "on", "off"] = "auto"
-    """Take steps on a GPU as CUDA graphs, with the same numbers: auto where it can be done, and says why where not."""
+    graph: Literal["auto", "on", "off"] = "off"
+    """Take steps on a GPU as CUDA graphs, with the same numbers: auto where it can be done, and says why where not. Not
+    yet tried on a GPU: off by default."""
     keep_memory: bool = True
     """Keep the memory that a step frees for the next one (glibc): faster; the process holds its peak until it ends."""
+    teacher_cache: str = "auto"
+    """Keep a teacher's answers, exact, for all runs that ask it the same: in a folder DIR, or a file that `pack` wrote;
+    auto does so in the user's cache folder, on a CPU, where views repeat; or off."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -83,5 +83,5 @@ def test_an_argument_that_came_later_had_its_default():
 
 
 def test_what_is_not_compared_changes_no_number():
-    of_the_machine = {"device", "workers", "graph", "keep_memory"}
+    of_the_machine = {"device", "workers", "graph", "keep_memory", "teacher_cache"}
     assert of_the_machine | {"out", "data_dir", "on_bad_image", "save_every", "extend"} == NOT_COMPARED

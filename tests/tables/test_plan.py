@@ -48,6 +48,12 @@ def test_only_brings_its_teachers_along_once():
         expand(ROWS, 1, Path("out"), {}, "studet*")
 
 
+def test_rows_that_ask_for_logits_alone_fill_the_cache_first():
+    features = replace(STUDENT, name="features", arguments={**STUDENT.arguments, "terms": ("AT", "KD")})
+    runs = expand([TEACHER, features, STUDENT], 1, Path("out"), {}, None)
+    assert names(runs) == ["teacher seed 0", "student seed 0", "features seed 0"]
+
+
 def test_a_command():
     run = Run(STUDENT, 4, Path("out"), {"compile": True, "data_dir": Path("data"), "device": None})
     assert list(run.command()[3:]) == [
@@ -55,6 +61,7 @@ def test_a_command():
         "--teacher", "out/teacher/seed-0", "--data", "digits", "--epochs", "1", "--batch-size", "500",
         "--milestones", "1", "--optimizer", "sgd",
         "--compile", "--data-dir", "data", "--seed", "4", "--out", "out/student/seed-4",
+        "--teacher-cache", "auto:out/answers",
     ]  # fmt: skip
     assert "--no-alternate" in Run(OTHER, 0, Path("out"), {}).command()
 

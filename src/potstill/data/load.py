@@ -142,7 +142,7 @@ def _on_the_device(selected: Selection, augment: bool, shared: dict[str, Any]) -
     train_set, test_set = source.read(_path(selected.data_dir))
     held, rest = split_rows(len(train_set), selected.holdout, selected.images, shared["seed"])
     measured = drawn(len(test_set), selected.test_images, 0, "test_images")
-    train = Loader(train_set, **shared, mean=mean, std=std, augment=views, rows=rest)
+    train = Loader(train_set, **shared, mean=mean, std=std, augment=views, rows=rest, views=selected.views)
     test = Loader(test_set, EVALUATION_BATCH, mean=mean, std=std, augment=None, device=shared["device"], rows=measured)
     held_loader = train.plain(held, EVALUATION_BATCH) if len(held) else None
     identity = of_arrays({"train": train_set, "test": test_set})
@@ -154,7 +154,7 @@ def _in_files(selected: Selection, augment: bool, shared: dict[str, Any]) -> Dat
     mean, std = statistics(selected.normalize or "imagenet")
     size = IMAGE_SIZE if selected.image_size is None else selected.image_size
     shared |= {"size": size, "workers": cores() if selected.workers is None else selected.workers}
-    shared |= {"cache": selected.cache, "on_bad_image": selected.on_bad_image}
+    shared |= {"cache": selected.cache, "on_bad_image": selected.on_bad_image, "views": selected.views}
     held, rest = split_rows(len(files.train_rows), selected.holdout, selected.images, shared["seed"])
     measured = drawn(len(files.test_rows), selected.test_images, 0, "test_images")
     rows = {"train": files.train_rows[rest], "held": files.train_rows[held], "test": files.test_rows[measured]}

@@ -15,7 +15,7 @@ from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 
 TOGETHER = 64  # batches
-HOLDOUT, EPOCH, FEWER, TRANSFORMS = 0, 1, 2, 3  # what random numbers are drawn for: no two share a stream
+HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS = 0, 1, 2, 3, 4  # what random numbers are drawn for: no two share a stream
 
 
 def seeded(seed: int, *purpose: int) -> torch.Generator:
@@ -52,6 +52,7 @@ class Loader:
     With ``augment=None`` the images come in order and unchanged. Otherwise the order and the views of an epoch
     depend on ``seed`` and the epoch alone: not on the device, the global random state or earlier epochs.
     ``rows`` (int64) restricts the loader to those rows of ``image_set``; ``index`` stays the row in the whole set.
+    With ``views`` each image is seen in that many views only, which do not depend on the seed.
     """
 
     def __init__(
@@ -65,12 +66,17 @@ class Loader:
         seed: int = 0,
         device: torch.device | str = "cpu",
         rows: Tensor | None = None,
+        views: int | None = None,
     ) -> None:
         if batch_size < 1:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         self.batch_size, self.seed, self.epoch, self.taken = batch_size, seed, 0, 0
         self.augment = Augment(pad=0, flip=False) if augment is None else augment
         self.shuffle = augment is not None
+        # The views of each image (rows, views), if their number is given: the same ones whatever the seed.
+        self.table = (
+            None if views is None else self.augment.draw(len(image_set) * views, seeded(0, VIEWS)).view(-1, views)
+        )
         self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
         self.device = torch.device(device)
         self.labels = image_set.labels.to(device)
@@ -140,7 +146,10 @@ class Loader:
         if not self.shuffle:
             return self.rows, torch.full_like(self.rows, self.augment.plain)
         generator = seeded(self.seed, EPOCH, epoch)
-        return shuffled(self.rows, generator), self.augment.draw(len(self.rows), generator)
+        rows = shuffled(self.rows, generator)
+        if self.table is None:
+            return rows, self.augment.draw(len(rows), generator)
+        return rows, self.table[rows, torch.randint(self.table.shape[1], (len(rows),), generator=generator)]
 
     def _locate(self, index: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
         """The pixel of the padded set at which each crop starts, and whether it is mirrored (0 or 1)."""

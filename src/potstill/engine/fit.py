@@ -8,6 +8,8 @@ from torch import nn
 
 from potstill import signals
 from potstill.allocator import keep_freed_memory
+from potstill.answers.answering import answering
+from potstill.answers.tested import Tested
 from potstill.batch import Batch
 from potstill.compiler import without_compiler
 from potstill.data.data import Data
@@ -92,9 +94,9 @@ def fit(
     make_deterministic()
     check_networks(distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
-    seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
-    out = training.out or default_folder(record, training)
-    with signals.handled(), RunFolder(out, config) as run:
+    measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
+    seams = Seams(Transforms(transforms, training.seed), measuring, recorders, after_step)
+    with signals.handled(), RunFolder(training.out or default_folder(record, training), config) as run:
         lay_out(distiller.to(device), data.example())
         join(distiller)
         if run.extends is None and (summary := run.summary()):
@@ -104,7 +106,7 @@ def fit(
             return summary
         training = _prepared(training, distiller, data, run)
         try:
-            with without_compiler():
+            with without_compiler(), answering(distiller, data, training, plain=not transforms):
                 return train(distiller, data, training, run, seams)
         except TrainingFailed as error:
             raise TrainingFailed(f"{error}; {_kept(run)}") from error

@@ -1,10 +1,12 @@
 """What a run's accuracies leave out: how far its networks agree, and where they look."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
+from potstill.answers.tested import Answered
 from potstill.batch import as_batch, on_device
 from potstill.data.data import Data
 from potstill.distiller import Distiller
@@ -19,14 +21,19 @@ from potstill.runs.schema import Insight, Prediction
 IMAGES = 6  # the first test images are looked at closely
 
 
-def write_insight(file: Path, distiller: Distiller, data: Data) -> None:
+def write_insight(file: Path, distiller: Distiller, data: Data, known: Mapping[str, Tensor] | None = None) -> None:
     """Write `insight` as JSON, if there are test images."""
     if data.test is not None:
-        manifest.write(file.parent, {file.name: (json.dumps(insight(distiller, data)) + "\n").encode()})
+        manifest.write(file.parent, {file.name: (json.dumps(insight(distiller, data, known)) + "\n").encode()})
 
 
-def insight(distiller: Distiller, data: Data) -> Insight:
+def insight(distiller: Distiller, data: Data, known: Mapping[str, Tensor] | None = None) -> Insight:
     """Look at a distiller's networks on the test images; nothing in them changes, nor any random state.
+
+    Args:
+        distiller: whose networks.
+        data: whose test images.
+        known: what some of the networks answer to all of them, logits (n, K): these are not asked again.
 
     Returns:
         ``agreement`` of the classifiers, see there. ``images``: the first test images, each with ``label`` (-1 if
@@ -38,13 +45,14 @@ def insight(distiller: Distiller, data: Data) -> Insight:
     networks = {name: network for name, network in distiller.networks.items() if name in distiller.of_images}
     classifiers = {name: network for name, network in networks.items() if name in distiller.classifiers}
     learners = {name: network for name, network in classifiers.items() if name in distiller.learners}
+    answered = {name: Answered(logits) for name, logits in (known or {}).items() if name in classifiers}
     with at_rest(distiller):
         first = on_device(as_batch(next(iter(data.test))), device)
         images = first["images"][:IMAGES]
         labels = first["labels"][:IMAGES].tolist() if "labels" in first else [-1] * len(images)
         looks = {name: attention(network, name, images) for name, network in networks.items()}
         return {
-            "agreement": agreement(learners, classifiers, data.test, device),
+            "agreement": agreement(learners, {**classifiers, **answered}, data.test, device),
             "images": [
                 {"label": label, "class": _class(label, data.classes), "pixels": pixels}
                 for label, pixels in zip(labels, pictures(images, data), strict=True)

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from potstill.answers.tested import Tested
 from potstill.batch import Batch, as_batch
 from potstill.data.data import Batches, Data
 from potstill.distiller import Distiller
@@ -35,12 +37,15 @@ class Measuring:
         measure: of a network on batches: numbers by name, the first of which heads the summary.
         distiller: whose networks.
         data: on whose test images, and held-out images if there are any.
+        kept: the folder where teachers' answers to the test images are kept, if they are.
     """
 
-    def __init__(self, measure: Measure, distiller: Distiller, data: Data) -> None:
+    def __init__(self, measure: Measure, distiller: Distiller, data: Data, kept: Path | None = None) -> None:
         if not callable(measure):
             raise BadInput(f"measure is a function of a network and batches, not a {type(measure).__name__}")
         self.measure, self.distiller, self.data = measure, distiller, data
+        self.kept = kept if measure is evaluate else None
+        self.answers: dict[str, Tensor] = {}  # of teachers, to the test images, as far as they are known
 
     def teachers(self, say: Callable[[str], None]) -> dict[str, Measured]:
         """What each teacher that classifies reaches on the test images, said before anything trains.
@@ -52,7 +57,7 @@ class Measuring:
         for name, teacher in self.distiller.teachers.items():
             found[name] = {}
             if name in self.distiller.classifiers and self.data.test is not None:
-                found[name] = self._on(teacher, self.data.test)
+                found[name] = self._on(self._tested(name, teacher), teacher, self.data.test)
                 if not math.isfinite(found[name].get("loss", 0.0)):
                     raise BadInput(f"{name} is broken: its outputs for some of the test images are not finite")
                 say(f"{name}: {describe(found[name])} of the test images")
@@ -67,15 +72,32 @@ class Measuring:
         found: dict[str, Splits] = {}
         for name, network in self.distiller.learners.items():
             fits = name in self.distiller.classifiers or self.measure is not evaluate
-            found[name] = {"test": self._on(network, self.data.test) if fits and self.data.test is not None else {}}
+            found[name] = {
+                "test": self._on(self.measure, network, self.data.test) if fits and self.data.test is not None else {}
+            }
             if fits and self.data.holdout is not None:
-                found[name]["holdout"] = self._on(network, self.data.holdout)
+                found[name]["holdout"] = self._on(self.measure, network, self.data.holdout)
             _check_finite(name, network, found[name]["test"], epoch)
         return found
 
-    def _on(self, network: nn.Module, batches: Batches) -> Measured:
+    def _tested(self, name: str, teacher: nn.Module) -> Measure:
+        """The measure; of a teacher whose answers are kept, one that looks them up."""
+        if self.kept is None:
+            return self.measure
+        tested = Tested(self.kept, teacher, self.data, evaluate)
+
+        def look_up(_: nn.Module, __: Iterable[Batch]) -> dict[str, float]:
+            measured, logits = tested.measure()
+            if logits is not None:
+                self.answers[name] = logits
+            return measured
+
+        return look_up
+
+    @staticmethod
+    def _on(measure: Measure, network: nn.Module, batches: Batches) -> Measured:
         with undisturbed(), foreign("measure"):
-            measured = self.measure(network, batches)
+            measured = measure(network, batches)
         if not isinstance(measured, Mapping) or not measured:
             raise BadInput(f"measure gives numbers by name, as {{'top1': 93.1}}, not {measured!r}")
         return {str(name): _plain(name, value) for name, value in measured.items()}

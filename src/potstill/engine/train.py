@@ -83,7 +83,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
             progress.epoch(history[-1])
     summary = summarize(distiller, data, teachers, history, costs)
     run.finish(summary)
-    write_insight(run.insight, distiller, data)
+    write_insight(run.insight, distiller, data, seams.measuring.answers)
     return summary
 
 

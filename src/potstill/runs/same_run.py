@@ -18,6 +18,7 @@ NOT_COMPARED = frozenset(
         "workers",  # nor how many processes read its images, whose order they leave alone,
         "graph",  # nor whether its steps are CUDA graphs,
         "keep_memory",  # nor what memory it keeps,
+        "teacher_cache",  # nor whether a teacher is asked or what it answered before is looked up,
         "on_bad_image",  # nor what is done with images that cannot be read, which a run that met one goes on without
     }
 )

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from potstill.batch import Batch
 from potstill.distiller import Distiller
 from potstill.forward_pass import ForwardPass
 from potstill.taps import Taps
@@ -43,7 +44,7 @@ def join(distiller: Distiller) -> None:
     for one in distiller.passes.in_order:
         if one.network in distiller.teachers and one.inputs == ("images",):
             key = json.dumps(of_network(one.taps.network), sort_keys=True)
-            distiller.answering[one.key] = _shared.setdefault(key, SharedPass()).for_one(one)
+            distiller.answered[one.key] = _shared.setdefault(key, SharedPass()).for_one(one)
 
 
 class SharedPass:
@@ -58,7 +59,7 @@ class SharedPass:
         self.answer: Answer = {}
         self.runs = 0
 
-    def for_one(self, one: ForwardPass) -> Callable[[Tensor], Answer]:
+    def for_one(self, one: ForwardPass) -> Callable[[Batch], Answer]:
         """What answers a pass from now on: with the tensors at its own addresses."""
         tails = {text: text.removeprefix(one.key) for text in one.taps.asked}
         if not self.tails.issuperset(tails.values()):
@@ -66,8 +67,8 @@ class SharedPass:
             self.taps = self.images = None
         self.copies = self.copies or one.taps.copies
 
-        def answer(images: Tensor) -> Answer:
-            found = self._answer(one, images)
+        def answer(values: Batch) -> Answer:
+            found = self._answer(one, values["images"])
             return {text: found[tail] for text, tail in tails.items() if tail in found}
 
         return answer

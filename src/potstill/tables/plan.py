@@ -1,6 +1,7 @@
 """From rows to runs: which there are, the command of each, and which are finished already."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,6 +20,9 @@ from potstill.tables.row import Row
 
 IMAGES = {field.name for field in fields(Selection)} | {"batch_size", "seed", "device", "precision"}
 """Fields of `Training` on which a batch of images depends."""
+ANSWERS = "answers"
+"""The folder in a table's where teachers' answers are kept for all its runs."""
+OF_LOGITS = frozenset({"CE", "KD", "DKD", "DIST", "Logits"})
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Run:
     def command(self) -> tuple[str, ...]:
         """The words of its command line."""
         flags = {**self.arguments(), **self.training(), "out": self.folder}
+        if self.row.teacher is not None or self.row.teacher_file is not None:
+            flags["teacher_cache"] = f"auto:{self.out / ANSWERS}"
         words = [word for name, value in flags.items() for word in _flag(name.replace("_", "-"), value)]
         return (sys.executable, "-m", "potstill", self.row.recipe, *words)
 
@@ -105,7 +111,8 @@ class Run:
 def expand(rows: Sequence[Row], seeds: int, out: Path, machine: Mapping[str, Any], only: str | None) -> list[Run]:
     """The runs of the rows that ``only`` names (all by default) and of their teachers, in the order to start them.
 
-    A teacher that ``only`` does not name is run with seed 0 alone. Teachers come first, then seed after seed.
+    A teacher that ``only`` does not name is run with seed 0 alone. Teachers come first, then seed after seed; of each,
+    rows that want a teacher's logits only, whose answers the others then need not ask for again.
 
     Raises:
         BadInput: no row is of that name.
@@ -116,8 +123,14 @@ def expand(rows: Sequence[Row], seeds: int, out: Path, machine: Mapping[str, Any
     folders = {row.folder for row in rows if row.name in chosen}
     wanted = [(by_name[name], seed) for seed in range(seeds) for name in by_name if name in folders]
     wanted += [(by_name[name], 0) for name in by_name if name in teachers - folders]
-    wanted.sort(key=lambda pair: (not (pair[0].name in teachers and pair[1] == 0), pair[1]))
+    wanted.sort(key=lambda pair: (not (pair[0].name in teachers and pair[1] == 0), pair[1], not _asks_logits(pair[0])))
     return [Run(row, seed, out, machine) for row, seed in wanted]
+
+
+def _asks_logits(row: Row) -> bool:
+    """Whether a row's teacher is asked for nothing but logits, as far as its terms say."""
+    names = [re.findall(r"\b[A-Z]\w*", term)[:1] for term in row.arguments.get("terms", ())]
+    return bool(names) and row.recipe == "distill" and all({*name} <= OF_LOGITS for name in names)
 
 
 def data_folder(given: Path | None) -> Path:

@@ -51,6 +51,7 @@ class ImageLoader:
         cache: keep the decoded images, see `PixelCache`.
         on_bad_image: "fatal" or "skip".
         patience: seconds.
+        views: how many random views of each image there are, whatever the seed; any number by default.
     """
 
     def __init__(
@@ -70,20 +71,21 @@ class ImageLoader:
         cache: bool = False,
         on_bad_image: OnBadImage = "fatal",
         patience: float = PATIENCE,
+        views: int | None = None,
     ) -> None:
         if batch_size < 1:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         if workers < 0:
             raise BadInput(f"--workers is {workers}, but must not be negative")
         self.images, self.batch_size, self.seed, self.epoch, self.taken = images, batch_size, seed, 0, 0
-        self.workers, self.on_bad_image = workers, on_bad_image
+        self.workers, self.on_bad_image, self.views = workers, on_bad_image, views
         self.rows = torch.arange(len(images)) if rows is None else rows
         self.device = torch.device(device)
         self.labels = images.labels.to(device)
         self._rows_in_all = torch.tensor(len(images), device=device)
         self._crops = Crops(size)
         self._standardize = Standardize((size, size, 3), mean, std, device)
-        self._source = PixelCache(images, self._crops, workers) if cache else Reader(images, patience)
+        self.source = PixelCache(images, self._crops, workers) if cache else Reader(images, patience)
         self._reported: set[int] = set()
         self._start(shuffle, augment)
 
@@ -159,8 +161,8 @@ class ImageLoader:
         return loader
 
     def _start(self, shuffle: bool, augment: bool) -> None:
-        self._views = Views(self._source, self._crops)
-        self._order = Order(self.rows, self.batch_size, self.seed, shuffle, augment)
+        self._views = Views(self.source, self._crops)
+        self._order = Order(self.rows, self.batch_size, self.seed, shuffle, augment, self.views)
         self._loader: DataLoader[Any] | None = None
         self._begun = 0
 
