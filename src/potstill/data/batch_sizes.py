@@ -18,3 +18,14 @@ def batch_sizes(count: int, batch_size: int, *, merged: bool) -> list[int]:
     if merged and batch_size > 1 and len(sizes) > 1 and rest == 1:
         sizes[-2:] = [batch_size + 1]
     return sizes
+
+
+def rows_of_part(count: int, part: int, parts: int) -> range:
+    """Which rows of a batch of ``count`` are those of one of several parts: as many each, the first ones one more.
+
+    >>> [rows_of_part(5, part, 3) for part in range(3)]
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    each, more = divmod(count, parts)
+    start = part * each + min(part, more)
+    return range(start, start + each + (part < more))

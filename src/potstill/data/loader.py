@@ -9,7 +9,7 @@ from torch import Tensor
 
 from potstill.batch import Batch
 from potstill.data.augment import Augment
-from potstill.data.batch_sizes import batch_sizes
+from potstill.data.batch_sizes import batch_sizes, rows_of_part
 from potstill.data.images import ImageSet
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
@@ -57,6 +57,7 @@ class Loader:
         if batch_size < 1:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         self.batch_size, self.seed, self.epoch, self.taken = batch_size, seed, 0, 0
+        self._part = (0, 1)  # which one of how many parts of every batch
         self.augment = Augment(pad=0, flip=False) if augment is None else augment
         self.shuffle = augment is not None
         self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
@@ -69,7 +70,7 @@ class Loader:
         self._standardize = Standardize(self._size, mean, std, self.device)
 
     def __len__(self) -> int:
-        return len(self._sizes())
+        return len(self.sizes)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, counted from 0, whose batches the next iteration yields."""
@@ -87,7 +88,7 @@ class Loader:
         index, view = torch.stack(self._draw(epoch)).to(self.device)
         start, mirrored = self._locate(index, view)
         labels = self.labels[index]
-        columns = (tensor.split(self._sizes())[first:] for tensor in (start, mirrored, labels, index, view))
+        columns = (self._parts(tensor)[first:] for tensor in (start, mirrored, labels, index, view))
         self.taken = first
         for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in zip(*columns, strict=True):
             self.taken += 1
@@ -116,8 +117,24 @@ class Loader:
         loader.batch_size = self.batch_size if batch_size is None else batch_size
         return loader
 
-    def _sizes(self) -> list[int]:
+    def part(self, part: int, parts: int) -> "Loader":
+        """The same batches, but only one of several parts of each: the first row where that has none."""
+        loader = copy.copy(self)
+        loader._part = (part, parts)
+        return loader
+
+    @property
+    def sizes(self) -> list[int]:
+        """The rows of every batch of an epoch, before they are parted."""
         return batch_sizes(len(self.rows), self.batch_size, merged=self.shuffle)
+
+    def _parts(self, column: Tensor) -> list[Tensor]:
+        """A column of an epoch's rows, batch by batch."""
+        batches = torch.split(column, self.sizes)
+        if self._part == (0, 1):
+            return list(batches)
+        wanted = [rows_of_part(len(batch), *self._part) or range(1) for batch in batches]
+        return [batch[rows.start : rows.stop] for batch, rows in zip(batches, wanted, strict=True)]
 
     def _draw(self, epoch: int) -> tuple[Tensor, Tensor]:
         if not self.shuffle:

@@ -1,7 +1,7 @@
 """One pass over the training images."""
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import torch
@@ -62,7 +62,7 @@ def train_epoch(
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
     place, take_step = Place() if place is None else place, step_of(optimizer)
     place.enter([term.name for term in active], device)
-    weights = {term.name: term.weight_at(epoch) for term in active}
+    weights, team = {term.name: term.weight_at(epoch) for term in active}, distiller.team
 
     with closing(_one_by_one(place.batches(batches), getattr(batches, "draws", False))) as left:
         for given in left:
@@ -70,10 +70,11 @@ def train_epoch(
             if transforms is not None:
                 batch = transforms(batch, epoch, place.step)
             distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
-            values = train_step(distiller, batch, optimizer, take_step, training.precision)
+            with nullcontext() if team is None else team.step(epoch, place.step):
+                values = train_step(distiller, batch, optimizer, take_step, training.precision)
             if after_step is not None:
                 after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
-            place.passed(values, rows_of(batch), batches)
+            place.passed(values, rows_of(batch) if team is None else team.rows, batches)
             if progress.due():
                 place.meter.check(epoch)
                 progress.step(place.step, place.meter.images / place.seconds, place.meter.means(), weights)
@@ -109,6 +110,8 @@ def train_step(
         with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
             total, values_of_turn = distiller(batch, turn)
         guarded("the backward pass", total.backward)
+        if distiller.team is not None:
+            values_of_turn = distiller.team.sum(turn, values_of_turn)
         take_step()
         optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
         values |= values_of_turn

@@ -1,6 +1,7 @@
 """Training: `fit`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,9 @@ from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
 from potstill.memory_layout import lay_out
+from potstill.ranks.meeting import meet, members
+from potstill.ranks.onlooker import folder_of
+from potstill.ranks.team import on_first
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
@@ -89,26 +93,38 @@ def fit(
     make_deterministic()
     check_networks(distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
+    team = meet(config, distiller, data, training)
+    data = data if team is None else team.data
     seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
+    if team is not None:
+        seams.transforms.rank = (team.world.rank,)
     out = training.out or default_folder(record, training)
-    with signals.handled(), RunFolder(out, config) as run:
+    with signals.handled(), folder_of(out, config, team) as run, members(distiller, team):
         lay_out(distiller.to(device), data.example())
-        if run.extends is None and (summary := run.summary()):
-            State(distiller, run, after_step=after_step).restore_finished()
-            if not run.insight.is_file():  # killed right after its end
-                write_insight(run.insight, distiller, data)
+        if run.extends is None and (summary := on_first(team, run.summary)):
+            take_finished(State(distiller, run, after_step=after_step), data)
             return summary
         if training.compile:
             for network in distiller.networks.values():
                 network.compile(dynamic=False)
         try:
-            with without_compiler():
+            # Of several processes, none stops alone: they ask each other.
+            with without_compiler(), nullcontext() if team is None else signals.deferred():
                 return train(distiller, data, training, run, seams)
         except TrainingFailed as error:
-            raise TrainingFailed(f"{error}; {_kept(run)}") from error
+            raise type(error)(f"{error}; {_kept(run)}") from error
         except OSError as error:
             where = error.filename or run.path
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
+
+
+def take_finished(state: State, data: Data) -> None:
+    """Give networks and losses what a finished run ended with."""
+    on_first(state.team, state.restore_finished)
+    if state.team is not None:
+        state.team.begin(state.after_step)
+    if state.writes and not state.run.insight.is_file():  # killed right after its end
+        write_insight(state.run.insight, state.distiller, data)
 
 
 def _kept(run: RunFolder) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from potstill.data.batch_sizes import batch_sizes
+from potstill.data.batch_sizes import batch_sizes, rows_of_part
 from potstill.data.files.decoding import PLAIN
 from potstill.data.loader import EPOCH, seeded
 
@@ -23,6 +23,7 @@ class Order(Sampler[list[Item]]):
         self.rows, self.seed = rows, seed
         self.shuffle, self.augment = shuffle, augment
         self.epoch = self.first = 0
+        self.part = (0, 1)  # which one of how many parts of every batch
         self.sizes = batch_sizes(len(rows), batch_size, merged=shuffle)
 
     def __len__(self) -> int:
@@ -37,4 +38,6 @@ class Order(Sampler[list[Item]]):
             views = torch.randint(PLAIN + 1, LAST_VIEW, (len(rows),), generator=generator)
         batches = zip(torch.split(rows, self.sizes), torch.split(views, self.sizes), strict=True)
         for some, seen in islice(batches, self.first, None):
-            yield list(zip(some.tolist(), seen.tolist(), strict=True))
+            items = list(zip(some.tolist(), seen.tolist(), strict=True))
+            own = rows_of_part(len(items), *self.part) or range(1)
+            yield items[own.start : own.stop]
