@@ -87,6 +87,8 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
 
 
 def _finish(run: RunFolder, distiller: Distiller, data: Data, summary: Summary) -> Summary:
+    if distiller.team is not None:
+        summary["processes"] = distiller.team.described()
     run.finish(summary)
     write_insight(run.insight, distiller, data)
     return summary

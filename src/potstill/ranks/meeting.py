@@ -26,6 +26,8 @@ def meet(config: Config, distiller: Distiller, data: Data, training: Training) -
     if world is None:
         return None
     own_loader = isinstance(data.train, OwnLoader)
+    for segment in config.get("segments") or []:
+        segment["processes"] = world.size
     check_alike(config, None if own_loader else training.batch_size, world)
     team = Team(world, distiller, data, training)
     rest = training.batch_size % world.size

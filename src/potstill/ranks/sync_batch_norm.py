@@ -75,13 +75,12 @@ class SyncBatchNorm(TorchFunctionMode):
         x = input.to(torch.promote_types(input.dtype, torch.float32))
         rest = [0, *range(2, x.dim())]
         shape = [1, -1, *[1] * (x.dim() - 2)]
-        own = 1.0 if self.counts else 0.0
         number = x.new_full((1,), x.numel() / x.shape[1])
-        sums: Tensor = _Sum.apply(torch.cat([x.sum(rest), number]) * own, self.world)
+        sums: Tensor = self._sum(torch.cat([x.sum(rest), number]))
         count = sums[-1].detach()
         mean = sums[:-1] / count
         away = x - mean.view(shape)
-        squares: Tensor = _Sum.apply(away.square().sum(rest) * own, self.world)
+        squares: Tensor = self._sum(away.square().sum(rest))
         variance = squares / count
         with torch.no_grad():
             if running_mean is not None:
@@ -94,6 +93,13 @@ class SyncBatchNorm(TorchFunctionMode):
         out: Tensor = away * scale.view(shape)
         out = out if bias is None else out + bias.view(shape)
         return out.to(input.dtype)
+
+    def _sum(self, own: Tensor) -> Tensor:
+        """The sum over all ranks; a rank whose rows do not count adds nothing, and moves none of the others."""
+        if self.counts:
+            return _Sum.apply(own, self.world)  # type: ignore[no-any-return]
+        total: Tensor = _Sum.apply(0 * own, self.world)
+        return total.detach() + 0 * total
 
 
 class _Sum(torch.autograd.Function):

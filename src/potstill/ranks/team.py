@@ -19,6 +19,7 @@ from potstill.ranks.slices import Sliced
 from potstill.ranks.stop import Stop
 from potstill.ranks.sync_batch_norm import SyncBatchNorm
 from potstill.ranks.world import World
+from potstill.runs.schema import Processes
 
 if TYPE_CHECKING:
     from potstill.distiller import Distiller
@@ -113,6 +114,11 @@ class Team:
     def sum(self, turn: Sequence[int], values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Sum gradients and the terms' shares over all ranks."""
         return sum_gradients(self._reached(tuple(turn)), values, self.world)
+
+    def described(self) -> Processes:
+        """What the run's summary says of its processes."""
+        counted = "the images of all" if self.sync is not None else "each process's own images"
+        return {"count": self.world.size, "whole_batch": self.whole, "batch_norm": counted}
 
     def begin(self, after_step: Any) -> None:
         """Have all ranks begin with what rank 0 has: weights, random numbers, and the state of ``after_step``."""
