@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+
 from ranks import several
 
 WORDS = "-m potstill supervised --network resnet8 --data digits --images 120 --test-images 50 --batch-size 31"
