@@ -23,7 +23,8 @@ STRINGS = {
     "AB": ["AB(reduction='batchmean')"],
 }
 WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
-CASES = [text for name in losses.__all__ for text in STRINGS.get(name, [name])]
+FLOWS = ["a later term", "turns", "shared weights", "stages"]
+CASES = [*(text for name in losses.__all__ for text in STRINGS.get(name, [name])), *FLOWS]
 ROWS = (7, 3)  # of each step's batch: neither is a multiple of the processes, of which there may be more than rows
 
 
@@ -39,30 +40,49 @@ def batches():
     return found
 
 
-def trained(text, world=None, sync_bn=True):
-    """What a term's training gives: values, gradients summed up in momentum, weights and banks."""
+def distillers(case, example):
+    """What is trained, one after the other, and for how many epochs each."""
+    name = case.partition("(")[0]
+    student, other = (ps.networks.create("resnet8", seed=seed).double() for seed in (1, 3))
+    teacher = ps.freeze(ps.networks.create("resnet8x4" if name in WIDE else "resnet8", seed=2).double())
+    pair, peers = {"student": student, "teacher": teacher}, {"student": student, "other": other}
+    if case == "a later term":
+        later = ps.Term(losses.FitNet(regressor=True), "student.stage2", "teacher.stage2", weight=lambda epoch: epoch)
+        yield ps.Distiller(pair, [ps.Term(losses.CE(), "student", "labels"), later], example), 2
+    elif case == "turns":
+        terms = [ps.Term(losses.CE(), "student", "labels"), ps.Term(losses.CE(), "other", "labels")]
+        terms += [ps.Term(losses.KD(), "student", "other"), ps.Term(losses.SP(), "other.stage3", "student.stage3")]
+        yield ps.Distiller(peers, terms, example, alternate=True), 1
+    elif case == "shared weights":
+        ps.networks.share(student, other, "interval")
+        terms = [ps.Term(losses.CE(), "student", "labels"), ps.Term(losses.CE(), "other", "labels")]
+        yield ps.Distiller(peers, [*terms, ps.Term(losses.Logits(), "student", "other")], example), 1
+    elif case == "stages":  # what the first one does not reach has no gradient there
+        yield ps.Distiller(pair, ps.terms(["FitNet(regressor=True) on stage1"], pair), example), 1
+        yield ps.Distiller(pair, ps.terms(["CE"], pair), example), 1
+    else:
+        yield ps.Distiller(pair, ps.terms(["CE", case] if name != "CE" else [case], pair), example), 1
+
+
+def trained(case, world=None):
+    """What it gives: values, gradients summed up in momentum, weights and banks."""
     torch.manual_seed(0)
-    name = text.partition("(")[0]
-    networks = {
-        "student": ps.networks.create("resnet8", seed=1).double(),
-        "teacher": ps.freeze(ps.networks.create("resnet8x4" if name in WIDE else "resnet8", seed=2).double()),
-    }
-    data = ps.data.from_loaders(batches(), classes=10)
-    terms = ["CE", text] if name != "CE" else [text]
-    distiller = ps.Distiller(networks, ps.terms(terms, networks), data.example())
-    training = Training(epochs=1, lr=0.01, sync_bn=sync_bn, device="cpu")
-    optimizer = make_optimizer(distiller, training)
-    if world is not None:
-        distiller.team = Team(world, distiller, data, training)
-        data = distiller.team.data
-    torch.manual_seed(3)
-    place, progress = Place(), Unseen(1, None, 0)
-    train_epoch(distiller, data.train, optimizer, 0, training, progress, place=place)
-    momenta = [optimizer.state[p].get("momentum_buffer") for g in optimizer.param_groups for p in g["params"]]
-    found = {f"weight {key}": value for key, value in networks["student"].state_dict().items()}
-    found |= {f"loss {key}": value for key, value in distiller.losses.state_dict().items()}
-    found |= {f"momentum {i}": value for i, value in enumerate(momenta) if value is not None}
-    return found | {"values": place.meter.sums}
+    given, found = ps.data.from_loaders(batches(), classes=10), {}
+    for stage, (distiller, epochs) in enumerate(distillers(case, given.example())):
+        training = Training(epochs=epochs, lr=0.01, sync_bn=True, device="cpu")
+        optimizer, data = make_optimizer(distiller, training), given
+        if world is not None:
+            distiller.team = Team(world, distiller, given, training)
+            data = distiller.team.data
+        torch.manual_seed(3)
+        for epoch in range(epochs):
+            place, progress = Place(), Unseen(1, None, 0)
+            train_epoch(distiller, data.train, optimizer, epoch, training, progress, place=place)
+            found[f"{stage} values {epoch}"] = place.meter.sums
+        momenta = [optimizer.state[p].get("momentum_buffer") for g in optimizer.param_groups for p in g["params"]]
+        found |= {f"{stage} {key}": value for key, value in distiller.state_dict().items()}
+        found |= {f"{stage} momentum {i}": value for i, value in enumerate(momenta) if value is not None}
+    return found
 
 
 def difference(one, other):
