@@ -63,7 +63,6 @@ def train_epoch(
     place, take_step = Place() if place is None else place, step_of(optimizer)
     place.enter([term.name for term in active], device)
     weights, team = {term.name: term.weight_at(epoch) for term in active}, distiller.team
-
     with closing(_one_by_one(place.batches(batches), getattr(batches, "draws", False))) as left:
         for given in left:
             batch = on_device(as_batch(given), device)

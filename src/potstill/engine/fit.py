@@ -95,21 +95,18 @@ def fit(
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
     data = data if team is None else team.data
-    seams = Seams(Transforms(transforms, training.seed), Measuring(measure, distiller, data), recorders, after_step)
-    if team is not None:
-        seams.transforms.rank = (team.world.rank,)
+    changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,))
+    seams = Seams(changes, Measuring(measure, distiller, data), recorders, after_step)
     out = training.out or default_folder(record, training)
     with signals.handled(), folder_of(out, config, team) as run, members(distiller, team):
         lay_out(distiller.to(device), data.example())
         if run.extends is None and (summary := on_first(team, run.summary)):
             take_finished(State(distiller, run, after_step=after_step), data)
             return summary
-        if training.compile:
-            for network in distiller.networks.values():
-                network.compile(dynamic=False)
+        for network in distiller.networks.values() if training.compile else ():
+            network.compile(dynamic=False)
         try:
-            # Of several processes, none stops alone: they ask each other.
-            with without_compiler(), nullcontext() if team is None else signals.deferred():
+            with without_compiler(), nullcontext() if team is None else signals.deferred():  # none stops alone
                 return train(distiller, data, training, run, seams)
         except TrainingFailed as error:
             raise type(error)(f"{error}; {_kept(run)}") from error

@@ -19,13 +19,13 @@ class Transforms:
     Args:
         functions: what to apply.
         seed: the run's.
+        rank: of a process among several, whose images are others.
     """
 
-    def __init__(self, functions: Sequence[Callable[[Batch], Batch]], seed: int) -> None:
+    def __init__(self, functions: Sequence[Callable[[Batch], Batch]], seed: int, rank: tuple[int, ...] = ()) -> None:
         if callable(functions) or not all(map(callable, functions)):
             raise BadInput("transforms is a list of functions from batch to batch: transforms=[mixup]")
-        self.functions, self.seed = functions, seed
-        self.rank: tuple[int, ...] = ()  # of a process among several, whose images are others
+        self.functions, self.seed, self.rank = functions, seed, rank
 
     def __call__(self, batch: Batch, epoch: int, step: int) -> Batch:
         """The batch of a step, transformed.
