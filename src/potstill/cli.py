@@ -16,6 +16,7 @@ from potstill.errors import BadInput, unknown
 from potstill.exits import BAD_INPUT, CODES, FAILED_TRAINING, answer_to
 from potstill.flags import Command, call
 from potstill.guard import foreign
+from potstill.ranks.command_line import gather, one_voice
 from potstill.runs.recording import recipe
 from potstill.runs.trust import trusted
 from potstill.say import say
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that has no such character
-    with silent_when_unread(), handled(), trusted() if "--trust" in words else nullcontext():
+    with silent_when_unread(), handled(), one_voice(), trusted() if "--trust" in words else nullcontext():
         return answer([word for word in words if word not in EVERYWHERE], "--json" in words)
 
 
@@ -58,6 +59,7 @@ def answer(words: Sequence[str], as_json: bool) -> int:
     """Run one command and print its result, or what is wrong; returns its exit code."""
     try:
         command = find_command(words)
+        gather(command[0])
         # What somebody's network prints is no part of the JSON.
         aside = as_json and not {"-h", "--help"}.intersection(words)
         with redirect_stdout(sys.stderr) if aside else nullcontext():

@@ -5,6 +5,7 @@ import os
 import torch
 
 from potstill.errors import BadInput
+from potstill.ranks.launch import Launch, launched
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -14,13 +15,32 @@ def find_device(name: str = "auto") -> torch.device:
         BadInput: no device of that name here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and (launch := launched()) is not None:
+        return own_gpu(name, launch)
     try:
         found = torch.device(name)
         torch.zeros(1, device=found).item()  # as no tensor on meta can
     except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:  # of whatever back end there is
         raise BadInput(f"--device {name}: not on this machine; auto, cpu, or cuda with a GPU") from error
     return found
+
+
+def own_gpu(name: str, launch: Launch) -> torch.device:
+    """The GPU of one of several processes: as manyeth on this machine as the process.
+
+    Raises:
+        BadInput: one is asked for by its number, or there are fewer than processes.
+    """
+    if name != "cuda":
+        raise BadInput(f"--device {name}: of several processes, each takes a GPU of its own; give cuda, or cpu")
+    if launch.local >= torch.cuda.device_count():
+        raise BadInput(
+            f"process {launch.local} of this machine (counted from 0) has no GPU of its own, there are "
+            f"{torch.cuda.device_count()}: start fewer processes, or give --device cpu"
+        )
+    torch.cuda.set_device(launch.local)
+    return torch.device("cuda", launch.local)
 
 
 def make_deterministic() -> None:

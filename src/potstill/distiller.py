@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from potstill.roles import check_kinds, check_names, check_roles, find_classifie
 from potstill.soundness import check_soundness
 from potstill.term import Addresses, Term
 from potstill.untrained import Untrained
+
+if TYPE_CHECKING:
+    from potstill.ranks.team import Team
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -82,6 +85,7 @@ class Distiller(nn.Module):
     weights: Tensor  # of this epoch, on the device, so that a step needs no number from the host
     epoch: Tensor
     progress: Tensor
+    team: "Team | None" = None  # the other processes of the run, while `fit` trains it on several
 
     def __init__(
         self,
@@ -117,7 +121,7 @@ class Distiller(nn.Module):
         self.untrained = Untrained(self.learners, self.terms)
         self.computed: set[int] = set()  # the terms that have been, once
         # By the keys of frozen passes, what answers in their place while a run trains: with the same tensors.
-        self.answered: dict[str, Callable[[Batch], dict[str, Tensor]]] = {}
+        self.answered: dict[str, Callable[[Batch], Mapping[str, Tensor]]] = {}
         self.set_epoch(0)
         self.train()
 
@@ -178,6 +182,8 @@ class Distiller(nn.Module):
                 else:
                     values |= one.taps(*(values[text] for text in one.inputs))
         results = {i: self._value(i, values) for i in indices}
+        if self.team is not None:  # what comes of all processes is the sum
+            results = {i: self.team.share(self.terms[i], values) * result for i, result in results.items()}
         total = torch.stack([self.weights[i] * result for i, result in results.items()]).sum()
         return total, {self.terms[i].name: result.detach() for i, result in results.items()}
 
@@ -187,9 +193,16 @@ class Distiller(nn.Module):
         if not all(text in values for text in term.flat_addresses):
             return self.weights.new_zeros(())
         given = for_loss(term, values)
+        if self.team is not None and term.whole_batch:
+            with self.team.together():
+                return self._computed(index, self.team.whole_batch(term, given))
+        return self._computed(index, given)
+
+    def _computed(self, index: int, given: Batch) -> Tensor:
+        term = self.terms[index]
         if index in self.computed:
             return guarded(f"term '{term.name}'", term, given)  # type: ignore[no-any-return]
-        with naming(term, values):
+        with naming(term, given):
             value: Tensor = term(given)
             if not isinstance(value, Tensor) or value.dim():
                 found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

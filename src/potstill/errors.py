@@ -24,6 +24,12 @@ class TrainingFailed(RuntimeError):
     """A run broke off while training; the last good checkpoint is still there (exit code 3)."""
 
 
+class Lost(TrainingFailed):
+    """Another process of the run has ended, which this one cannot do without."""
+
+    lost = True
+
+
 def nearest(value: str, valid: Iterable[str], limit: int = 3) -> list[str]:
     """The valid names that look most like ``value``, ``limit`` at most, best first.
 

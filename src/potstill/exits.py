@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from potstill.errors import BadInput, TrainingFailed, first_line, shortened
 from potstill.guard import is_out_of_memory
+from potstill.ranks.command_line import last_word
 from potstill.say import say
 from potstill.signals import Interrupted, Terminated, name_of
 from potstill.text import printable
@@ -36,11 +37,13 @@ def answer_to(error: BaseException, words: Sequence[str]) -> int:
     Raises:
         BaseException: ``error``, where it is an exit that was asked for, or the reader of our output has gone.
     """
+    if isinstance(error, Exception):
+        last_word()
     if isinstance(error, BadInput | TrainingFailed):
         say(str(error))
         return BAD_INPUT if isinstance(error, BadInput) else FAILED_TRAINING
     if isinstance(error, KeyboardInterrupt | Terminated):
-        if not (isinstance(error, Interrupted | Terminated) and error.said):
+        if not (isinstance(error, Interrupted | Terminated) and error.said) and last_word():
             say(f"stopped by {name_of(error)}; the same command continues")
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else int(str(error.code))
     if isinstance(error, BrokenPipeError) and unread():

@@ -125,7 +125,7 @@ class ForwardPasses:
     def plan(self, terms: tuple[Term, ...]) -> Plan:
         """What has to run for some of the terms, found once; a parameter alone needs no pass."""
         if terms not in self._plans:
-            texts = [text for term in terms for text in term.flat_addresses if not self._is_parameter(text)]
+            texts = [text for term in terms for text in term.flat_addresses if not self.is_parameter(text)]
             reached = self.reached(text for term in terms for text in term.reached)
             self._plans[terms] = Plan(self._with_needs(texts), reached, any(term.needs_graph for term in terms))
         return self._plans[terms]
@@ -138,11 +138,17 @@ class ForwardPasses:
                 flowing |= one.needs
         return {Address.parse(key).network for key in flowing} - self.frozen
 
+    def key_of(self, text: str) -> str | None:
+        """The key of the pass that an address is recorded in; None for an entry of the batch."""
+        address = self._known(text)
+        return None if address is None else self._key(address)
+
     def parameters(self) -> dict[str, Tensor]:
         """The parameters and buffers among the addresses."""
         return {text: value for one in self.in_order for text, value in one.taps.parameters().items()}
 
-    def _is_parameter(self, text: str) -> bool:
+    def is_parameter(self, text: str) -> bool:
+        """Whether an address is that of a parameter or buffer."""
         return any(text in one.taps.places and one.taps.places[text].is_parameter for one in self.in_order)
 
     def _with_needs(self, texts: Iterable[str]) -> list[ForwardPass]:

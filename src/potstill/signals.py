@@ -64,7 +64,7 @@ class _Watch:
     def exception(self) -> Interrupted | Terminated:
         """What the signal raises."""
         assert self.received is not None
-        return Interrupted() if self.received == signal.SIGINT else Terminated(self.received)
+        return exception_of(self.received)
 
     def unraisable(self, lost: "sys.UnraisableHookArgs") -> None:
         """Ask once more, a moment later, where Python has dropped what was raised: it was in somebody's ``__del__``."""
@@ -130,9 +130,50 @@ def asked() -> Interrupted | Terminated | None:
     return None if _watch is None or _watch.received is None else _watch.exception()
 
 
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Answer signals inside of a `deferred` block as outside of any: for what may take long, and changes nothing."""
+    watch = _watch
+    if watch is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    busy, watch.busy = watch.busy, 0
+    try:
+        if watch.received is not None and not watch.ending:
+            raise watch.exception()
+        yield
+    finally:
+        watch.busy = busy
+
+
+def waiting() -> int | None:
+    """The signal that has come, and is answered at the end of a `deferred` block."""
+    return None if _watch is None or _watch.ending else _watch.received
+
+
+def exception_of(number: int) -> "Interrupted | Terminated":
+    """What a signal raises.
+
+    >>> exception_of(signal.SIGTERM).code
+    143
+    """
+    return Interrupted() if number == signal.SIGINT else Terminated(number)
+
+
+def number_of(error: BaseException) -> int:
+    """The signal that an ending came from.
+
+    >>> number_of(Terminated(signal.SIGTERM))
+    15
+    """
+    return int(signal.Signals[name_of(error)])
+
+
 def instead_of(error: BaseException) -> BaseException:
     """What has really ended a command: the signal, where what it raised came out as ``error``, out of C for example."""
     if _watch is None or _watch.received is None or _watch.ending or isinstance(error, ENDINGS):
+        return error
+    if getattr(error, "lost", False):  # whoever ended the other process asks this one to end as well
         return error
     return _watch.exception()
 

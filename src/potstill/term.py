@@ -27,7 +27,8 @@ class Term(nn.Module):
     Args:
         loss: any callable of tensors that returns a scalar. If it has a method ``build(*inputs)``, that is called
             once with a few real images, to make the layers and buffers whose sizes depend on them. With an attribute
-            ``needs_graph`` its inputs come undetached, teachers' too, with a graph back to ``images``.
+            ``needs_graph`` its inputs come undetached, teachers' too, with a graph back to ``images``; with
+            ``whole_batch`` they are the rows of all processes that train a run.
         addresses: where its inputs come from, see `potstill.address`: a tap (``student.layer3``), an entry of the batch
             (``labels``), or a tuple of those, which arrives as a tuple of tensors.
         weight: a number of 0 or more, or a schedule: a function of the epoch, counted from 0, that returns such. Where
@@ -64,6 +65,11 @@ class Term(nn.Module):
         self.reached = list(_flat(addresses if both else addresses[:1]))  # by gradients
         # Losses that differentiate a network by its inputs detach what they must themselves.
         self.needs_graph = bool(getattr(loss, "needs_graph", False))
+        self.whole_batch = bool(getattr(loss, "whole_batch", False))
+        if self.whole_batch and self.needs_graph:
+            raise BadInput(
+                f"{type(loss).__name__} has both whole_batch and needs_graph: gathered rows have no such graph"
+            )
         self.name = name or f"{getattr(loss, '__name__', type(loss).__name__)} {self.flat_addresses[0]}"
 
     def scaled(self, factor: float, name: str | None = None) -> "Term":

@@ -54,6 +54,8 @@ class Training(Selection):
     """cpu, cuda, cuda:1, ...; auto takes a GPU if there is one."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """bf16: networks compute in bfloat16; weights and losses stay in float32. auto: the faster of what is close."""
+    sync_bn: bool = False
+    """Of several processes: batch norm takes its statistics from all images of a step, not from each process's own."""
     compile: bool = False
     """Compile the networks with torch.compile."""
     graph: Literal["auto", "on", "off"] = "off"

@@ -46,6 +46,7 @@ def answering(distiller: Distiller, data: Data, training: Training, plain: bool)
         BadInput: a cache that is asked for does not fit on the disk, or is of another teacher.
     """
     wanted = Wanted.parse(training.teacher_cache)
+    caches: dict[str, CachedPass] = {}
     with ExitStack() as files:
         for one in distiller.passes.in_order:
             if wanted is not None and one.network in distiller.teachers:
@@ -55,11 +56,11 @@ def answering(distiller: Distiller, data: Data, training: Training, plain: bool)
                     if wanted.insists:
                         say(f"answers of {one.key} are not kept: {error}")
                     continue
-                distiller.answered[one.key] = cached
+                caches[one.key] = distiller.answered[one.key] = cached
         try:
             yield
         finally:
-            for key, cached in distiller.answered.items():
+            for key, cached in caches.items():
                 if cached.asked:
                     say(f"{key}: {100 * cached.known / cached.asked:.0f} % of its answers were kept ones")
             distiller.answered.clear()
@@ -80,6 +81,8 @@ def _cached(
         NotKept: it cannot, or need not.
         BadInput: the cache that is asked for cannot be used.
     """
+    if distiller.team is not None:
+        raise NotKept("each of several processes asks for a part of every batch")
     numbered = _numbering(one, data, training, plain)
     network = of_network(distiller.networks[one.network])
     begun = wanted.shared or any(wanted.folder.glob(f"{network['weights'][:12]}-*{ENTRIES}"))

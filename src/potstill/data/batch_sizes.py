@@ -35,3 +35,14 @@ def stretches(sizes: Sequence[int], first: int, together: int) -> Iterator[tuple
         some = sizes[batch : batch + together]
         yield begin, some
         begin += sum(some)
+
+
+def rows_of_part(count: int, part: int, parts: int) -> range:
+    """Which rows of a batch of ``count`` are those of one of several parts: as many each, the first ones one more.
+
+    >>> [rows_of_part(5, part, 3) for part in range(3)]
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    each, more = divmod(count, parts)
+    start = part * each + min(part, more)
+    return range(start, start + each + (part < more))

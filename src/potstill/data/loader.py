@@ -9,13 +9,14 @@ from torch import Tensor
 
 from potstill.batch import Batch
 from potstill.data.augment import Augment
-from potstill.data.batch_sizes import batch_sizes, stretches
+from potstill.data.batch_sizes import batch_sizes, rows_of_part, stretches
 from potstill.data.images import ImageSet
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 
 TOGETHER = 64  # batches
-HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS = 0, 1, 2, 3, 4  # what random numbers are drawn for: no two share a stream
+HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK = range(6)
+"""What random numbers are drawn for: no two share a stream."""
 
 
 def seeded(seed: int, *purpose: int) -> torch.Generator:
@@ -71,6 +72,7 @@ class Loader:
         if batch_size < 1:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         self.batch_size, self.seed, self.epoch, self.taken = batch_size, seed, 0, 0
+        self._part = (0, 1)  # which one of how many parts of every batch
         self.augment = Augment(pad=0, flip=False) if augment is None else augment
         self.shuffle = augment is not None
         # The views of each image (rows, views), if their number is given: the same ones whatever the seed.
@@ -87,7 +89,7 @@ class Loader:
         self._standardize = Standardize(self._size, mean, std, self.device)
 
     def __len__(self) -> int:
-        return len(self._sizes())
+        return len(self.sizes)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, counted from 0, whose batches the next iteration yields."""
@@ -108,10 +110,10 @@ class Loader:
         """
         index, view = (drawn.to(self.device) for drawn in self._draw(epoch))
         self.taken = first
-        for begin, sizes in stretches(self._sizes(), first, TOGETHER):
+        for begin, sizes in stretches(self.sizes, first, TOGETHER):
             some = slice(begin, begin + sum(sizes))
             columns = *self._locate(index[some], view[some]), self.labels[index[some]], index[some], view[some]
-            of_batches = zip(*(torch.split(column, list(sizes)) for column in columns), strict=True)
+            of_batches = zip(*(self._parts(column, sizes) for column in columns), strict=True)
             for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in of_batches:
                 self.taken += 1
                 images = self._standardize(self._crop(batch_start, batch_mirrored))
@@ -139,8 +141,24 @@ class Loader:
         loader.batch_size = self.batch_size if batch_size is None else batch_size
         return loader
 
-    def _sizes(self) -> list[int]:
+    def part(self, part: int, parts: int) -> "Loader":
+        """The same batches, but only one of several parts of each: the first row where that has none."""
+        loader = copy.copy(self)
+        loader._part = (part, parts)
+        return loader
+
+    @property
+    def sizes(self) -> list[int]:
+        """The rows of every batch of an epoch, before they are parted."""
         return batch_sizes(len(self.rows), self.batch_size, merged=self.shuffle)
+
+    def _parts(self, column: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+        """A column of some batches' rows, batch by batch."""
+        batches = torch.split(column, list(sizes))
+        if self._part == (0, 1):
+            return list(batches)
+        wanted = [rows_of_part(len(batch), *self._part) or range(1) for batch in batches]
+        return [batch[rows.start : rows.stop] for batch, rows in zip(batches, wanted, strict=True)]
 
     def _draw(self, epoch: int) -> tuple[Tensor, Tensor]:
         if not self.shuffle:

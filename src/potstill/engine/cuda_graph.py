@@ -162,7 +162,7 @@ class StepGraphs:
         say(f"steps are no CUDA graph: {reason}")
 
 
-def step_graphs(training: Training, device: torch.device) -> StepGraphs | None:
+def step_graphs(training: Training, device: torch.device, waiting: str | None = None) -> StepGraphs | None:
     """What takes the steps of a run as graphs; None if they are taken as usual.
 
     Raises:
@@ -171,6 +171,11 @@ def step_graphs(training: Training, device: torch.device) -> StepGraphs | None:
     if training.graph == "on" and device.type != "cuda":
         raise BadInput(f"--graph on: a CUDA graph needs a GPU, this run is on {device}; auto takes one where it can")
     if training.graph == "off" or device.type != "cuda":
+        return None
+    if waiting is not None:
+        if training.graph == "on":
+            raise BadInput(f"--graph on: a CUDA graph and {waiting} do not go together; leave out one of them")
+        say(f"steps are no CUDA graph: they wait for {waiting}")
         return None
     return StepGraphs(CudaCapturer(device), must=training.graph == "on")
 

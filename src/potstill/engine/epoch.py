@@ -1,7 +1,7 @@
 """One pass over the training images."""
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from typing import Any
 
@@ -67,7 +67,7 @@ def train_epoch(
     active = [distiller.terms[i] for turn in distiller.turns for i in turn]
     place = Place() if place is None else place
     place.enter([term.name for term in active], device)
-    weights = {term.name: term.weight_at(epoch) for term in active}
+    weights, team = {term.name: term.weight_at(epoch) for term in active}, distiller.team
     take = _taker(distiller, optimizer, training.precision, after_step, graphs)
 
     def turn() -> None:
@@ -79,8 +79,9 @@ def train_epoch(
             if transforms is not None:
                 batch = transforms(batch, epoch, place.step)
             distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
-            values = take(batch)
-            place.passed(values, rows_of(batch), batches)
+            with nullcontext() if team is None else team.step(epoch, place.step):
+                values = take(batch)
+            place.passed(values, rows_of(batch) if team is None else team.rows, batches)
             if progress.due():
                 place.meter.check(epoch)
                 progress.step(place.step, place.meter.images / place.seconds, place.meter.means(), weights)
@@ -140,6 +141,8 @@ def train_step(
         with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
             total, values_of_turn = distiller(batch, turn)
         guarded("the backward pass", total.backward)
+        if distiller.team is not None:
+            values_of_turn = distiller.team.sum(turn, values_of_turn)
         take_step()
         optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
         values |= values_of_turn

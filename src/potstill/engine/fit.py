@@ -1,6 +1,7 @@
 """Training: `fit`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,9 @@ from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
 from potstill.memory_layout import lay_out
+from potstill.ranks.meeting import meet, members
+from potstill.ranks.onlooker import folder_of
+from potstill.ranks.team import on_first
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
@@ -94,22 +98,25 @@ def fit(
     make_deterministic()
     check_networks(distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
+    team = meet(config, distiller, data, training)
+    data = data if team is None else team.data
+    changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,))
     measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
-    seams = Seams(Transforms(transforms, training.seed), measuring, recorders, after_step)
-    with signals.handled(), RunFolder(training.out or default_folder(record, training), config) as run:
+    seams = Seams(changes, measuring, recorders, after_step)
+    out = training.out or default_folder(record, training)
+    with signals.handled(), folder_of(out, config, team) as run, members(distiller, team):
         lay_out(distiller.to(device), data.example())
         join(distiller)
-        if run.extends is None and (summary := run.summary()):
-            State(distiller, run, after_step=after_step).restore_finished()
-            if not run.insight.is_file():  # killed right after its end
-                write_insight(run.insight, distiller, data)
+        if run.extends is None and (summary := on_first(team, run.summary)):
+            take_finished(State(distiller, run, after_step=after_step), data)
             return summary
         training = _prepared(training, distiller, data, run)
+        kept = answering(distiller, data, training, plain=not transforms)
         try:
-            with without_compiler(), answering(distiller, data, training, plain=not transforms):
+            with without_compiler(), kept, nullcontext() if team is None else signals.deferred():  # none stops alone
                 return train(distiller, data, training, run, seams)
         except TrainingFailed as error:
-            raise TrainingFailed(f"{error}; {_kept(run)}") from error
+            raise type(error)(f"{error}; {_kept(run)}") from error
         except OSError as error:
             where = error.filename or run.path
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
@@ -119,11 +126,19 @@ def _prepared(training: Training, distiller: Distiller, data: Data, run: RunFold
     """Set up this process and the networks for a run that trains; the training as it then is."""
     if training.keep_memory:
         keep_freed_memory()
-    training = settle_precision(training, distiller, data, run)
-    if training.compile:
-        for network in distiller.networks.values():
-            network.compile(dynamic=False)
-    return training
+    found = on_first(distiller.team, lambda: settle_precision(training, distiller, data, run))
+    for network in distiller.networks.values() if training.compile else ():
+        network.compile(dynamic=False)
+    return replace(training, precision=found.precision)
+
+
+def take_finished(state: State, data: Data) -> None:
+    """Give networks and losses what a finished run ended with."""
+    on_first(state.team, state.restore_finished)
+    if state.team is not None:
+        state.team.begin(state.after_step)
+    if state.writes and not state.run.insight.is_file():  # killed right after its end
+        write_insight(state.run.insight, state.distiller, data)
 
 
 def _kept(run: RunFolder) -> str:

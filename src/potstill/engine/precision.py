@@ -124,6 +124,7 @@ def _timed(distiller: Distiller, batch: Batch, precision: str, again: Snapshot) 
 def _left_as_it_was(distiller: Distiller) -> Iterator[Snapshot]:
     """Whatever steps change inside is as before; compiled networks run as they are written."""
     mode, before = distiller.training, Snapshot(distiller)
+    team, distiller.team = distiller.team, None  # other processes do not take part
     try:
         with uncompiled():
             distiller.train()
@@ -132,6 +133,7 @@ def _left_as_it_was(distiller: Distiller) -> Iterator[Snapshot]:
         before.restore()
         distiller.zero_grad()
         distiller.train(mode)
+        distiller.team = team
 
 
 def _first(batch: Batch, images: int) -> Batch:

@@ -17,6 +17,7 @@ from potstill.engine.checkpoint import (
 from potstill.engine.place import Place
 from potstill.errors import BadInput, TrainingFailed, first_line
 from potstill.networks.weights import load_weights
+from potstill.ranks.team import on_first
 from potstill.runs import names
 from potstill.runs.folder import RunFolder
 from potstill.runs.headline import best_epoch
@@ -45,10 +46,14 @@ class State:
     ) -> None:
         self.distiller, self.run, self.optimizer = distiller, run, optimizer
         self.inside: dict[str, Any] | None = None  # where in an epoch a stopped run was, see `Place`
+        self.team = distiller.team
+        self.writes = self.team is None or self.team.world.rank == 0
         self.after_step: Any = after_step if hasattr(after_step, "load_state_dict") else None
 
     def save(self, history: History) -> None:
         """Write an epoch's files. The checkpoint comes last: until it is there, a restart repeats the epoch."""
+        if not self.writes:
+            return
         epoch = history[-1]["epoch"]
         for name, network in self.distiller.learners.items():
             save_weights(network, self.run.path / names.weights(name))
@@ -62,6 +67,8 @@ class State:
         Raises:
             TrainingFailed: a term was not finite, or a weight is not: what is there is better.
         """
+        if not self.writes:
+            return
         place.meter.check(len(history))
         for name, network in self.distiller.learners.items():
             if not all(bool(value.isfinite().all()) for value in network.parameters()):
@@ -95,7 +102,7 @@ class State:
         Raises:
             BadInput: both are damaged, or of other networks.
         """
-        state = load_newest(self.run.path, self.distiller.weights.device)
+        state = on_first(self.team, lambda: load_newest(self.run.path, self.distiller.weights.device))
         if state is None:
             return []
         self.load_state_dict(state)

@@ -24,6 +24,8 @@ from potstill.engine.state import History, State
 from potstill.engine.summary import summarize
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
+from potstill.ranks.onlooker import progress_of
+from potstill.ranks.team import on_first
 from potstill.runs.folder import RunFolder
 from potstill.runs.schema import Epoch, Summary
 from potstill.say import say
@@ -56,23 +58,25 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
     """
     optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
     state = State(distiller, run, optimizer, seams.after_step)
-    graphs = step_graphs(training, distiller.weights.device)
+    graphs = step_graphs(training, distiller.weights.device, _waiting(distiller))
     torch.manual_seed(training.seed)
     history = state.resume()
+    if (team := distiller.team) is not None:
+        team.begin(state.after_step)
     if run.extends is not None:
         past = history if state.inside is None else [*history, state.inside["asked"]]
         if (changed := extend(run, past, distiller, training)) is not None:
             say(f"{run.path} is not what {training.epochs} epochs from the start would be: {changed}")
-    costs = rehearse(state, data)
+    costs = on_first(team, lambda: rehearse(state, data))
     run.start_logs(history)
     if distiller.weights.is_cuda:
         torch.cuda.reset_peak_memory_stats(distiller.weights.device)
     with (
-        Progress(training.epochs, length(data.train), len(history)) as progress,
-        Recorders([TensorBoard(run.path, purge_step=len(history)), *seams.recorders], progress.say) as recorders,
+        progress_of(team, training.epochs, length(data.train), len(history)) as progress,
+        Recorders(_recorders(state, seams, len(history)), progress.say) as recorders,
     ):
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}{_inside(state)}")
-        teachers = seams.measuring.teachers(progress.say)
+        teachers = on_first(team, lambda: seams.measuring.teachers(progress.say))
         for epoch in range(len(history), training.epochs):
             set_learning_rate(optimizer, learning_rate(epoch))
             history.append(_epoch(state, data, training, seams, history, progress, graphs))
@@ -81,10 +85,27 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
                 run.log(history[-1])
                 recorders.log(history[-1])
             progress.epoch(history[-1])
-    summary = summarize(distiller, data, teachers, history, costs)
-    run.finish(summary)
-    write_insight(run.insight, distiller, data, seams.measuring.answers)
-    return summary
+
+    def finish() -> Summary:
+        summary = summarize(distiller, data, teachers, history, costs)
+        if team is not None:
+            summary["processes"] = team.described()
+        run.finish(summary)
+        write_insight(run.insight, distiller, data, seams.measuring.answers)
+        return summary
+
+    return on_first(team, finish)
+
+
+def _waiting(distiller: Distiller) -> str | None:
+    """What steps wait for besides the device."""
+    if distiller.team is not None:
+        return "several processes"
+    return "kept answers of teachers" if distiller.answered else None
+
+
+def _recorders(state: State, seams: Seams, epoch: int) -> list[Recorder]:
+    return [TensorBoard(state.run.path, purge_step=epoch), *seams.recorders] if state.writes else []
 
 
 def _epoch(
@@ -102,20 +123,24 @@ def _epoch(
     lr = training.learning_rate()(epoch)
     weights = {term.name: term.weight_at(epoch) for term in distiller.terms}
     place = Place({"epoch": epoch, "lr": lr, "weights": weights}, state.inside)
-    state.inside, saved = None, time.monotonic()
+    state.inside, saved, team = None, time.monotonic(), distiller.team
 
     def save_sometimes() -> None:
         nonlocal saved
         if training.save_every is not None and time.monotonic() - saved >= 60 * training.save_every:
             state.save_inside(history, place)
             saved = time.monotonic()
+        if team is not None:
+            team.stop.between()
 
     seam: dict[str, Any] = {"transforms": seams.transforms, "after_step": seams.after_step, "graphs": graphs}
     try:
         trained = train_epoch(
             distiller, data.train, optimizer, epoch, training, progress, **seam, place=place, between=save_sometimes
         )
-        learners = seams.measuring.learners(epoch)
+        if team is not None:
+            team.stop.now()
+        learners = on_first(team, lambda: seams.measuring.learners(epoch))
     except signals.ENDINGS as error:
         with signals.ending():
             progress.say(_saved(error, state, history, place))

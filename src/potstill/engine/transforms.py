@@ -19,12 +19,13 @@ class Transforms:
     Args:
         functions: what to apply.
         seed: the run's.
+        rank: of a process among several, whose images are others.
     """
 
-    def __init__(self, functions: Sequence[Callable[[Batch], Batch]], seed: int) -> None:
+    def __init__(self, functions: Sequence[Callable[[Batch], Batch]], seed: int, rank: tuple[int, ...] = ()) -> None:
         if callable(functions) or not all(map(callable, functions)):
             raise BadInput("transforms is a list of functions from batch to batch: transforms=[mixup]")
-        self.functions, self.seed = functions, seed
+        self.functions, self.seed, self.rank = functions, seed, rank
 
     def __call__(self, batch: Batch, epoch: int, step: int) -> Batch:
         """The batch of a step, transformed.
@@ -36,7 +37,7 @@ class Transforms:
             return batch
         device = next(iter(batch.values())).device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed_of(self.seed, TRANSFORMS, epoch, step))
+            torch.manual_seed(seed_of(self.seed, TRANSFORMS, epoch, step, *self.rank))
             for function in self.functions:
                 batch = _applied(function, batch)
         return batch

@@ -49,6 +49,7 @@ class CC(Loss):
     tensor(64.)
     """
 
+    whole_batch = True
     taps = ("student.pooled", "teacher.pooled")
 
     @checked

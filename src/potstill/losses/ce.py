@@ -47,3 +47,6 @@ class CE(Loss, nn.CrossEntropyLoss):
         label_smoothing: Fraction = 0.0,
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        self.whole_batch = (
+            weight is not None or ignore_index >= 0 or reduction == "sum"
+        )  # no mean over the batch's rows

@@ -5,6 +5,8 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.ranks.rows import other_rows
+
 
 class BatchNorm(nn.BatchNorm2d):
     """Batch norm that uses its running statistics for a single value a channel, whose own variance says nothing.
@@ -13,7 +15,7 @@ class BatchNorm(nn.BatchNorm2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training and input.numel() == input.shape[1]:
+        if self.training and input.numel() == input.shape[1] and not other_rows():
             return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return super().forward(input)
 

@@ -72,6 +72,7 @@ class CRD(Loss):
     (torch.Size([5000, 128]), torch.Size([]))
     """
 
+    whole_batch = True
     memory_s: Tensor
     memory_t: Tensor
     classes: Tensor  # of each row of the banks, -1 where not met yet

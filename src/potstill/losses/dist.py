@@ -39,6 +39,8 @@ class DIST(Loss):
     (True, True)
     """
 
+    whole_batch = True
+
     @checked
     def __init__(self, beta: NotNegative = 1.0, gamma: NotNegative = 1.0, temperature: Temperature = 1.0) -> None:
         super().__init__()

@@ -47,6 +47,7 @@ class IRG(Loss):
     tensor(0.1000)
     """
 
+    whole_batch = True
     taps = (
         ("student.stage2", "student.stage3", "student.pooled", "student"),
         ("teacher.stage2", "teacher.stage3", "teacher.pooled", "teacher"),

@@ -67,6 +67,7 @@ class KD(Loss):
         self.reduction = reduction
         self.standardize = standardize
         self.guided = guided
+        self.whole_batch = guided  # the divisor is the batch's
         self.taps = ("student", "teacher", "labels") if guided else ("student", "teacher")
 
     def forward(self, student: Tensor, teacher: Tensor, labels: Tensor | None = None) -> Tensor:

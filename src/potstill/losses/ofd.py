@@ -77,6 +77,7 @@ class OFD(Loss):
         given = None if margin is None else torch.as_tensor(margin).detach().reshape(1, -1, 1, 1)
         self.register_buffer("margin", given)
         self.reduction = reduction
+        self.whole_batch = margin is None  # which is then the batch's
         self.connector: nn.Module = nn.Identity()
 
     def build(self, student: Tensor, teacher: Tensor) -> None:

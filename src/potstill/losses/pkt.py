@@ -34,6 +34,7 @@ class PKT(Loss):
     True
     """
 
+    whole_batch = True
     taps = ("student.pooled", "teacher.pooled")
 
     @checked

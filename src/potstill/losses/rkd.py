@@ -44,6 +44,7 @@ class RKD(Loss):
     True
     """
 
+    whole_batch = True
     taps = ("student.pooled", "teacher.pooled")
 
     @checked

@@ -28,6 +28,7 @@ class SP(Loss):
     tensor(True)
     """
 
+    whole_batch = True
     taps = ("student.stages", "teacher.stages")
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:

@@ -75,6 +75,7 @@ class Segment(TypedDict):
     device: str
     machine: NotRequired[str | None]
     threads: NotRequired[int | None]
+    processes: NotRequired[int | None]
     date: NotRequired[str | None]
 
 
@@ -160,6 +161,16 @@ class Memory(TypedDict):
     of: str
 
 
+class Processes(TypedDict):
+    """Of a run on several processes: how many in the end; which terms compared the rows of all of them; whose images
+    batch norm counted.
+    """
+
+    count: int
+    whole_batch: list[str]
+    batch_norm: str
+
+
 class Summary(TypedDict):
     """``summary.json``; ``best_chosen_on`` names the split that chose the best epochs."""
 
@@ -170,6 +181,7 @@ class Summary(TypedDict):
     learners: dict[str, Learner]
     seconds: float
     memory: NotRequired[Memory | None]
+    processes: NotRequired[Processes | None]
 
 
 class Array(TypedDict):

@@ -2,7 +2,7 @@
 
 from potstill.runs.schema import Config, Segment
 
-TOLD = ("potstill", "torch", "python", "commit", "device", "machine", "threads")
+TOLD = ("potstill", "torch", "python", "commit", "device", "machine", "threads", "processes")
 
 
 def segments_of(config: Config) -> list[Segment]:
@@ -32,5 +32,5 @@ def continued(before: list[Segment], now: Segment, epoch: int) -> tuple[list[Seg
 
 
 def _told(segment: Segment) -> dict[str, object]:
-    told: dict[str, object] = {**segment["versions"], **segment}
+    told: dict[str, object] = {"processes": 1, **segment["versions"], **segment}
     return {name: told.get(name) for name in TOLD}

@@ -160,6 +160,18 @@ class ImageLoader:
         loader._start(shuffle=False, augment=False)
         return loader
 
+    def part(self, part: int, parts: int) -> "ImageLoader":
+        """The same batches, but only one of several parts of each: the first image where that has none."""
+        loader = copy.copy(self)
+        loader._start(self._order.shuffle, self._order.augment)
+        loader._order.part = (part, parts)
+        return loader
+
+    @property
+    def sizes(self) -> list[int]:
+        """The images of every batch of an epoch, before they are parted."""
+        return self._order.sizes
+
     def _start(self, shuffle: bool, augment: bool) -> None:
         self._views = Views(self.source, self._crops)
         self._order = Order(self.rows, self.batch_size, self.seed, shuffle, augment, self.views)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from potstill.data.batch_sizes import batch_sizes, stretches
+from potstill.data.batch_sizes import batch_sizes, rows_of_part, stretches
 from potstill.data.files.decoding import PLAIN
 from potstill.data.loader import EPOCH, seeded, shuffled
 
@@ -26,6 +26,7 @@ class Order(Sampler[list[Item]]):
         self.rows, self.seed, self.views = rows, seed, views
         self.shuffle, self.augment = shuffle, augment
         self.epoch = self.first = 0
+        self.part = (0, 1)  # which one of how many parts of every batch
         self.sizes = batch_sizes(len(rows), batch_size, merged=shuffle)
 
     def __len__(self) -> int:
@@ -41,8 +42,9 @@ class Order(Sampler[list[Item]]):
             if self.views is not None:
                 views = fixed_view(rows, views % self.views, self.views)
         for begin, (size,) in stretches(self.sizes, self.first, together=1):
-            some = slice(begin, begin + size)
-            seen = repeat(PLAIN, size) if views is None else views[some].tolist()
+            own = rows_of_part(size, *self.part) or range(1)
+            some = slice(begin + own.start, begin + own.stop)
+            seen = repeat(PLAIN, len(own)) if views is None else views[some].tolist()
             yield list(zip(rows[some].tolist(), seen, strict=True))
 
 

@@ -1,0 +1,99 @@
+"""A few steps of every loss in float64, by one process or by one of several: the same batches, and what came out."""
+
+import torch
+
+import potstill as ps
+from potstill import losses
+from potstill.engine.epoch import train_epoch
+from potstill.engine.optimizer import make_optimizer
+from potstill.engine.place import Place
+from potstill.ranks.onlooker import Unseen
+from potstill.ranks.team import Team
+from potstill.training import Training
+
+STRINGS = {
+    "CRD": ["CRD(negatives=16)", "CRD(negatives=16, contrast='samples', relaxed=True)", "CRD(contrast='batch')"],
+    "KD": ["KD", "KD(guided=True)", "KD(standardize=True, reduction='elementmean')"],
+    "CE": ["CE", "CE(reduction='sum')", "CE(label_smoothing=0.1)"],
+    "OFD": ["OFD", "OFD(reduction='batchmean')"],
+    "CC": ["CC", "CC(kernel='neighbours', width=8)"],
+    "FitNet": ["FitNet", "FitNet(regressor=True)"],
+    "CD": ["CD", "CD(connector=True)"],
+    "FT": ["FT"],
+    "AB": ["AB(reduction='batchmean')"],
+}
+WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
+FLOWS = ["a later term", "turns", "shared weights", "stages"]
+CASES = [*(text for name in losses.__all__ for text in STRINGS.get(name, [name])), *FLOWS]
+ROWS = (7, 3)  # of each step's batch: neither is a multiple of the processes, of which there may be more than rows
+
+
+def batches():
+    """Digits, in float64."""
+    data = ps.data.load("digits")
+    whole = next(iter(data.train))
+    found, start = [], 0
+    for rows in ROWS:
+        part = {key: value[start : start + rows] if value.dim() else value for key, value in whole.items()}
+        found.append({**part, "images": part["images"].double()})
+        start += rows
+    return found
+
+
+def distillers(case, example):
+    """What is trained, one after the other, and for how many epochs each."""
+    name = case.partition("(")[0]
+    student, other = (ps.networks.create("resnet8", seed=seed).double() for seed in (1, 3))
+    teacher = ps.freeze(ps.networks.create("resnet8x4" if name in WIDE else "resnet8", seed=2).double())
+    pair, peers = {"student": student, "teacher": teacher}, {"student": student, "other": other}
+    if case == "a later term":
+        later = ps.Term(losses.FitNet(regressor=True), "student.stage2", "teacher.stage2", weight=lambda epoch: epoch)
+        yield ps.Distiller(pair, [ps.Term(losses.CE(), "student", "labels"), later], example), 2
+    elif case == "turns":
+        terms = [ps.Term(losses.CE(), "student", "labels"), ps.Term(losses.CE(), "other", "labels")]
+        terms += [ps.Term(losses.KD(), "student", "other"), ps.Term(losses.SP(), "other.stage3", "student.stage3")]
+        yield ps.Distiller(peers, terms, example, alternate=True), 1
+    elif case == "shared weights":
+        ps.networks.share(student, other, "interval")
+        terms = [ps.Term(losses.CE(), "student", "labels"), ps.Term(losses.CE(), "other", "labels")]
+        yield ps.Distiller(peers, [*terms, ps.Term(losses.Logits(), "student", "other")], example), 1
+    elif case == "stages":  # what the first one does not reach has no gradient there
+        yield ps.Distiller(pair, ps.terms(["FitNet(regressor=True) on stage1"], pair), example), 1
+        yield ps.Distiller(pair, ps.terms(["CE"], pair), example), 1
+    else:
+        yield ps.Distiller(pair, ps.terms(["CE", case] if name != "CE" else [case], pair), example), 1
+
+
+def trained(case, world=None):
+    """What it gives: values, gradients summed up in momentum, weights and banks."""
+    torch.manual_seed(0)
+    given, found = ps.data.from_loaders(batches(), classes=10), {}
+    for stage, (distiller, epochs) in enumerate(distillers(case, given.example())):
+        training = Training(epochs=epochs, lr=0.01, sync_bn=True, device="cpu")
+        optimizer, data = make_optimizer(distiller, training), given
+        if world is not None:
+            distiller.team = Team(world, distiller, given, training)
+            data = distiller.team.data
+        torch.manual_seed(3)
+        for epoch in range(epochs):
+            place, progress = Place(), Unseen(1, None, 0)
+            train_epoch(distiller, data.train, optimizer, epoch, training, progress, place=place)
+            found[f"{stage} values {epoch}"] = place.meter.sums
+        momenta = [optimizer.state[p].get("momentum_buffer") for g in optimizer.param_groups for p in g["params"]]
+        found |= {f"{stage} {key}": value for key, value in distiller.state_dict().items()}
+        found |= {f"{stage} momentum {i}": value for i, value in enumerate(momenta) if value is not None}
+    return found
+
+
+def difference(one, other):
+    """The largest difference, beside the size of what is compared, and where it is."""
+    assert one.keys() == other.keys(), one.keys() ^ other.keys()
+    found = {}
+    for key, value in one.items():
+        a, b = value.double(), other[key].double()
+        both = a.isfinite() & b.isfinite()
+        assert torch.equal(a.isfinite(), b.isfinite()), key
+        scale = a[both].abs().max().clamp(min=1e-3) if both.any() else torch.ones(())
+        found[key] = float((a - b)[both].abs().max() / scale) if both.any() else 0.0
+    worst = max(found, key=found.get)
+    return found[worst], worst
