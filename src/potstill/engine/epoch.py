@@ -1,6 +1,6 @@
 """One pass over the training images."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, nullcontext
 from functools import partial
 from typing import Any
@@ -69,11 +69,7 @@ def train_epoch(
     place.enter([term.name for term in active], device)
     weights, team = {term.name: term.weight_at(epoch) for term in active}, distiller.team
     take = _taker(distiller, optimizer, training.precision, after_step, graphs)
-
-    def turn() -> None:
-        pass_on((epoch, place.step))
-
-    with closing(_one_by_one(place.batches(batches), getattr(batches, "draws", False), turn)) as left:
+    with closing(_one_by_one(batches, place, epoch)) as left:
         for given in left:
             batch = on_device(as_batch(given), device)
             if transforms is not None:
@@ -93,14 +89,15 @@ def train_epoch(
     return {"terms": place.meter.means(), "weights": weights, **place.speed()}
 
 
-def _one_by_one(left: Iterator[Batch], draws: bool, turn: Callable[[], None]) -> Generator[Batch]:
-    """The batches that are left; signals wait until whoever takes one has made a step of it. Each has its ``turn``.
+def _one_by_one(batches: Batches, place: Place, epoch: int) -> Generator[Batch]:
+    """The batches that are left; signals wait until whoever takes one has made a step of it.
 
     They do not wait for a batch that other processes make. One that this process makes may draw random numbers, and
     belongs to its step.
     """
+    left, draws = place.batches(batches), getattr(batches, "draws", False)
     while True:
-        turn()
+        pass_on((epoch, place.step))
         given = None if draws else next(left, None)
         with deferred():
             given = next(left, None) if draws else given

@@ -89,10 +89,7 @@ def fit(
     >>> summary["learners"]["student"]["last"]["test"]["n"]
     12
     """
-    if not isinstance(data, Data):
-        raise BadInput(f"data is a {type(data).__name__}: give potstill.data.load(NAME), or from_loaders(train, test)")
-    if data.name != training.data:  # of somebody's own loaders
-        training = replace(training, data=data.name)
+    training = _of(data, training)
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
@@ -106,7 +103,6 @@ def fit(
     out = training.out or default_folder(record, training)
     with signals.handled(), folder_of(out, config, team) as run, members(distiller, team):
         lay_out(distiller.to(device), data.example())
-        join(distiller)
         if run.extends is None and (summary := on_first(team, run.summary)):
             take_finished(State(distiller, run, after_step=after_step), data)
             return summary
@@ -122,8 +118,16 @@ def fit(
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
 
 
+def _of(data: Data, training: Training) -> Training:
+    """The training with the name of its data, which may come from somebody's own loaders."""
+    if not isinstance(data, Data):
+        raise BadInput(f"data is a {type(data).__name__}: give potstill.data.load(NAME), or from_loaders(train, test)")
+    return training if data.name == training.data else replace(training, data=data.name)
+
+
 def _prepared(training: Training, distiller: Distiller, data: Data, run: RunFolder) -> Training:
     """Set up this process and the networks for a run that trains; the training as it then is."""
+    join(distiller)
     if training.keep_memory:
         keep_freed_memory()
     found = on_first(distiller.team, lambda: settle_precision(training, distiller, data, run))
