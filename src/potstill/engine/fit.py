@@ -130,10 +130,10 @@ def _prepared(training: Training, distiller: Distiller, data: Data, run: RunFold
     join(distiller)
     if training.keep_memory:
         keep_freed_memory()
-    found = on_first(distiller.team, lambda: settle_precision(training, distiller, data, run))
+    precision = on_first(distiller.team, lambda: settle_precision(training, distiller, data, run).precision)
     for network in distiller.networks.values() if training.compile else ():
         network.compile(dynamic=False)
-    return replace(training, precision=found.precision)
+    return replace(training, precision=precision)
 
 
 def take_finished(state: State, data: Data) -> None:
