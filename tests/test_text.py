@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import potstill as ps
 from potstill.cli import answer, show
 from potstill.engine.progress import Progress
+from potstill.errors import BadInput
 from potstill.live_line import LiveLine
 from potstill.say import say
 from potstill.tables.jobs import Job
@@ -299,3 +301,8 @@ def test_c16_what_is_short_stays_whole():
     assert (
         message(f"{path} is a file; it's the network's, isn't it") == f"{path} is a file; it's the network's, isn't it"
     )
+
+
+def test_a_run_folder_whose_name_is_no_text_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(BadInput, match=r"--out .* is not UTF-8"):
+        ps.Training("digits", out=Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")))

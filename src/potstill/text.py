@@ -20,6 +20,15 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 IN_MARKDOWN = re.compile(r"[\\`|<\[\]]")
 
 
+def is_text(path: object) -> bool:
+    """Whether a path is UTF-8: file names are bytes and need not be, but files of text can hold no other ones.
+
+    >>> is_text("runs/öl"), is_text("runs/\\udcff")
+    (True, False)
+    """
+    return not any("\ud800" <= character <= "\udfff" for character in str(path))
+
+
 def printable(text: str) -> str:
     r"""The text in one line: control characters, marks of direction and whatever else has no shape as escapes.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from potstill.errors import BadInput
 from potstill.ranges import Count, Epochs, Fraction, Index, Momentum, Positive, Seed, Share
 from potstill.selection import Selection
+from potstill.text import is_text
 
 if TYPE_CHECKING:
     from potstill.data import Data
@@ -69,6 +70,8 @@ class Training(Selection):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not is_text(self.out):
+            raise BadInput(f"--out {self.out} is not UTF-8: a run keeps its name in files of text; choose another one")
         given = ", ".join(str(epoch) for epoch in self.milestones)
         if list(self.milestones) != sorted(self.milestones):
             raise BadInput(f"--milestones must be in order, not {given}")

@@ -6,6 +6,7 @@ import datetime
 import enum
 import json
 import logging
+import os
 import pickle
 import random
 import types
@@ -16,7 +17,7 @@ from pathlib import Path, PosixPath
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from potstill.errors import BadInput
@@ -552,3 +553,11 @@ def test_c3_wrapped_parts_are_saved_and_loaded_bare(tmp_path, wrap):
         torch.save(source.state_dict(), tmp_path / "b.pt")
         load_weights(again, tmp_path / "b.pt")
         assert all(torch.equal(a, b) for a, b in zip(again.parameters(), wrapped.parameters(), strict=True))
+
+
+def test_files_whose_names_are_no_text(tmp_path):
+    network, odd = create("resnet8", seed=1), Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.safetensors"))
+    odd.write_bytes(save(dict(network.state_dict())))
+    loaded = create("resnet8", seed=2)
+    load_weights(loaded, odd)
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in loaded.state_dict().items())

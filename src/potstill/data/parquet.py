@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from potstill.data.cache import decoded
+from potstill.data.files.arrow_path import arrow_file
 from potstill.data.files.decoding import BadImage, decode
 from potstill.data.files.shards import splits_of
 from potstill.data.images import ImageSet
@@ -41,7 +42,7 @@ def _read_shard(
     path: Path, image: str, label: str, size: tuple[int, int], classes: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with arrow_file(path) as opened, pyarrow.parquet.ParquetFile(opened) as file:
             _require_columns(path, file.schema_arrow.names, [image, label])
             table = file.read(columns=[image, label])
         encoded = [None if row is None else row.get("bytes") for row in table[image].to_pylist()]

@@ -11,12 +11,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.networks.pickled import Persistent, read_pickle
 from potstill.networks.stored import Storages, Stored, Tensors, pairs, size_of
+from potstill.text import is_text
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of torch's format before 1.6."""
@@ -83,7 +84,9 @@ def _read(path: Path, stream: BinaryIO) -> Content:
     if head[TARS_AT:].startswith(b"ustar"):
         raise Refused("it is a tar archive, maybe of torch before 0.2; load and save it with a newer one")
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size:
-        return Content(load_file(path), WITHOUT_STORAGES)
+        # Mapped into memory, which that library does for paths of text alone.
+        tensors = load_file(path) if is_text(path) else load(stream.read())
+        return Content(tensors, WITHOUT_STORAGES)
     if head.lstrip()[:1] == b"{":
         return Content(_of_index(path), WITHOUT_STORAGES)
     if b"onnx" in head[:64].lower() or path.suffix == ".onnx":

@@ -1,6 +1,8 @@
 """What Parquet files promise by their names, their columns, and the classes of their labels."""
 
+import os
 import time
+from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
@@ -244,3 +246,13 @@ def test_classes_in_folders_are_no_configurations(tmp_path):
     for number in range(60):
         parquet(tmp_path / f"c{number}" / "x.parquet", [0])
     assert find_shards(tmp_path) is None
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_shards_in_a_folder_whose_name_is_no_text(tmp_path, cache):
+    """Names of files are bytes, and need not be UTF-8."""
+    shards(tmp_path / "text", "train.parquet", "test.parquet")
+    folder = (tmp_path / "text").rename(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")))
+    data = ps.data.load(str(folder), image_size=8, cache=cache)
+    assert (data.train.count, data.test.count) == (12, 12)
+    assert next(iter(data.train))["images"].shape == (12, 3, 8, 8)

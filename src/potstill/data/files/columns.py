@@ -11,6 +11,7 @@ import pyarrow
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from potstill.data.files.arrow_path import arrow_file
 from potstill.data.files.names import listed
 from potstill.errors import BadInput, first_line, unknown
 from potstill.selection import Place
@@ -40,7 +41,8 @@ def find_columns(shard: Path, how: Place) -> Columns:
         BadInput: no such columns, or several; the message names what there is.
     """
     try:
-        schema = pyarrow.parquet.read_schema(shard)
+        with arrow_file(shard) as content:
+            schema = pyarrow.parquet.read_schema(content)
     except (pyarrow.ArrowException, OSError) as error:
         raise BadInput(f"{shard} is not a readable Parquet file: {first_line(error)}") from error
     image = _image(shard, schema, how)

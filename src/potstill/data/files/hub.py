@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from potstill.data.cache import cache_folder, key, make_once
+from potstill.data.files.arrow_path import arrow_file, arrow_path
 from potstill.data.files.columns import are_numbers, find_columns, numbers_as_classes
 from potstill.data.files.listed import HEAD
 from potstill.data.files.lists import choose_test, class_order
@@ -99,7 +100,7 @@ class Hub:
         """The rows, mapped into memory: each process does that for itself."""
         if self._table is None:
             try:
-                with pyarrow.memory_map(str(self.file)) as content:
+                with pyarrow.memory_map(arrow_path(self.file)) as content:
                     self._table = pyarrow.ipc.open_file(content).read_all()
             except (pyarrow.ArrowException, OSError) as error:
                 why = first_line(error)
@@ -154,7 +155,7 @@ class Hub:
 
         def copy(draft: Path) -> None:
             say(f"copying the images of {self.shards[0].parent} to {self.file}, once")
-            with pyarrow.OSFile(str(draft), "wb") as sink, pyarrow.ipc.new_file(sink, schema) as writer:
+            with pyarrow.OSFile(arrow_path(draft), "wb") as sink, pyarrow.ipc.new_file(sink, schema) as writer:
                 for rows in self._rows(schema):
                     writer.write(rows)
 
@@ -164,7 +165,7 @@ class Hub:
         for shard in self.shards:
             columns = find_columns(shard, self._how)
             try:
-                with pyarrow.parquet.ParquetFile(shard) as file:
+                with arrow_file(shard) as opened, pyarrow.parquet.ParquetFile(opened) as file:
                     for rows in file.iter_batches(batch_size=256, columns=[columns.image, columns.label]):
                         images, labels = rows.column(columns.image), rows.column(columns.label)
                         if labels.null_count:
@@ -207,7 +208,8 @@ def read_hub(root: Path, shards: Mapping[str, Sequence[Path]], how: Place) -> Ta
 def rows_of(shard: Path) -> int:
     """How many rows a shard has."""
     try:
-        rows: int = pyarrow.parquet.read_metadata(shard).num_rows
+        with arrow_file(shard) as content:
+            rows: int = pyarrow.parquet.read_metadata(content).num_rows
     except (pyarrow.ArrowException, OSError) as error:
         raise BadInput(f"{shard} is not a readable Parquet file: {first_line(error)}") from error
     return rows
