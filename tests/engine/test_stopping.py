@@ -99,11 +99,11 @@ def stop_every_step(monkeypatch, number=signal.SIGTERM):
     """Every start of a run takes a single step: a signal comes in the middle of it."""
     real, sent = engine_epoch.train_step, []
 
-    def train_step(*arguments, **settings):
+    def train_step(*arguments):
         if not sent:  # one signal a start
             sent.append(number)
             os.kill(os.getpid(), number)
-        return real(*arguments, **settings)
+        return real(*arguments)
 
     monkeypatch.setattr(engine_epoch, "train_step", train_step)
     return sent
@@ -283,10 +283,10 @@ import os, signal, sys, time
 from potstill.cli import main
 import potstill.engine.epoch as epoch
 real = epoch.train_step
-def train_step(*arguments, **settings):
+def train_step(*arguments):
     print("step", flush=True)
     time.sleep(60)
-    return real(*arguments, **settings)
+    return real(*arguments)
 epoch.train_step = train_step
 sys.exit(main(sys.argv[1:]))
 """

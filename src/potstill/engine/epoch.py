@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator
 from contextlib import closing, nullcontext
-from functools import partial
 from typing import Any
 
 import torch
@@ -114,7 +113,11 @@ def _taker(
     graphs: StepGraphs | None,
 ) -> Callable[[Batch], dict[str, Tensor]]:
     """What takes an epoch's steps, as usual or as graphs, and calls ``after_step`` after each."""
-    step = partial(train_step, distiller, optimizer=optimizer, take_step=step_of(optimizer), precision=precision)
+    take_step = step_of(optimizer)
+
+    def step(batch: Batch) -> dict[str, Tensor]:
+        return train_step(distiller, batch, optimizer, take_step, precision)
+
     if graphs is not None:
         graphs.begin(distiller, optimizer)
 

@@ -35,7 +35,7 @@ class Sweep(Settings):
     gpus: str | None = None
     """all, how many, or a list (0,1,3): each run has one for itself, or, if --jobs are more, its turn at one."""
     via: tuple[str, ...] = ()
-    """Where else: slurm (words after it go to sbatch: "slurm --partition=gpu"), ray, or commands that lead to other
+    """Where else: slurm (words after it go to sbatch: "slurm -p gpu"), ray, or commands that lead to other
     hosts, {} being the run: "ssh a cd project && {}" "ssh b cd project && {}"."""
     collect: bool = False
     """Run nothing; only make table and report of what is there."""
