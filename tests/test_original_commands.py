@@ -1,5 +1,6 @@
 """docs/from-the-original-commands.md: no command of the originals is missing, and each of ours runs."""
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -13,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "from-the-original-commands.md").read_text(encoding="utf-8")
 PARTS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 SEEDS = ("rocket-launching", "moonshine", "knowledge-distillation-zoo", "channel-distillation")
-IMAGES = {"train-00000-of-00002": 24, "train-00001-of-00002": 8, "test-00000-of-00001": 16}
+IMAGES = {"train-00000-of-00002": 12, "train-00001-of-00002": 4, "test-00000-of-00001": 8}
 # Two steps leave a teacher whose statistics are far from true; what it says is huge, and steps towards it must be tiny.
-SHORT = ["--epochs", "1", "--batch-size", "16", "--lr", "1e-9"]
+SHORT = ["--epochs", "1", "--batch-size", "8", "--lr", "1e-9"]
 LENGTHS = {"--first-epochs": "1", "--first-lr": "1e-9", "--paraphraser-epochs": "1", "--warmup": "0"}
 
 
@@ -53,11 +54,18 @@ def shortened(words, data):
     return [after.get(i, word) for i, word in enumerate(words[1:])] + [*SHORT, "--data-dir", str(data)]
 
 
+def heavy(words):
+    """Whether a run's checkpoints are gigabytes, as those of ResNet-152 and of several of its students are."""
+    return "resnet152" in " ".join(words) and "--early-decay" not in words and "supervised" not in words
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_every_command_runs_one_short_epoch(part, few_images, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for program, *words in commands(PARTS[part]):
         assert program == "potstill"
+        if heavy(words) and not os.environ.get("POTSTILL_WHOLE"):
+            continue
         assert main(shortened([program, *words], few_images)) == 0, capsys.readouterr().err
         folder = Path(words[words.index("--out") + 1])
         assert (folder / "summary.json").is_file()
