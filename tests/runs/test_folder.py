@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from potstill.errors import BadInput
+from potstill.runs import manifest
 from potstill.runs.folder import RunFolder
 from potstill.runs.names import CHECKPOINT, CONFIG, METRICS, SUMMARY
 from potstill.runs.recorded import read_run
@@ -108,3 +109,41 @@ def test_no_module_of_the_package_needs_torch():
     assert len(modules) >= 10
     code = f"import sys, {', '.join(modules)}; assert not {{'torch', 'numpy'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_folder_with_nothing_but_a_manifest_is_a_run_that_was_killed_at_its_start(tmp_path):
+    manifest.begin(tmp_path)
+    with RunFolder(tmp_path, CONFIGURED) as run:
+        assert run.summary() is None
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.json").write_text('{"name": "a web page"}')
+    with pytest.raises(BadInput, match="is not empty and holds no run"):
+        RunFolder(tmp_path / "other", CONFIGURED)
+
+
+def test_who_takes_a_run_up_records_its_code_as_it_is_now_and_says_so(tmp_path, capsys):
+    for name in ("net.py", "blocks.py"):
+        (tmp_path / name).write_text("import blocks\n")
+    network = {"spec": f"{tmp_path}/net.py:net", "source": f"{tmp_path}/net.py", "classes": 10}
+    config = {**CONFIGURED, "networks": {"net": network}}
+    with RunFolder(tmp_path / "run", config):
+        pass
+    for name in ("net.py", "blocks.py"):
+        (tmp_path / name).write_text("import blocks\n# edited\n")
+    capsys.readouterr()
+    with RunFolder(tmp_path / "run", {**config, "networks": {"net": {**network, "input": None}}}):
+        pass
+    said = capsys.readouterr().err
+    assert f"source/1/blocks.py, source/1/net.py of {tmp_path}/run was edited since: the run goes on" in said
+    assert (tmp_path / "run" / "source" / "1" / "net.py").read_text() == "import blocks\n# edited\n"
+    assert "input" in json.loads((tmp_path / "run" / "config.json").read_text())["networks"]["net"]
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_damaged_weights_are_said_of_a_run_that_goes_on(tmp_path, capsys, finished):
+    with RunFolder(tmp_path / "run", CONFIGURED) as run:
+        run.write({"net.safetensors": b"whole", **({SUMMARY: b"{}"} if finished else {})})
+    (tmp_path / "run" / "net.safetensors").write_bytes(b"wrong")
+    with RunFolder(tmp_path / "run", CONFIGURED):
+        said = capsys.readouterr().err
+    assert ("net.safetensors is damaged" in said) is not finished

@@ -164,3 +164,15 @@ def test_nor_does_the_log_of_a_tables_run(tmp_path):
     with whole_file.open_to_append(tmp_path / "seed-1.log") as log:
         log.write(b"b")
     assert (tmp_path / "seed-1.log").read_bytes() == b"ab"
+
+
+def test_after_a_kill_each_file_settles_on_the_state_that_it_is_in(tmp_path):
+    old, new, other = (state_of_bytes(content) for content in (b"old", b"new", b"other"))
+    for name, content in {"begun": b"old", "done": b"new", "edited": b"other", "at rest": b"other"}.items():
+        (tmp_path / name).write_bytes(content)
+    files = {"begun": [old, new], "done": [old, new], "edited": [old, new], "at rest": [old]}
+    manifest.save(tmp_path, {"files": files})
+    manifest.settle(tmp_path)
+    found = manifest.read(tmp_path)["files"]
+    assert found == {"begun": [old], "done": [new], "edited": [old, new], "at rest": [old]}
+    assert other not in found["at rest"]

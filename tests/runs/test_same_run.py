@@ -2,7 +2,7 @@
 
 import pytest
 
-from potstill.runs.same_run import NOT_COMPARED, SEED, Asked, difference
+from potstill.runs.same_run import DIGEST, NOT_COMPARED, SEED, Asked, difference
 
 DATA = {"name": "own", "classes": ["cat", "dog"], "images": {"train": 20, "test": 4}}
 RUN = Asked(
@@ -27,6 +27,7 @@ SAME = {
     "the table has moved": other(teacher="/mnt/table/teacher/seed-0"),
     "of an earlier version": other(networks=None, teachers=None, data=None),
     "classes that are not known": other(data={"name": "own", "images": {"train": 20, "test": 4}}),
+    "a digest that is not known": other(data={**DATA, "digest": "abcdefghijklmnop"}),
     "a null of a network": other(networks={"student": {"spec": "resnet8", "classes": 10, "input": None}}),
 }
 DIFFERENT = {
@@ -85,3 +86,11 @@ def test_an_argument_that_came_later_had_its_default():
 def test_what_is_not_compared_changes_no_number():
     of_the_machine = {"device", "workers", "graph", "keep_memory", "teacher_cache"}
     assert of_the_machine | {"out", "data_dir", "on_bad_image", "save_every", "extend"} == NOT_COMPARED
+
+
+def test_other_images_of_the_same_names():
+    one, two = (other(data={**DATA, "digest": f"{letter}bcdefghijklmnop"}) for letter in "ax")
+    words = "the images of own are not those they were: their digest was abcdefghijkl and is xbcdefghijkl now"
+    assert difference(one, two) == words
+    assert difference(one, one) is None
+    assert difference(one, two, frozenset({DIGEST})) is None

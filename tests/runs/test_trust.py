@@ -1,5 +1,7 @@
 """A1: a run folder of somebody else's runs no code; one's own just work, from anywhere (C8)."""
 
+import hashlib
+import hmac
 import json
 import os
 import stat
@@ -254,3 +256,32 @@ def test_the_code_of_every_member_of_an_ensemble_is_named(tmp_path):
     there, missing, module = trust._code(tmp_path, {"mean_of": members}, None)
     assert there.startswith(f"{file}:net, which is {file} (6 bytes, SHA-256 ")
     assert (missing, module) == ("nowhere.py:net, which is nowhere.py (not there)", "own.module:net")
+
+
+def test_what_a_signature_is_stays_the_same(tmp_path):
+    """Or the runs of before would be a stranger's."""
+    networks, code = {"net": {"spec": "net.py:Net"}}, {"source/1/net.py": [{"bytes": 1, "sha256": "ab"}]}
+    statement = json.dumps({"code": code, "networks": networks}, sort_keys=True)
+    expected = hmac.new(b"key", statement.encode(), hashlib.sha256).hexdigest()
+    assert trust._signature("key", networks, {"files": {**code, "last.ckpt": []}}) == expected
+
+
+@pytest.mark.parametrize("what", ["a link", "other bytes"])
+def test_what_is_no_key_is_not_taken_for_one(tmp_path, monkeypatch, capsys, what):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    (tmp_path / "potstill").mkdir()
+    if what == "a link":
+        (tmp_path / "elsewhere").write_text("a" * 64)
+        trust.key_file().symlink_to(tmp_path / "elsewhere")
+    else:
+        trust.key_file().write_bytes(b"\xff" * 64)
+    key = trust._key(make=True)
+    assert key is None or set(key) == {"\ufffd"}
+    assert (key is None) is (what == "a link")
+
+
+def test_every_member_of_an_ensemble_is_made_of_the_folders_copies(tmp_path):
+    member = {"spec": "net.py:Net", "source": "source/1/net.py", "classes": 10}
+    found = trust._with_copies({"mean_of": [member, {"spec": "resnet8"}], "source": None}, tmp_path)
+    own = {"spec": f"{tmp_path}/source/1/net.py:Net", "classes": 10}
+    assert found == {"mean_of": [own, {"spec": "resnet8"}]}

@@ -96,7 +96,7 @@ def _try(found: Audit, name: str, check: Callable[[], object]) -> None:
 
 def _forgive_removed_checkpoints(found: Audit) -> None:
     """Who has a finished run does not need them."""
-    if there(found.folder / SUMMARY):
+    if (found.folder / SUMMARY).is_file():
         for name in (CHECKPOINT, PREVIOUS):
             if name in found.problems and not os.path.lexists(found.folder / name):
                 del found.problems[name]
