@@ -37,6 +37,7 @@ def run(parts: list[Part]) -> list[int]:
 
 
 def _open(log: Path, files: ExitStack) -> TextIO:
+    log.parent.mkdir(parents=True, exist_ok=True)
     file = TextIOWrapper(open_to_append(log), encoding="utf-8", errors="backslashreplace", line_buffering=True)
     return files.enter_context(file)
 
