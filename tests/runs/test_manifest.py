@@ -176,3 +176,9 @@ def test_after_a_kill_each_file_settles_on_the_state_that_it_is_in(tmp_path):
     found = manifest.read(tmp_path)["files"]
     assert found == {"begun": [old], "done": [new], "edited": [old, new], "at rest": [old]}
     assert other not in found["at rest"]
+
+
+def test_what_comes_after_a_removed_file_is_written_too(folder):
+    manifest.write(folder, {"a.safetensors": None, "b.safetensors": b"b"})
+    assert not (folder / "a.safetensors").exists()
+    assert (folder / "b.safetensors").read_bytes() == b"b"
