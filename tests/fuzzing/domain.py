@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import resource
 import signal
 import tempfile
@@ -111,11 +112,16 @@ def attempt(domain: Domain, value: Any, outcome: Outcome, seconds: float = SECON
         outcome.longest, outcome.slowest = took, repr(value)[:300]
 
 
+def without_places(text: str) -> str:
+    """A traceback without the folders of the machine that it came from."""
+    return re.sub(r'File "/[^"]*?/((?:site-packages|src|lib)/[^"]+)"', r'File "\1"', text)
+
+
 def describe(value: Any, error: BaseException) -> Failure:
     """A failure, with the last place in the package that it passed."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/src/potstill/" in frame.filename]
     last = f"{frames[-1].filename.rpartition('/src/')[2]}:{frames[-1].name}" if frames else "outside"
-    text = "".join(traceback.format_exception(error, limit=-6))
+    text = without_places("".join(traceback.format_exception(error, limit=-6)))
     return Failure(repr(value), f"{type(error).__name__}: {str(error)[:300]}", last, text[-3000:])
 
 
