@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from safetensors import safe_open
 
 import potstill as ps
 from potstill.engine import measuring
@@ -52,6 +53,8 @@ def test_it_is_measured_once(tmp_path, seen, capsys):
     assert run(tmp_path / "fewer", cache, test_images=700)[0]["teacher"]["n"] == 700
     assert [count for name, count in seen if name == "teacher"] == [500, 797, 500, 700]
     for file in (tmp_path / "answers").glob("test-*"):
+        with safe_open(file, "pt") as kept:  # in whose order several entries would lie is left to chance
+            assert list(kept.metadata()) == ["about"]
         content = bytearray(file.read_bytes())
         content[-5] ^= 1
         file.write_bytes(content)

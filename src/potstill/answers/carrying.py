@@ -41,7 +41,7 @@ def pack(answers: Path, file: Path) -> int:
         tensors = {"answers": content, "slots": filled, "views": views}
         ready = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
         with drafted(file) as draft:
-            save_file(ready, draft, {"key": json.dumps(key), "slots": str(slots)})
+            save_file(ready, draft, {"about": json.dumps({"key": key, "slots": slots})})
     finally:
         entries.close()
     return len(filled)
@@ -64,8 +64,8 @@ def unpack(file: Path, folder: Path, wanted: Key | None = None) -> Path:
     """
     try:
         with safe_open(file, framework="np") as packed:
-            about = packed.metadata() or {}
-            key, slots = json.loads(about["key"]), int(about["slots"])
+            about = json.loads((packed.metadata() or {})["about"])
+            key, slots = about["key"], int(about["slots"])
             tensors = {name: packed.get_tensor(name) for name in ("answers", "slots", "views")}
             named = name_of(key)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:

@@ -62,7 +62,8 @@ class Tested:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 about = {"measured": json.dumps(measured), "sha256": _sum(logits, json.dumps(measured))}
-                write_whole(path, save({"logits": logits}, about))
+                # In one entry: several would lie in the file in any order, and the same answers be other bytes.
+                write_whole(path, save({"logits": logits}, {"about": json.dumps(about)}))
             except OSError as error:
                 say(f"answers to the test images are not kept in {self.folder}: {error.strerror}")
         return measured, logits
@@ -120,11 +121,11 @@ def _read(path: Path) -> tuple[dict[str, float], Tensor] | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            about, logits = file.metadata() or {}, file.get_tensor("logits")
+            about, logits = json.loads((file.metadata() or {})["about"]), file.get_tensor("logits")
         if about["sha256"] != _sum(logits, about["measured"]):
             raise ValueError("its checksum does not fit")
         return json.loads(about["measured"]), logits
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         say(f"{path} is damaged and made again: {error}")
         return None
 
