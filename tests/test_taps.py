@@ -229,6 +229,7 @@ class Takes(nn.Module):
 
 
 def test_inputs_given_by_keyword_are_tapped(images):
+    torch.manual_seed(0)  # of the weights: some of what flows into the activation is negative
     net = Takes()
     values = Taps(net, "net", ["net.inside:in", "net.act:in"])(images)
     assert torch.equal(values["net.inside:in"], images)

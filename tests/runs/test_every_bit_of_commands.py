@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from drawn import drawn
 
 from potstill.cli import main
 
@@ -65,7 +66,7 @@ def runs(own_runs: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(own_runs, tmp_path / "runs"))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", drawn(COMMANDS, 6))
 def test_a_flipped_bit_is_noticed_by_whichever_command_opens_the_file(
     own_runs, runs, code, tmp_path, capfd, name, monkeypatch
 ):

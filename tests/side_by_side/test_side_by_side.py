@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn import drawn
 from safetensors.torch import load_file
 
 import potstill as ps
@@ -104,7 +105,7 @@ def test_one_that_fails_leaves_the_others_alone(teacher, alone, tmp_path):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", drawn([signal.SIGTERM, signal.SIGINT], 1))
 def test_a_signal_has_all_of_them_saved_and_they_go_on_to_the_same_bits(teacher, alone, tmp_path, number):
     three = parts(["kd", "at", "crd"], teacher, tmp_path)
     command = [sys.executable, "-m", "potstill.side_by_side", json.dumps(three)]
