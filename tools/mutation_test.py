@@ -166,8 +166,11 @@ def run_group(names: list[str], commit: str, tree: Path) -> dict[str, dict[str, 
         with (tree / "mutmut.log").open("a") as log:
             process = mutmut(tree, "run", "--max-children", "1", *missing)
             log.writelines(process.stdout or [])
-            if process.wait() and not verdicts(tree, names):
-                raise SystemExit(f"mutmut ended with {process.returncode}; see {log.name}")
+            if process.wait():
+                ended = f"mutmut ended with {process.returncode}; see {log.name}"
+                if not verdicts(tree, names):
+                    raise SystemExit(ended)
+                print(f"{ended}; what it had found out is recorded", file=sys.stderr)
     results = {}
     for name, (verdict, seconds) in verdicts(tree, names).items():
         results[name] = {"verdict": verdict, "seconds": seconds, "commit": commit}
