@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = ROOT / "docs/results/mutation/equivalent.json"
 
 QUICK_ENGINE_TESTS = (
-    *("checkpoint", "costs", "evaluate", "extension", "fit", "insight", "meter", "optimizer", "previous_checkpoint"),
-    *("progress", "seams"),
+    *("before_training", "checkpoint", "costs", "evaluate", "extension", "fit", "insight", "meter", "optimizer"),
+    *("precision", "previous_checkpoint", "progress", "seams", "step"),
 )
 # Of each group: the files to mutate, under src/potstill, and the tests that are to notice.
 GROUPS: dict[str, tuple[list[str], list[str]]] = {
