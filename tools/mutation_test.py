@@ -61,6 +61,8 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
         ],
     ),
 }
+# Its class calls a function of its own while it is being made, which mutmut has not prepared by then.
+NOT_MUTATED = ("engine/waits.py",)
 # What mutmut puts into every function stops the compiler, and with it the tests that compile. The other two start a
 # run again and again until it is finished, which a mutant may never be.
 LEFT_OUT = (
@@ -76,7 +78,8 @@ MEANINGS = {0: "survived", 1: "killed", 3: "killed", 5: "no test", 33: "no test"
 def sources(group: str) -> list[Path]:
     """Paths of a group's files, from the root."""
     found = [file for pattern in GROUPS[group][0] for file in sorted((ROOT / "src/potstill").glob(pattern))]
-    return [file.relative_to(ROOT) for file in found if file.name != "__init__.py"]
+    left_out = {ROOT / "src/potstill" / name for name in NOT_MUTATED}
+    return [file.relative_to(ROOT) for file in found if file.name != "__init__.py" and file not in left_out]
 
 
 def mutants_of(file: Path) -> dict[str, str]:
