@@ -10,6 +10,7 @@ from potstill.errors import unknown
 from potstill.ranges import Epochs, Range
 from potstill.say import say
 from potstill.selection import Subset
+from potstill.tables.measured import run_as_pays
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.sweep import Sweep
@@ -33,6 +34,7 @@ def table(
     device: str = "auto",
     precision: Literal["fp32", "bf16", "auto"] = "fp32",
     compile: bool = False,
+    teacher_cache: str = "auto",
     dry_run: bool = False,
     sweep: Sweep = Sweep(),
     data: Subset = Subset(),
@@ -52,6 +54,8 @@ def table(
         device: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
         precision: bf16: networks compute in bfloat16; weights and losses stay in float32. auto: what each run finds.
         compile: compile the networks with torch.compile.
+        teacher_cache: keep teachers' answers, exact, for all runs that ask the same, where that pays; in the table's
+            folder, or in DIR or a file that pack wrote; or off.
         dry_run: only print the commands, those of finished runs behind a #.
     """
     found = find_table(name)
@@ -59,13 +63,17 @@ def table(
     flags: dict[str, Any] = {**asdict(data), "device": device, "precision": precision, "compile": compile}
     machine = {flag: value for flag, value in flags.items() if value != getattr(Training(), flag)}
     rows = found.rows(epochs)
-    runs = expand(rows, seeds, folder, machine, only)
+    runs = expand(rows, seeds, folder, machine, only, teacher_cache)
     missing = [run for run in runs if not run.is_finished()]
     if dry_run:
         return {
             "commands": [f"{'' if run in missing else '# '}{' '.join(map(in_shell, run.command()))}" for run in runs]
         }
-    failures = sweep.run(name, folder, device, [run.job() for run in missing], len(runs) - len(missing))
+    present = len(runs) - len(missing)
+    if sweep.jobs == "auto" and not sweep.collect:
+        failures = run_as_pays(sweep, name, found, folder, device, missing, present)
+    else:
+        failures = sweep.run(name, folder, device, [run.job() for run in missing], present)
     wanted = {run.row.folder for run in runs}
     results = collect(rows, expand(rows, seeds, folder, machine, None), failures)
     shown = [result for result in results if result.row.folder in wanted]

@@ -16,12 +16,14 @@ from potstill.runs.recording import arguments_of
 from potstill.runs.same_run import Asked, asked, difference
 from potstill.selection import Selection
 from potstill.tables.jobs import Job
-from potstill.tables.row import Row
+from potstill.tables.row import Row, Table
 
 IMAGES = {field.name for field in fields(Selection)} | {"batch_size", "seed", "device", "precision"}
 """Fields of `Training` on which a batch of images depends."""
 ANSWERS = "answers"
 """The folder in a table's where teachers' answers are kept for all its runs."""
+REHEARSED, MEASURED = 4, 16
+"""Of a rehearsal: how many batches an epoch has, and on how many images its networks are measured."""
 OF_LOGITS = frozenset({"CE", "KD", "DKD", "DIST", "Logits"})
 
 
@@ -34,12 +36,14 @@ class Run:
         seed: with which seed.
         out: folder of the table.
         machine: further fields of `Training`: where the data lies, device, precision.
+        cache: ``--teacher-cache``, where ``auto`` is a folder in the table's.
     """
 
     row: Row
     seed: int
     out: Path
     machine: Mapping[str, Any]
+    cache: str = "auto"
 
     @property
     def name(self) -> str:
@@ -70,8 +74,8 @@ class Run:
     def command(self) -> tuple[str, ...]:
         """The words of its command line."""
         flags = {**self.arguments(), **self.training(), "out": self.folder}
-        if self.row.teacher is not None or self.row.teacher_file is not None:
-            flags["teacher_cache"] = f"auto:{self.out / ANSWERS}"
+        if "teacher" in flags:
+            flags["teacher_cache"] = f"auto:{self.out / ANSWERS}" if self.cache == "auto" else self.cache
         words = [word for name, value in flags.items() for word in _flag(name.replace("_", "-"), value)]
         return (sys.executable, "-m", "potstill", self.row.recipe, *words)
 
@@ -98,6 +102,16 @@ class Run:
         needs = None if self.row.teacher is None else f"{self.row.teacher} seed 0"
         return Job(self.name, self.command(), self.log, needs, self.shares())
 
+    def rehearsal(self, table: Table, out: Path, epochs: int, cache: str) -> Job:
+        """A part of it, to see how fast it is: epochs of a few batches, in the folder of another table."""
+        row = next(row for row in table.rows(epochs) if row.name == self.row.name)
+        given: dict[str, Any] = self.arguments()
+        own: dict[str, Any] = {name: given[name] for name in ("teacher", "teacher_weights") if name in given}
+        few: dict[str, Any] = {"images": REHEARSED * row.training.get("batch_size", 128), "test_images": MEASURED}
+        few = {name: min(count, self.training().get(name, count)) for name, count in few.items()}
+        row = replace(row, arguments={**row.arguments, **own}, teacher=None, teacher_file=None)
+        return replace(self, row=row, out=out, machine={**self.machine, **few}, cache=cache).job()
+
     def shares(self) -> str | None:
         """What it shares with other runs side by side: teacher, images and seed; None without a teacher."""
         given = self.arguments()
@@ -108,7 +122,9 @@ class Run:
         return repr((teacher, training))
 
 
-def expand(rows: Sequence[Row], seeds: int, out: Path, machine: Mapping[str, Any], only: str | None) -> list[Run]:
+def expand(
+    rows: Sequence[Row], seeds: int, out: Path, machine: Mapping[str, Any], only: str | None, cache: str = "auto"
+) -> list[Run]:
     """The runs of the rows that ``only`` names (all by default) and of their teachers, in the order to start them.
 
     A teacher that ``only`` does not name is run with seed 0 alone. Teachers come first, then seed after seed; of each,
@@ -124,7 +140,7 @@ def expand(rows: Sequence[Row], seeds: int, out: Path, machine: Mapping[str, Any
     wanted = [(by_name[name], seed) for seed in range(seeds) for name in by_name if name in folders]
     wanted += [(by_name[name], 0) for name in by_name if name in teachers - folders]
     wanted.sort(key=lambda pair: (not (pair[0].name in teachers and pair[1] == 0), pair[1], not _asks_logits(pair[0])))
-    return [Run(row, seed, out, machine) for row, seed in wanted]
+    return [Run(row, seed, out, machine, cache) for row, seed in wanted]
 
 
 def _asks_logits(row: Row) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from potstill.checked import Settings
 from potstill.errors import BadInput, nearest, shown
@@ -26,12 +26,13 @@ class Sweep(Settings):
     potstill.errors.BadInput: --via 'ssh host' has no {}, in whose place the command goes
     """
 
-    jobs: Annotated[int, Range(1, 1024)] | None = None
+    jobs: Annotated[int, Range(1, 1024)] | Literal["auto"] | None = None
     """How many runs at once, on each host; they share its cores. By default one, or one for each of --gpus; with
-    --via slurm as many as SLURM likes."""
-    side_by_side: Annotated[int, Range(1, 64)] = 1
+    --via slurm as many as SLURM likes. auto: what a measurement of some minutes finds fastest here, for --side-by-side
+    and the kept answers of teachers too."""
+    side_by_side: Annotated[int, Range(1, 64)] | None = None
     """How many runs that share teacher, images and seed are trained in one process, with one pass of their teacher for
-    all: the same results, in less time and more memory. Each of --jobs is such a process."""
+    all: the same results, in less time and more memory. Each of --jobs is such a process. By default one."""
     gpus: str | None = None
     """all, how many, or a list (0,1,3): each run has one for itself, or, if --jobs are more, its turn at one."""
     via: tuple[str, ...] = ()
@@ -42,10 +43,18 @@ class Sweep(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.side_by_side > 1 and any(way.split()[:1] in (["slurm"], ["ray"]) for way in self.via):
+        if (self.side_by_side or 1) > 1 and any(way.split()[:1] in (["slurm"], ["ray"]) for way in self.via):
             raise BadInput(f"--side-by-side {self.side_by_side}: {self.via[0].split()[0]} runs one run a process")
         if self.collect and self.via:
             raise BadInput("--collect runs nothing: leave out --via")
+        if self.jobs == "auto" and self.via:
+            raise BadInput("--jobs auto measures this machine: with --via, give a number")
+
+    @property
+    def at_once(self) -> int | None:
+        """``jobs``, where nothing is left to be measured."""
+        assert self.jobs != "auto", "potstill.tables.measured finds a number"
+        return self.jobs
 
     def run(self, table: str, folder: Path, device: str, jobs: "Sequence[Job]", present: int) -> dict[str, str]:
         """Run what is missing, or have it run; nothing with ``collect``. The rest is as in `way`.
@@ -90,8 +99,8 @@ class Sweep(Settings):
         from potstill.tables.runners.local import local
 
         gpus = [] if self.gpus is None else chosen(self.gpus, gpus_here())
-        places = partial(local, self.jobs or len(gpus) or 1, gpus)
-        return partial(run_in, places, side_by_side=self.side_by_side)
+        places = partial(local, self.at_once or len(gpus) or 1, gpus)
+        return partial(run_in, places, side_by_side=self.side_by_side or 1)
 
     def _elsewhere(self) -> Way:
         from potstill.tables.runners.gpus import parsed
@@ -105,8 +114,8 @@ class Sweep(Settings):
             raise BadInput("--gpus all: how many other hosts have is not known here; give a number or a list")
         count, names = (None, []) if self.gpus is None else parsed(self.gpus)
         gpus = names if count is None else list(map(str, range(count)))
-        places = partial(elsewhere, self.via, self.jobs or len(gpus) or 1, gpus)
-        return partial(run_in, places, side_by_side=self.side_by_side)
+        places = partial(elsewhere, self.via, self.at_once or len(gpus) or 1, gpus)
+        return partial(run_in, places, side_by_side=self.side_by_side or 1)
 
 
 def run_in(
@@ -130,7 +139,7 @@ def via_ray(sweep: Sweep, _table: str, _folder: Path) -> Way:
     if sweep.via[0].split()[1:]:
         raise BadInput(f"--via {shown(sweep.via[0])}: ray stands alone; $RAY_ADDRESS says which cluster")
     require_ray()
-    return partial(run_in, partial(in_ray, sweep.jobs, sweep.gpus))
+    return partial(run_in, partial(in_ray, sweep.at_once, sweep.gpus))
 
 
 def via_slurm(sweep: Sweep, table: str, folder: Path) -> Way:
@@ -143,7 +152,7 @@ def via_slurm(sweep: Sweep, table: str, folder: Path) -> Way:
     if sweep.gpus is not None and (sweep.gpus == "all" or parsed(sweep.gpus) != (1, [])):
         raise BadInput(f"--gpus {sweep.gpus}: SLURM gives each run its own GPU; say --gpus 1, and --jobs how many runs")
     require_sbatch()
-    slurm = Slurm(table, folder, shlex.split(sweep.via[0])[1:], sweep.jobs, sweep.gpus is not None)
+    slurm = Slurm(table, folder, shlex.split(sweep.via[0])[1:], sweep.at_once, sweep.gpus is not None)
     return lambda jobs, _present: submitted(slurm, jobs)
 
 
