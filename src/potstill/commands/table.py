@@ -10,7 +10,7 @@ from potstill.errors import unknown
 from potstill.ranges import Epochs, Range
 from potstill.say import say
 from potstill.selection import Subset
-from potstill.tables.measured import run_as_pays
+from potstill.tables.measured import run_missing
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.sweep import Sweep
@@ -69,11 +69,7 @@ def table(
         return {
             "commands": [f"{'' if run in missing else '# '}{' '.join(map(in_shell, run.command()))}" for run in runs]
         }
-    present = len(runs) - len(missing)
-    if sweep.jobs == "auto" and not sweep.collect:
-        failures = run_as_pays(sweep, name, found, folder, device, missing, present)
-    else:
-        failures = sweep.run(name, folder, device, [run.job() for run in missing], present)
+    failures = run_missing(sweep, name, found, folder, device, missing, len(runs) - len(missing))
     wanted = {run.row.folder for run in runs}
     results = collect(rows, expand(rows, seeds, folder, machine, None), failures)
     shown = [result for result in results if result.row.folder in wanted]

@@ -45,13 +45,13 @@ class Way:
         return f"{self.jobs} at once{side}{', without kept answers' if self.cache == 'off' else ''}"
 
 
-def run_as_pays(
+def run_missing(
     sweep: Sweep, name: str, table: Table, folder: Path, device: str, missing: Sequence[Run], present: int
 ) -> dict[str, str]:
-    """Run what is missing of a table in the way that is found fastest: teachers first, and then who learns from them.
+    """Run what is missing of a table; with ``--jobs auto`` as is found fastest, teachers before who learns from them.
 
     Args:
-        sweep: with ``jobs`` as auto; its ``side_by_side`` is kept if it is given.
+        sweep: where to run it; its ``side_by_side`` is kept if it is given.
         name: the table's.
         table: it.
         folder: its folder.
@@ -62,6 +62,8 @@ def run_as_pays(
     Returns:
         Why those failed that did, by their names.
     """
+    if sweep.jobs != "auto" or sweep.collect:
+        return sweep.run(name, folder, device, [run.job() for run in missing], present)
     teachers = {run.job().needs for run in missing}
     phases = [[run for run in missing if (run.name in teachers) == first] for first in (True, False)]
     failures: dict[str, str] = {}
