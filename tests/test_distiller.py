@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends
 
 from potstill.distiller import Distiller, freeze
 from potstill.errors import BadInput
-from potstill.losses import AT, CE, KD, FitNet
+from potstill.losses import AT, CE, KD, FitNet, Sobolev
 from potstill.networks import create
 from potstill.schedules import from_epoch
 from potstill.term import Term
@@ -488,6 +489,7 @@ def test_epoch_and_progress_are_scalars_on_the_device(batch):
     distiller(batch)
     assert [value.item() for value in seen[-1]] == [3.0, 0.5]
     assert all(value.shape == () and value.device == distiller.weights.device for value in seen[-1])
+    assert not {"epoch", "progress", "weights"} & distiller.state_dict().keys()
 
 
 def test_heads_that_appear_in_train_mode_only(batch):
@@ -531,11 +533,61 @@ def test_a_class_is_no_loss():
         Term(AT, "student.stage1", "teacher.stage1")
 
 
-@pytest.mark.parametrize("reduce", [lambda x: x.mean(dim=1), lambda x: x.mean().item(), lambda x: x.mean()[None]])
-def test_a_loss_returns_one_number(batch, reduce):
+@pytest.mark.parametrize(
+    ("reduce", "found"),
+    [
+        (lambda x: x.mean(dim=1), r"shape \(6,\)"),
+        (lambda x: x.mean().item(), "float"),
+        (lambda x: x.mean()[None], r"shape \(1,\)"),
+    ],
+)
+def test_a_loss_returns_one_number(batch, reduce, found):
     distiller = Distiller({"student": make()}, [Term(reduce, "student", name="odd")], batch)
-    with pytest.raises(BadInput, match="term 'odd' cannot take .* a loss returns one number"):
+    with pytest.raises(BadInput, match=f"term 'odd' cannot take .* a loss returns one number, .* not {found}"):
         distiller(batch)
+
+
+def test_only_networks_that_see_the_images_are_known_as_such(batch):
+    networks = {"student": make(), "other": make(1)}
+    terms = [ce(), Term(CE(), "other", "labels")]
+    entries = {**batch, "strong": batch["images"]}
+    assert Distiller(networks, terms, batch).of_images == {"student", "other"}
+    assert Distiller(networks, terms, entries, inputs={"other": "strong"}).of_images == {"student"}
+
+
+def test_attention_runs_as_is_fastest_unless_its_gradients_are_differentiated(batch):
+    class Attentive(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.seen = make(), []
+
+        def forward(self, images):
+            self.seen.append(set(_cur_sdpa_kernel_backends()))
+            return self.body(images)
+
+    usual = set(_cur_sdpa_kernel_backends())
+    plain, twice = Attentive(), Attentive()
+    Distiller({"student": plain}, [ce()], batch)(batch)
+    terms = [ce(), Term(Sobolev(), "student", "teacher", "labels", "images")]
+    networks = {"student": twice, "teacher": freeze(make(1))}
+    Distiller(networks, terms, batch)(batch)
+    assert plain.seen[-1] == usual != {SDPBackend.MATH}
+    assert twice.seen[-1] == {SDPBackend.MATH}
+
+
+def test_of_several_processes_each_term_is_this_ones_share(batch):
+    class Team:
+        def share(self, term, values):
+            assert torch.equal(values["labels"], batch["labels"])
+            return {"CE student": 0.25, "KD student": 0.5}[term.name]
+
+    networks = {"student": make(), "teacher": freeze(make(1))}
+    distiller = Distiller(networks, [ce(weight=3), Term(KD(), "student", "teacher", weight=2)], batch)
+    _, alone = distiller(batch)
+    distiller.team = Team()
+    total, values = distiller(batch)
+    assert values == {"CE student": 0.25 * alone["CE student"], "KD student": 0.5 * alone["KD student"]}
+    torch.testing.assert_close(total, 3 * values["CE student"] + 2 * values["KD student"])
 
 
 @pytest.mark.parametrize(

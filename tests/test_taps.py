@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from potstill.errors import BadInput
-from potstill.taps import Taps, find
+from potstill.taps import Place, Taps, find
 
 
 class Toy(nn.Module):
@@ -207,12 +207,33 @@ def test_what_is_no_map_says_where():
         find(Tokens(), "net", "blok:map")
 
 
+def test_an_alias_may_be_of_a_map():
+    net = Tokens()
+    net.aliases = {"stage1": "block:map"}
+    assert find(net, "net", "stage1") == Place("block", at_input=False, as_map=True)
+
+
+def test_the_network_gets_the_images_themselves_unless_it_changes_them(images):
+    class Keeps(nn.Module):
+        def forward(self, x):
+            self.given = x
+            return x * 2
+
+    net = Keeps()
+    taps = Taps(net, "net", ["net"])
+    taps.check(images)
+    taps(images)
+    assert net.given is images
+
+
 def test_a_parameter_is_an_address(images):
     toy = Toy()
     taps = Taps(toy, "toy", ["toy.last.weight", "toy"])
     assert taps.parameters()["toy.last.weight"] is toy.last.weight
     assert list(taps(images)) == ["toy"]
-    with pytest.raises(BadInput, match=r"no tap 'toy\.last\.wieght'.*nearest: toy\.last\.weight"):
+    assert find(toy, "toy", "last.weight") == Place("last.weight", at_input=False, as_map=False, is_parameter=True)
+    near = r"toy\.last\.weight, toy\.first\.weight, toy\.last\.bias"
+    with pytest.raises(BadInput, match=rf"no tap 'toy\.last\.wieght'.*nearest: {near}$"):
         find(Toy(), "toy", "last.wieght")
 
 
@@ -234,6 +255,22 @@ def test_inputs_given_by_keyword_are_tapped(images):
     values = Taps(net, "net", ["net.inside:in", "net.act:in"])(images)
     assert torch.equal(values["net.inside:in"], images)
     assert values["net.act:in"].min() < 0
+
+
+def test_an_input_given_by_keyword_carries_gradients_of_the_logits():
+    class Keyword(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)
+
+        def forward(self, images):
+            return self.head(input=self.block(images)).mean((2, 3))
+
+    pictures = torch.randn(2, 3, 8, 8).requires_grad_()
+    values = Taps(Keyword(), "net", ["net", "net.head:in:map"])(pictures)
+    (gradient,) = torch.autograd.grad(values["net"].sum(), values["net.head:in:map"])
+    assert gradient.shape == (2, 4, 6, 6)
+    assert gradient.norm() > 0
 
 
 WRAPPERS = {

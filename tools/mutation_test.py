@@ -30,7 +30,7 @@ EQUIVALENT = ROOT / "docs/results/mutation/equivalent.json"
 
 QUICK_ENGINE_TESTS = (
     *("before_training", "checkpoint", "costs", "evaluate", "extension", "fit", "insight", "meter", "optimizer"),
-    *("precision", "previous_checkpoint", "progress", "seams", "step"),
+    *("precision", "previous_checkpoint", "progress", "seams", "step", "stopping"),
 )
 # Of each group: the files to mutate, under src/potstill, and the tests that are to notice.
 GROUPS: dict[str, tuple[list[str], list[str]]] = {
@@ -38,7 +38,7 @@ GROUPS: dict[str, tuple[list[str], list[str]]] = {
     "schedules": (["schedules.py"], ["tests/test_schedules.py", "tests/test_oracle.py"]),
     "wiring": (
         ["taps.py", "tap_hooks.py", "forward_pass.py", "distiller.py", "term.py", "term_strings/*.py"],
-        ["tests/test_taps.py", "tests/test_distiller.py", "tests/test_outputs.py", "tests/term_strings"],
+        ["tests/test_taps.py", "tests/test_distiller.py", "tests/test_checked.py", "tests/term_strings"],
     ),
     "engine": (
         ["engine/*.py"],
@@ -68,7 +68,7 @@ NOT_MUTATED = ("engine/waits.py",)
 LEFT_OUT = (
     *("compiled", "compiling", "recompiles", "tokens_are_tapped_as_maps", "differentiated_by_a_map"),
     "wrapped_networks_are_looked_through",
-    *("killed_at_any_moment", "kill_at_every_file_operation"),
+    *("killed_at_any_moment", "kill_at_every_file_operation", "second_signal_ends"),
 )
 SLOW = "tests/term_strings/test_matching.py::test_in_every_row_of_every_table_the_stages_of_one_number_go_together"
 KEPT = ("mutants", "pyproject.toml", "src", "tests")  # mutmut sees to these itself

@@ -154,6 +154,29 @@ def test_pairs_are_said_once_on_stderr(capsys):
     assert said.out == ""
 
 
+def test_stages_of_several_teachers_are_matched_too(capsys):
+    networks = {"student": ps.networks.create("resnet8"), **{f"teacher{i}": Named(i) for i in (1, 2)}}
+    terms = ps.terms(["AT on stages"], networks, (torch.randn(2, 3, 32, 32), torch.tensor([0, 1])))
+    assert [term.addresses for term in terms] == [
+        ("student.stage2", "teacher1.stage1"),
+        ("student.stage2", "teacher2.stage1"),
+    ]
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+class Named(nn.Module):
+    """One stage, of maps of 16 x 16."""
+
+    aliases = {"stage1": "body"}
+
+    def __init__(self, factor):
+        super().__init__()
+        self.body, self.fc = nn.Conv2d(3, 4 * factor, 2, stride=2), nn.Linear(4 * factor, 10)
+
+    def forward(self, images):
+        return self.fc(self.body(images).mean((2, 3)))
+
+
 def test_no_dry_run_where_no_layer_is_named(capsys):
     class Untouchable(nn.Module):
         def forward(self, images):

@@ -82,6 +82,33 @@ def test_networks_may_be_called_otherwise(networks):
     assert terms[0].name == "IRG light.layer1"
 
 
+def test_what_is_inside_brackets_is_no_end_of_the_loss(networks, tmp_path):
+    file = tmp_path / "named.py"
+    file.write_text(
+        "class Named:\n"
+        "    def __init__(self, name):\n        self.name = name\n"
+        "    def __call__(self, student, teacher):\n        return (student - teacher).mean()\n"
+    )
+    (term,) = parse(networks, f"{file}:Named(name=(' on a * b')) on pooled")
+    assert term.loss.name == " on a * b"
+    assert term.addresses == ("student.pooled", "teacher.pooled")
+
+
+def test_a_string_may_be_as_long_as_it_says(networks):
+    assert len(parse(networks, "CE".ljust(5000))) == 1
+    with pytest.raises(BadInput, match="is not a text of 5,000 characters at most"):
+        parse(networks, "CE".ljust(5001))
+
+
+def test_a_class_that_has_no_arguments_of_its_own_takes_none(networks, tmp_path):
+    file = tmp_path / "plain.py"
+    file.write_text(
+        "import torch\nclass Plain(torch.nn.Module):\n    def forward(self, s, t):\n        return (s - t).mean()\n"
+    )
+    with pytest.raises(BadInput, match=r"plain\.py:Plain: got an unexpected keyword argument 'factor'"):
+        parse(networks, f"{file}:Plain(factor=2)")
+
+
 def test_ones_own_loss_from_a_file(networks, tmp_path):
     file = tmp_path / "mylab.py"
     file.write_text(
