@@ -1,8 +1,10 @@
 """One rule for `fit`, for tables and for the rows of a report."""
 
+from dataclasses import replace
+
 import pytest
 
-from potstill.runs.same_run import DIGEST, NOT_COMPARED, SEED, Asked, difference
+from potstill.runs.same_run import DIGEST, NOT_COMPARED, SEED, Asked, asked, difference
 
 DATA = {"name": "own", "classes": ["cat", "dog"], "images": {"train": 20, "test": 4}}
 RUN = Asked(
@@ -12,6 +14,8 @@ RUN = Asked(
     {"weights of teacher": "abc"},
     DATA,
 )
+
+NO_SPEC = replace(RUN, networks={"student": {"classes": 10}})
 
 
 def other(recipe="distill", networks=RUN.networks, teachers=RUN.teachers, data=DATA, **arguments):
@@ -25,6 +29,7 @@ SAME = {
     "a null": other(student_weights=None),
     "a tuple": other(terms=("CE",)),
     "the table has moved": other(teacher="/mnt/table/teacher/seed-0"),
+    "another table's folder": other(teacher="/mnt/copy/teacher/seed-0"),
     "of an earlier version": other(networks=None, teachers=None, data=None),
     "classes that are not known": other(data={"name": "own", "images": {"train": 20, "test": 4}}),
     "a digest that is not known": other(data={**DATA, "digest": "abcdefghijklmnop"}),
@@ -48,6 +53,7 @@ DIFFERENT = {
     "network student was {'spec': 'resnet8', 'classes': 10} there and is {'spec': 'resnet8', 'classes': 5} now": other(
         networks={"student": {"spec": "resnet8", "classes": 5}}
     ),
+    "network student was {'classes': 10} there and is {'classes': 5} now": other(networks={"student": {"classes": 5}}),
     "weights of teacher was 'abc' there and is 'xyz' now": other(teachers={"weights of teacher": "xyz"}),
     "of 2 classes there and 3 now; different: cow": other(data={**DATA, "classes": ["cat", "cow", "dog"]}),
     "of 2 classes there and 2 now; different: their order": other(data={**DATA, "classes": ["dog", "cat"]}),
@@ -63,8 +69,24 @@ def test_the_same_run(now):
 
 @pytest.mark.parametrize("words", DIFFERENT)
 def test_another_run(words):
-    assert difference(RUN, DIFFERENT[words]) == words
-    assert difference(DIFFERENT[words], RUN) is not None
+    before = NO_SPEC if "{'classes'" in words else RUN
+    assert difference(before, DIFFERENT[words]) == words
+    assert difference(DIFFERENT[words], before) is not None
+
+
+def test_of_a_mean_of_networks_it_does_not_matter_where_their_source_lies():
+    members = [{"spec": "net.py:net", "source": "source/net.py"}, {"spec": "resnet8", "input": None}]
+    there, here = ([{**one, "source": source} for one in members] for source in ("source/net.py", None))
+    both = [replace(RUN, networks={"teacher": {"mean_of": mean}}) for mean in (there, here)]
+    assert difference(*both) is None
+    less = replace(RUN, networks={"teacher": {"mean_of": there[:1]}})
+    assert difference(both[0], less) is not None
+
+
+def test_what_a_configuration_says():
+    config = {"recipe": "fit", "arguments": {"lr": 1}, "networks": {}, "teachers": {"weights of t": "a"}, "data": DATA}
+    assert asked(config) == Asked("fit", {"lr": 1}, {}, {"weights of t": "a"}, DATA)
+    assert asked({key: config[key] for key in ("recipe", "arguments", "networks")}) == Asked("fit", {"lr": 1}, {})
 
 
 def test_an_argument_that_is_gone():

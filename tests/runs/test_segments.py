@@ -27,6 +27,8 @@ OTHERS = {
     "commit was abc and is xyz": {"commit": "xyz"},
     "device was cpu and is H100": {"device": "H100"},
     "threads was 1 and is 8": {"threads": 8},
+    "processes was 1 and is 2": {"processes": 2},
+    "device was cpu and is H100; threads was 1 and is 8": {"device": "H100", "threads": 8},
 }
 
 

@@ -285,3 +285,13 @@ def test_every_member_of_an_ensemble_is_made_of_the_folders_copies(tmp_path):
     found = trust._with_copies({"mean_of": [member, {"spec": "resnet8"}], "source": None}, tmp_path)
     own = {"spec": f"{tmp_path}/source/1/net.py:Net", "classes": 10}
     assert found == {"mean_of": [own, {"spec": "resnet8"}]}
+
+
+def test_a_key_that_is_no_file_is_not_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    trust.key_file().parent.mkdir()
+    os.mkfifo(trust.key_file())
+    with trust.key_file().open("r+b", buffering=0) as pipe:  # somebody else's, who has a key ready
+        pipe.write(b"a" * trust.KEY_CHARACTERS)
+        assert trust._key(make=False) is None
+    assert "is no key of this user's" in capsys.readouterr().err
