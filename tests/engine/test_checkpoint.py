@@ -32,6 +32,14 @@ def test_a_checkpoint_comes_back(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+@pytest.mark.parametrize("part", list(STATE["random"]))
+def test_a_random_state_that_is_missing_is_named(tmp_path, part):
+    random = {name: state for name, state in STATE["random"].items() if name != part}
+    save_checkpoint(tmp_path / "last.ckpt", {**STATE, "random": random})
+    with pytest.raises(BadInput, match=rf"is no checkpoint of a run: random\.{part} is missing$"):
+        load_checkpoint(tmp_path / "last.ckpt", CPU)
+
+
 @pytest.mark.parametrize("place", [0, 70, -1])
 def test_one_flipped_bit_is_noticed(tmp_path, place):
     file = tmp_path / "last.ckpt"

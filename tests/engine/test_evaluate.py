@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -44,6 +46,13 @@ def test_leaves_mode_and_statistics():
     evaluate(network, [(torch.randn(4, 3, 2, 2), torch.zeros(4, dtype=torch.long))])
     assert network.training
     assert torch.equal(before, network.norm.running_mean)
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(4, 2, dtype=torch.long), torch.zeros(4), torch.zeros(4, 2)])
+def test_labels_are_classes(labels):
+    said = f"are classes \\(N,\\), not {labels.dtype} of shape {re.escape(str(tuple(labels.shape)))}$"
+    with pytest.raises(BadInput, match=said):
+        evaluate(Constant(3), [(torch.randn(4, 3, 2, 2), labels)])
 
 
 def test_nothing_to_evaluate():

@@ -56,6 +56,7 @@ def test_c16_what_would_have_been_another_run_is_refused_and_left_as_it_is(flags
     assert main(words) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert REFUSED[flags] in line
+    assert ("give the --milestones that it had, choose another --out" in line) == (flags == "")
     after = {file: file.read_bytes() for file in (tmp_path / "run").iterdir() if not file.name.startswith("events")}
     assert {f.name for f in before} == {f.name for f in after}
     assert before == after

@@ -170,6 +170,9 @@ def test_graphs_are_captured_anew_when_something_is_another():
     for number in range(ORDINARY + 2):
         assert list(graphs.take(step, batch_of(8, seed=number))) == ["CE student"]
     assert [*captured, capturer.captured] == [1, 1, 2, 3]
+    other = ps.Distiller(dict(distiller.networks.items()), list(distiller.terms), batch_of(8))
+    graphs.begin(other, optimizer)
+    assert not graphs.graphs
 
 
 def test_a_whole_run_is_the_same(tmp_path, monkeypatch):

@@ -100,8 +100,7 @@ class StepGraphs:
                 group["capturable"] = True
         self.compiled = any(module._compiled_call_impl is not None for module in distiller.modules())
         state = [*distiller.parameters(), *Snapshot.tensors(distiller, optimizer)]
-        learning = tuple(parameter.requires_grad for parameter in distiller.parameters())
-        places = (id(distiller), id(optimizer), tuple(value.data_ptr() for value in state), learning)
+        places = (id(distiller), id(optimizer), tuple(value.data_ptr() for value in state))
         if places != self.places:
             self._forget()
             self.places = places
