@@ -97,6 +97,13 @@ def test_a_network_without_aliases_gives_the_last_module_at_each_size(data):
     assert {stage: found["tap"] for stage, found in maps.items()} == {f"stage{i}": f"layer{i}" for i in (1, 2, 3, 4)}
 
 
+def test_an_alias_may_lead_to_what_flows_into_a_module(data):
+    student = ps.networks.create("resnet8", seed=0)
+    student.aliases = {"stage1": "layer2:in", "stage2": "layer3"}
+    maps = insight(build(data, student=student), data)["attention"]["student"]
+    assert {stage: found["tap"] for stage, found in maps.items()} == {"stage1": "layer2:in", "stage2": "layer3"}
+
+
 def test_attention_of_tokens(data):
     student = timm.create_model("vit_tiny_patch16_224", img_size=8, patch_size=2, num_classes=10, depth=2)
     seen = []

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from potstill.engine.progress import Progress
+from potstill.engine.progress import REFRESH_SECONDS, Progress
 
 RECORD = {
     "epoch": 2,
@@ -51,6 +51,14 @@ def test_the_time_left_is_that_of_the_epochs_done_here():
         left = f"{TERMS}  student 91.73 %"
         assert lines(progress, 5) == [f"epoch 3/5  {'━' * 12}{' ' * 12}  1234 images/s  {left}  0:01:40 left"]
     assert f"epoch   2  1234 images/s  {left}  0:03:20 left" in screen.getvalue()
+
+
+def test_the_devices_numbers_are_looked_at_now_and_then():
+    progress = Progress(epochs=5, steps=10, done=2)
+    progress.step(1, 1234.5, RECORD["terms"], RECORD["weights"])
+    assert not progress.due()
+    progress.shown -= 2 * REFRESH_SECONDS
+    assert progress.due()
 
 
 TERMS = "CE student 0.5  0.9 * KD student 1.25"
