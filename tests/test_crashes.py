@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOOL = Path(__file__).parents[1] / "tools" / "crash_test.py"
-CASES, SEED, SCENARIOS = 40, 13, 7
+CASES, SEED, SCENARIOS = 30, 13, 7
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,9 @@ distill(
     student="resnet8",
     teacher=sys.argv[1],
     terms=("CE", "KD", "FitNet on stage2=stage3"),
-    training=Training(data="digits", epochs=10, batch_size=20, lr=0.05, out=Path(sys.argv[2])),
+    training=Training(
+        data="digits", images=400, test_images=100, epochs=10, batch_size=20, lr=0.05, out=Path(sys.argv[2])
+    ),
 )
 """
 

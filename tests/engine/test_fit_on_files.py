@@ -130,14 +130,14 @@ def test_a_bad_image(picture_folder, tmp_path, capsys, policy, code):
 
 def test_channel_on_imagenets_photographs(shared_data, tmp_path, capsys):
     sample = ["--data", "imagenet", "--data-dir", str(shared_data / "imagenet_sample"), "--batch-size", "6"]
-    few = ["--images", "12", "--test-images", "6", "--lr", "1e-6", "--workers", "2"]
+    few = ["--images", "12", "--test-images", "6", "--lr", "1e-6", "--workers", "2", "--image-size", "96"]
     teacher, student = tmp_path / "teacher", tmp_path / "student"
     assert main(["supervised", "--network", "resnet34", *sample, *few, "--epochs", "1", "--out", str(teacher)]) == 0
     words = ["channel", "--student", "resnet18", "--teacher", str(teacher), *sample, *few]
     assert main([*words, "--epochs", "2", "--out", str(student)]) == 0
     config = json.loads((student / "config.json").read_text())
     assert len(config["data"]["classes"]) == 1000
-    assert config["data"]["shape"] == [3, 224, 224]
+    assert config["data"]["shape"] == [3, 96, 96]
     first, second = (json.loads(line)["terms"] for line in (student / "metrics.jsonl").read_text().splitlines())
     assert list(first) == [f"CD student.stage{stage}" for stage in range(1, 5)]  # early decay: the channels alone
     assert list(second) == ["CE student", *first, "KD student"]

@@ -150,7 +150,7 @@ def test_student_and_teacher_see_the_same_transformed_images(tmp_path):
     [
         (lambda batch: {k: v[:50] if v.dim() else v for k, v in batch.items()}, "of 50 images out of one of 100"),
         (lambda batch: None, ": a batch is a dictionary .* not a NoneType"),
-        (lambda batch: batch["nothing"], ": it fails: KeyError: 'nothing'"),
+        (lambda batch: batch["nothing"], ": it failed: KeyError: 'nothing'"),
     ],
 )
 def test_a_transform_that_gives_no_whole_batch_is_named(tmp_path, transform, message):
