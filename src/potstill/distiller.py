@@ -14,7 +14,7 @@ from potstill.address import owner
 from potstill.batch import Batch, as_batch
 from potstill.errors import BadInput
 from potstill.example_pass import is_empty, naming, try_out
-from potstill.forward_pass import ForwardPasses
+from potstill.forward_pass import ForwardPass, ForwardPasses, Plan
 from potstill.guard import guarded
 from potstill.memory_layout import for_loss
 from potstill.networks.lazy import make_whole
@@ -171,32 +171,33 @@ class Distiller(nn.Module):
             values["images"] = values["images"].detach().requires_grad_()
         values |= self.passes.parameters()
         for one in plan.passes:
-            if is_empty(values, one.inputs):
-                continue
-            learns = plan.graph or one.network in plan.reached
-            # Fused attention cannot be differentiated twice.
-            attention = sdpa_kernel(SDPBackend.MATH) if plan.graph else nullcontext()
-            with attention, torch.set_grad_enabled(torch.is_grad_enabled() and learns):
-                if one.key in self.answered and not plan.graph:
-                    values |= self.answered[one.key](values)
-                else:
-                    values |= one.taps(*(values[text] for text in one.inputs))
+            with nullcontext(values) if self.team is None else self.team.given(one, values) as given:
+                if not is_empty(given, one.inputs):
+                    values |= self._run(one, given, plan)
         results = {i: self._value(i, values) for i in indices}
         if self.team is not None:  # what comes of all processes is the sum
             results = {i: self.team.share(self.terms[i], values) * result for i, result in results.items()}
         total = torch.stack([self.weights[i] * result for i, result in results.items()]).sum()
         return total, {self.terms[i].name: result.detach() for i, result in results.items()}
 
+    def _run(self, one: ForwardPass, values: Batch, plan: Plan) -> Mapping[str, Tensor]:
+        """What a pass gives."""
+        learns = plan.graph or one.network in plan.reached
+        # Fused attention cannot be differentiated twice.
+        attention = sdpa_kernel(SDPBackend.MATH) if plan.graph else nullcontext()
+        with attention, torch.set_grad_enabled(torch.is_grad_enabled() and learns):
+            if one.key in self.answered and not plan.graph:
+                return self.answered[one.key](values)
+            return one.taps(*(values[text] for text in one.inputs))
+
     def _value(self, index: int, values: Batch) -> Tensor:
         """A term's value. What goes wrong the first time is due to its inputs; anything later is not."""
         term = self.terms[index]
         if not all(text in values for text in term.flat_addresses):
             return self.weights.new_zeros(())
-        given = for_loss(term, values)
-        if self.team is not None and term.whole_batch:
-            with self.team.together():
-                return self._computed(index, self.team.whole_batch(term, given))
-        return self._computed(index, given)
+        own = for_loss(term, values)
+        with nullcontext(own) if self.team is None else self.team.computing(term, own) as given:
+            return self._computed(index, given)
 
     def _computed(self, index: int, given: Batch) -> Tensor:
         term = self.terms[index]

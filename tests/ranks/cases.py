@@ -23,13 +23,17 @@ STRINGS = {
     "AB": ["AB(reduction='batchmean')"],
 }
 WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
-FLOWS = ["a later term", "turns", "shared weights", "stages"]
+FLOWS = ["a later term", "turns", "shared weights", "stages", "boundary"]
 CASES = [*(text for name in losses.__all__ for text in STRINGS.get(name, [name])), *FLOWS]
 ROWS = (7, 3)  # of each step's batch: neither is a multiple of the processes, of which there may be more than rows
+ATTACKED = 2  # images of a step at most, by "boundary"
+SURE = 3  # the class that its networks see everywhere
 
 
-def batches():
+def batches(case):
     """Digits, in float64."""
+    if case == "boundary":
+        return attackable(batches(None))
     data = ps.data.load("digits")
     whole = next(iter(data.train))
     found, start = [], 0
@@ -38,6 +42,13 @@ def batches():
         found.append({**part, "images": part["images"].double()})
         start += rows
     return found
+
+
+def attackable(found):
+    """Steps with more images to attack than are wanted, with one, which not every process can have, and with none."""
+    labels = [torch.tensor(row) for row in ([SURE, 0, SURE, SURE, 1, SURE, SURE], [0, 1, SURE])]
+    first, second = ({**batch, "labels": own} for batch, own in zip(found, labels, strict=True))
+    return [first, second, {**second, "labels": torch.tensor([0, 1, 2])}]
 
 
 def distillers(case, example):
@@ -60,6 +71,15 @@ def distillers(case, example):
     elif case == "stages":  # what the first one does not reach has no gradient there
         yield ps.Distiller(pair, ps.terms(["FitNet(regressor=True) on stage1"], pair), example), 1
         yield ps.Distiller(pair, ps.terms(["CE"], pair), example), 1
+    elif case == "boundary":
+        with torch.no_grad():
+            for network in pair.values():
+                network.fc.bias[SURE] += 2
+        networks = {**pair, "attack": losses.bss.BoundaryAttack(teacher, ATTACKED)}
+        attacked = ps.Term(losses.BSS(), "student@attack", "teacher@attack", weight=2.0)
+        terms = [ps.Term(losses.CE(), "student", "labels"), attacked]
+        inputs = {"attack": ("images", "labels", "student", "teacher")}
+        yield ps.Distiller(networks, terms, example, inputs=inputs, classifiers=["student", "teacher"]), 1
     else:
         yield ps.Distiller(pair, ps.terms(["CE", case] if name != "CE" else [case], pair), example), 1
 
@@ -67,7 +87,7 @@ def distillers(case, example):
 def trained(case, world=None):
     """What it gives: values, gradients summed up in momentum, weights and banks."""
     torch.manual_seed(0)
-    given, found = ps.data.from_loaders(batches(), classes=10), {}
+    given, found = ps.data.from_loaders(batches(case), classes=10), {}
     for stage, (distiller, epochs) in enumerate(distillers(case, given.example())):
         training = Training(epochs=epochs, lr=0.01, sync_bn=True, device="cpu")
         optimizer, data = make_optimizer(distiller, training), given

@@ -8,6 +8,7 @@ from potstill.checked import checked
 from potstill.losses.labels import is_soft
 from potstill.losses.loss import Loss
 from potstill.ranges import Count, Epsilon, Positive, Temperature
+from potstill.ranks.rows import own_part
 
 
 class BSS(Loss):
@@ -51,12 +52,15 @@ class BoundaryAttack(nn.Module):
     """Images (M, C, H, W) on a teacher's decision boundary: some of a batch's, moved there.
 
     As a network of a distiller it is called with ``inputs={"attack": ("images", "labels", "student", "teacher")}``, and
-    others run on what it returns: ``student@attack``.
+    others run on what it returns: ``student@attack``. Of several processes that train one run, each chooses among the
+    images of all, and attacks its part of those.
 
     Args:
         teacher: whose boundary; frozen.
         most: how many images of a batch at most, see `base_samples`.
     """
+
+    whole_batch = True
 
     @checked
     def __init__(self, teacher: nn.Module, most: Count = 32) -> None:
@@ -73,9 +77,10 @@ class BoundaryAttack(nn.Module):
         # Of soft labels the likeliest class: only images that both networks get right are attacked; it is theirs too.
         labels = labels.argmax(dim=1) if is_soft(labels, student) else labels
         chosen = base_samples(student, teacher, labels, self.most)
+        targets = attack_classes(teacher[chosen], torch.rand(len(chosen), device=images.device))
+        chosen, targets = own_part(chosen), own_part(targets)
         if len(chosen) == 0:
             return images[chosen]
-        targets = attack_classes(teacher[chosen], torch.rand(len(chosen), device=images.device))
         return boundary_attack(self.teacher, images[chosen], labels[chosen], targets)
 
 

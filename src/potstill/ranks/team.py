@@ -13,8 +13,10 @@ from potstill.data.data import Data
 from potstill.data.loader import OF_RANK, seed_of
 from potstill.engine.checkpoint import random_states, restore_random_states
 from potstill.errors import BadInput
-from potstill.ranks.gather import gathered
+from potstill.forward_pass import ForwardPass
 from potstill.ranks.gradients import sum_gradients
+from potstill.ranks.inner import InnerPasses
+from potstill.ranks.rows import parted
 from potstill.ranks.slices import Sliced
 from potstill.ranks.stop import Stop
 from potstill.ranks.sync_batch_norm import SyncBatchNorm
@@ -48,15 +50,9 @@ class Team:
         self.data = replace(data, train=self.batches)
         self.stop = Stop(world)
         self.sync = SyncBatchNorm(world) if training.sync_bn else None
-        self.whole = [term.name for term in distiller.terms if term.whole_batch]
+        self.inner = InnerPasses(world, distiller, self.batches, synced=training.sync_bn)
+        self.whole = [*sorted(self.inner.whole), *(term.name for term in distiller.terms if term.whole_batch)]
         self._parameters: dict[tuple[int, ...], list[Tensor]] = {}
-        needy = [one for one in distiller.passes.in_order if one.needs]
-        self._keys = {one.key for one in needy}  # of passes whose rows may be fewer than the batch's
-        if self.sync and needy:
-            raise BadInput(
-                f"--sync-bn: {needy[0].key} sees what another network gives, which may be no image on one of the "
-                "processes, and the others would wait for it; leave it out"
-            )
         if self.sync and training.compile:
             raise BadInput("--sync-bn and --compile do not go together: compiled networks do not wait for others")
 
@@ -75,10 +71,8 @@ class Team:
         """A step: networks draw random numbers of this rank's own; what all ranks share is drawn in `together`."""
         self._common = self._random()
         torch.manual_seed(seed_of(self.seed, OF_RANK, self.world.rank, epoch, step))
-        if self.sync is not None:
-            self.sync.counts = self.counts[self.world.rank] > 0
         try:
-            with self.sync or nullcontext():
+            with self.sync or nullcontext(), self._counting(self.counts):
                 yield
         finally:
             self._restore(self._common)
@@ -95,19 +89,34 @@ class Team:
             self._common = self._random()
             self._restore(own)
 
-    def whole_batch(self, term: "Term", values: Batch) -> dict[str, Tensor]:
-        """What a term takes, with the rows of all ranks."""
-        counts = self._counts_of(term, values) or self.counts
-        found = dict(values)
-        given = max(1, counts[self.world.rank])
-        for text in term.flat_addresses:
-            if values[text].dim() and len(values[text]) == given and not self.distiller.passes.is_parameter(text):
-                found[text] = gathered(values[text], counts, self.world)
-        return found
+    @contextmanager
+    def given(self, one: ForwardPass, values: Batch) -> Iterator[Batch]:
+        """What a pass sees on this rank, while it runs."""
+        if one.key not in self.inner.keys:
+            yield values
+            return
+        inputs, counts = self.inner.inputs(one, values)
+        if one.key in self.inner.whole:
+            with self.together(), parted(self.world.rank, self.world.size):
+                yield inputs
+        else:
+            with self._counting(counts):
+                yield inputs
+
+    @contextmanager
+    def computing(self, term: "Term", values: Batch) -> Iterator[Batch]:
+        """What a term takes, while it is computed: with the rows of all ranks, if it compares them."""
+        counts = self.inner.counts(term.flat_addresses[:1], values)
+        if term.whole_batch:
+            with self.together():
+                yield self.inner.gathered(term.flat_addresses, counts, values)
+        else:
+            with self._counting(counts):
+                yield values
 
     def share(self, term: "Term", values: Batch) -> float:
         """This rank's part of a term's mean: its rows of all ranks'."""
-        counts = self._counts_of(term, values) or self.counts
+        counts = self.inner.counts(term.flat_addresses[:1], values)
         return counts[self.world.rank] / max(1, sum(counts))
 
     def sum(self, turn: Sequence[int], values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -131,13 +140,17 @@ class Team:
             if self.world.rank:
                 after_step.load_state_dict(state)
 
-    def _counts_of(self, term: "Term", values: Batch) -> list[int] | None:
-        """Each rank's rows of a term's first input, where they may differ from the batch's."""
-        first = term.flat_addresses[0]
-        if self.distiller.passes.key_of(first) not in self._keys:
-            return None
-        found: list[int] = self.world.each(len(values[first]) if first in values else 0)
-        return found
+    @contextmanager
+    def _counting(self, counts: list[int]) -> Iterator[None]:
+        """Batch norm counts this rank's rows, unless it has none and one stands in."""
+        if self.sync is None:
+            yield
+            return
+        before, self.sync.counts = self.sync.counts, counts[self.world.rank] > 0
+        try:
+            yield
+        finally:
+            self.sync.counts = before
 
     def _reached(self, turn: tuple[int, ...]) -> list[Tensor]:
         """All parameters that the terms of a turn may reach, each once, in the same order on every rank."""
