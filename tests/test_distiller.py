@@ -1,6 +1,7 @@
 import copy
 import io
 import pickle
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -577,6 +578,12 @@ def test_attention_runs_as_is_fastest_unless_its_gradients_are_differentiated(ba
 
 def test_of_several_processes_each_term_is_this_ones_share(batch):
     class Team:
+        def given(self, one, values):
+            return nullcontext(values)
+
+        def computing(self, term, values):
+            return nullcontext(values)
+
         def share(self, term, values):
             assert torch.equal(values["labels"], batch["labels"])
             return {"CE student": 0.25, "KD student": 0.5}[term.name]
