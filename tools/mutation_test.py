@@ -248,7 +248,7 @@ def main() -> None:
             name
             for name, mutant in record["mutants"].items()
             if mutant["group"] == group
-            and ("verdict" not in mutant or (options.again and mutant["verdict"] != "killed"))
+            and ("verdict" not in mutant or (options.again and mutant["verdict"] not in ("killed", "timeout")))
         ]
         if left:
             tree = check_out(commit, group, options.work)
