@@ -1,5 +1,9 @@
 """This package: an epoch of `potstill distill`."""
 
+from contextlib import ExitStack
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+
 import potstill as ps
 from contestants.task import TERMS, Task
 from potstill.engine.epoch import train_epoch
@@ -24,3 +28,21 @@ class Ours:
     def epoch(self) -> None:
         """Train on all images once."""
         train_epoch(self.distiller, self.data.train, self.optimizer, 0, self.training, self.progress)
+
+
+class Warm(Ours):
+    """The same with the teacher's answers kept: it trains on the same views again and again, and all are there."""
+
+    METHODS = ("KD", "DKD", "CRD")
+
+    def __init__(self, task: Task) -> None:
+        from potstill.answers.answering import answering  # which the engine imports, and itself wants
+
+        super().__init__(task)
+        self.training = replace(self.training, epochs=100)  # so many views are worth keeping
+        self.kept = ExitStack()
+        folder = self.kept.enter_context(TemporaryDirectory())
+        asked = replace(self.training, teacher_cache=folder)
+        self.kept.enter_context(answering(self.distiller, self.data, asked, plain=True))
+        if not self.distiller.answered:
+            raise SystemExit(f"no answers are kept of {task.method}")
