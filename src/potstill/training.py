@@ -63,8 +63,7 @@ class Training(Selection):
     compile: bool = False
     """Compile the networks with torch.compile."""
     teacher_engine: TeacherEngine = "torch"
-    """What computes frozen teachers: torch.compile or onnxruntime (CPU; potstill[export]), after a check against torch;
-    auto: the fastest that passes it."""
+    """What computes frozen teachers, once checked against torch; onnxruntime: on a CPU; auto: the fastest."""
     graph: Literal["auto", "on", "off"] = "off"
     """Take steps on a GPU as CUDA graphs, with the same numbers: auto where it can be done, and says why where not. Not
     yet tried on a GPU: off by default."""

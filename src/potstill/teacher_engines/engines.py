@@ -101,9 +101,9 @@ def _compiled(program: ExportedProgram, names: Sequence[str]) -> Run:
 
 def _onnxruntime_is_ready(device: torch.device, precision: str) -> None:
     if device.type != "cpu":
-        raise BadInput(f"--teacher-engine onnxruntime computes on the CPU, and this run is on {device}: take compile")
+        raise BadInput(f"--teacher-engine onnxruntime computes on the CPU, this run is on {device}: take compile")
     if precision != "fp32":
-        raise BadInput(f"--teacher-engine onnxruntime computes in float32, and this run in {precision}: take compile")
+        raise BadInput(f"--teacher-engine onnxruntime computes in float32, this run is in {precision}: take compile")
     need_onnx("--teacher-engine torch")
 
 
