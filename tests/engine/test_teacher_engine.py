@@ -20,6 +20,7 @@ from potstill.errors import BadInput
 from potstill.losses import CE, KD
 from potstill.memory_layout import lay_out
 from potstill.side_by_side.__main__ import run as side_by_side
+from potstill.teacher_engines.checking import Off, off
 from potstill.teacher_engines.engine_pass import EnginePass
 from potstill.teacher_engines.engines import ENGINES
 from potstill.teacher_engines.trial import Trial
@@ -216,6 +217,42 @@ def test_an_engine_that_is_exact_passes(monkeypatch):
     assert list(candidate.passes) == ["teacher"]
 
 
+def test_figures_are_those_of_their_definitions():
+    torch.manual_seed(0)
+    true = {"teacher": torch.randn(50, 10), "maps": torch.randn(50, 4, 3, 3)}
+    found = {text: value + 0.3 * torch.randn_like(value) for text, value in true.items()}
+    figures, (real, other) = off(true, found, "teacher"), (true["teacher"].double(), found["teacher"].double())
+    kl = F.kl_div(other.log_softmax(1), real.softmax(1), reduction="batchmean")
+    assert figures.kl == pytest.approx(float(kl), rel=1e-12)
+    same = real.argmax(1) == other.argmax(1)
+    assert figures.top1 == pytest.approx(100 * float(same.double().mean()))
+    assert 0 < same.sum() < 50
+    leads = [float(row.max() - row[choice]) for row, choice in zip(real, other.argmax(1), strict=True)]
+    assert figures.lead == max(leads) > 0
+    assert figures.errors["maps"] == pytest.approx(error(found["maps"], true["maps"].double()))
+    assert figures.kl <= figures.logit**2 / 2  # what `allows` says of KL
+
+
+OWN = Off({"teacher": 1e-6, "maps": 1e-5}, kl=1e-12, logit=1e-5, floor=1e-6, unit=1e-7)
+SAME = Off({"teacher": 3e-6, "maps": 3e-5}, kl=9e-12, logit=3e-5, lead=6e-5, floor=1e-6, unit=1e-7)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"errors": {"teacher": 3e-6, "maps": 5e-5}},
+        {"errors": {"teacher": 5e-6, "maps": 3e-5}},
+        {"kl": 3e-11},
+        {"lead": 1e-4},
+    ],
+    ids=str,
+)
+def test_each_figure_counts(change):
+    """Three times torch's own rounding is near, five times is not; of KL, the squares of these."""
+    assert OWN.allows(SAME)
+    assert not OWN.allows(replace(SAME, **change))
+
+
 def timed(monkeypatch, seconds):
     monkeypatch.setattr(Trial, "timed", lambda *_: seconds)
 
@@ -378,6 +415,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_teacher_engine as here
+from potstill.teacher_engines.checking import Off, off
 from potstill.teacher_engines.engine_pass import EnginePass
 del here.ENGINES["compile"]
 rank = int(os.environ["RANK"])
