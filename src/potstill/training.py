@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from potstill.schedules import Schedule
 
 
+TeacherEngine = Literal["torch", "compile", "onnxruntime", "auto"]
+
+
 @dataclass(frozen=True)
 class Training(Selection):
     """How a run trains: data, budget, optimiser, machine.
@@ -59,6 +62,8 @@ class Training(Selection):
     """Of several processes: batch norm takes its statistics from all images of a step, not from each process's own."""
     compile: bool = False
     """Compile the networks with torch.compile."""
+    teacher_engine: TeacherEngine = "torch"
+    """What computes frozen teachers, once checked against torch; onnxruntime: on a CPU; auto: the fastest."""
     graph: Literal["auto", "on", "off"] = "off"
     """Take steps on a GPU as CUDA graphs, with the same numbers: auto where it can be done, and says why where not. Not
     yet tried on a GPU: off by default."""

@@ -24,6 +24,7 @@ from potstill.engine.undisturbed import undisturbed
 from potstill.errors import BadInput, first_line
 from potstill.forward_pass import ForwardPass
 from potstill.say import say
+from potstill.teacher_engines.engine_pass import EnginePass
 from potstill.training import Training
 
 WORTH = 0.05
@@ -48,16 +49,16 @@ def answering(distiller: Distiller, data: Data, training: Training, plain: bool)
     wanted = Wanted.parse(training.teacher_cache)
     caches: dict[str, CachedPass] = {}
     with ExitStack() as files:
-        for one in distiller.passes.in_order:
-            if wanted is not None and one.network in distiller.teachers:
-                try:
-                    cached = _cached(one, distiller, data, training, plain, wanted, files)
-                except NotKept as error:
-                    if wanted.insists:
-                        say(f"answers of {one.key} are not kept: {error}")
-                    continue
-                caches[one.key] = distiller.answered[one.key] = cached
         try:
+            for one in distiller.passes.in_order:
+                if wanted is not None and one.network in distiller.teachers:
+                    try:
+                        cached = _cached(one, distiller, data, training, plain, wanted, files)
+                    except NotKept as error:
+                        if wanted.insists:
+                            say(f"answers of {one.key} are not kept: {error}")
+                        continue
+                    caches[one.key] = distiller.answered[one.key] = cached
             yield
         finally:
             for key, cached in caches.items():
@@ -89,15 +90,19 @@ def _cached(
     if not wanted.insists:
         _check_worth(numbered, data, training, distiller.weights.device, begun)
     example = on_device(as_batch(data.example()), distiller.weights.device)["images"]
-    # Runs side by side share the passes that have to be run.
+    # Runs side by side share the passes that have to be run, or an engine runs them.
     shared_pass = distiller.answered.get(one.key)
+    engine = shared_pass.engine if isinstance(shared_pass, EnginePass) else None
     answer: Answer = one.taps if shared_pass is None else lambda images: shared_pass({"images": images})
     with undisturbed(), torch.no_grad(), _precision(distiller, training):
         sizes = batch_sizes(data.train.count or 0, training.batch_size, merged=True)
         usual = max(set(sizes), key=sizes.count)
-        proof = Proof(answer, example, usual, sorted({*sizes}), 0 if training.compile else PARTS)
+        slow = training.compile or training.teacher_engine == "compile"
+        proof = Proof(answer, example, usual, sorted({*sizes}), 0 if slow else PARTS)
     shared = {**network, "precision": training.precision, "compile": training.compile}
     shared |= {**of_machine(distiller.weights.device), "data": data.described().get("digest"), **numbered.made}
+    if engine is not None:
+        shared["engine"] = engine
     keys = {text: {**shared, **_place(one, text, proof), "columns": numbered.views} for text in proof.answers}
     entries = _opened(one.key, keys, proof, numbered, data, training, wanted, files)
     return CachedPass(one.key, answer, entries, numbered, proof)

@@ -127,13 +127,18 @@ def _of(data: Data, training: Training) -> Training:
 
 def _prepared(training: Training, distiller: Distiller, data: Data, run: RunFolder) -> Training:
     """Set up this process and the networks for a run that trains; the training as it then is."""
-    join(distiller)
     if training.keep_memory:
         keep_freed_memory()
     precision = on_first(distiller.team, lambda: settle_precision(training, distiller, data, run).precision)
     for network in distiller.networks.values() if training.compile else ():
         network.compile(dynamic=False)
-    return replace(training, precision=precision)
+    training = replace(training, precision=precision)
+    if training.teacher_engine != "torch":
+        from potstill.teacher_engines.choice import settle_teacher_engine  # which imports torch's compiler
+
+        training = replace(training, teacher_engine=settle_teacher_engine(training, distiller, data, run))
+    join(distiller)
+    return training
 
 
 def take_finished(state: State, data: Data) -> None:

@@ -108,12 +108,12 @@ def _finite(value: float) -> float:
 def _timed(distiller: Distiller, batch: Batch, precision: str, again: Snapshot) -> tuple[tuple[Tensor, Tensor], float]:
     """The loss and all gradients of a step from the same start, as two vectors, and the seconds it takes."""
     again.restore()
-    _wait_for(distiller.weights)
+    wait_for(distiller.weights)
     begin = time.perf_counter()
     with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
         total, _ = distiller(batch)
     total.backward()
-    _wait_for(distiller.weights)
+    wait_for(distiller.weights)
     seconds = time.perf_counter() - begin
     found = [p.grad.detach().flatten().double() for p in distiller.parameters() if p.grad is not None]
     distiller.zero_grad()
@@ -142,6 +142,7 @@ def _first(batch: Batch, images: int) -> Batch:
     return {key: value[:images] if value.dim() and len(value) == rows else value for key, value in batch.items()}
 
 
-def _wait_for(value: Tensor) -> None:
+def wait_for(value: Tensor) -> None:
+    """Wait until its device has nothing to do, to measure a time."""
     if value.is_cuda:
         torch.cuda.synchronize(value.device)

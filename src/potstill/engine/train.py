@@ -58,7 +58,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
     """
     optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
     state = State(distiller, run, optimizer, seams.after_step)
-    graphs = step_graphs(training, distiller.weights.device, _waiting(distiller))
+    graphs = step_graphs(training, distiller.weights.device, _waiting(distiller, training))
     torch.manual_seed(training.seed)
     history = state.resume()
     if (team := distiller.team) is not None:
@@ -97,10 +97,12 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
     return on_first(team, finish)
 
 
-def _waiting(distiller: Distiller) -> str | None:
+def _waiting(distiller: Distiller, training: Training) -> str | None:
     """What steps wait for besides the device."""
     if distiller.team is not None:
         return "several processes"
+    if training.teacher_engine != "torch":
+        return f"--teacher-engine {training.teacher_engine}"
     return "kept answers of teachers" if distiller.answered else None
 
 

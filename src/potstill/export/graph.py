@@ -32,9 +32,18 @@ def trace(network: nn.Module, images: Tensor) -> ExportedProgram:
     with quiet(), off_the_fast_path():  # other runtimes do not have its kernel
         try:
             example = images[:EXAMPLES].clone(memory_format=torch.contiguous_format)
-            program = torch.export.export(_plain(network, example), (example,), dynamic_shapes=({0: Dim("batch")},))
+            return graph_of(_plain(network, example), example)
         except Exception as error:  # of many types, none of them public
-            raise _no_graph(network, error) from error
+            kind = type(network).__name__
+            raise BadInput(
+                f"{kind} has no graph that holds for all images: {why_none(error)}; --to safetensors needs none"
+            ) from error
+
+
+def graph_of(network: nn.Module, example: Tensor) -> ExportedProgram:
+    """The graph of a network for any number of images like ``example``; torch's own error, if there is none."""
+    with quiet(), off_the_fast_path():
+        program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch")},))
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it names files of this machine
     return program
@@ -91,14 +100,12 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _no_graph(network: nn.Module, error: Exception) -> BadInput:
+def why_none(error: Exception) -> str:
+    """Why a network has no graph: the first line of what torch says, and where in the network's code that is."""
     text = str(error)
     reason = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     if "(batch)" in reason:
         reason = "its forward fixes the number of images"
     place = re.search(r'raised this error:\s+File "(.*)", line (\d+)', text)
     where = f" ({place[1]}, line {place[2]})" if place else ""
-    return BadInput(
-        f"{type(network).__name__} has no graph that holds for all images: {reason.rstrip('.')}{where}; "
-        "--to safetensors needs none"
-    )
+    return f"{reason.rstrip('.')}{where}"

@@ -1,6 +1,6 @@
 """ONNX files, written from a graph and run by onnxruntime."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,22 +19,32 @@ LARGEST = 2**31
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
-def need_onnx() -> None:
-    """Raise BadInput, before anything is built, if a package is missing that ONNX files take."""
+def need_onnx(otherwise: str = "--to torch") -> None:
+    """Raise BadInput, before anything is built, if a package is missing that ONNX files take.
+
+    Args:
+        otherwise: what needs none.
+    """
     for name in PACKAGES:
         if find_spec(name) is None:
-            raise BadInput(f"{name} is not installed; ONNX files need: pip install potstill[export], or use --to torch")
+            raise BadInput(
+                f"{name} is not installed; ONNX files need: pip install potstill[export], or use {otherwise}"
+            )
 
 
-def save_onnx(program: ExportedProgram, path: Path, about: Mapping[str, str]) -> None:
-    """Write one ONNX file: ``images`` (batch, C, H, W) to ``logits`` (batch, K), with ``about`` in its metadata.
+class NoForm(ValueError):
+    """Why a graph cannot be written as ONNX, in words."""
+
+
+def as_onnx(program: ExportedProgram, outputs: Sequence[str]) -> "torch.onnx.ONNXProgram":
+    """A graph from ``images`` (batch, C, H, W) to tensors of these names, as ONNX has it.
 
     Raises:
-        BadInput: the weights are too large for one file, or an operation has no ONNX form.
+        NoForm: the weights are too large for one file, or an operation has no ONNX form.
     """
     size = sum(tensor.nbytes for tensor in program.state_dict.values())
     if size >= LARGEST:
-        raise BadInput(f"an ONNX file holds less than {LARGEST:,} bytes, and these weights have {size:,}: --to torch")
+        raise NoForm(f"an ONNX file holds less than {LARGEST:,} bytes, and these weights have {size:,}")
     with quiet():
         try:
             written = torch.onnx.export(
@@ -43,31 +53,59 @@ def save_onnx(program: ExportedProgram, path: Path, about: Mapping[str, str]) ->
                 dynamo=True,
                 verbose=False,
                 input_names=["images"],
-                output_names=["logits"],
+                output_names=list(outputs),
                 dynamic_shapes=({0: "batch"},),
                 opset_version=OPSET,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = first_line(error.__cause__ or error)
-            raise BadInput(f"this network has no ONNX form: {reason}; --to torch needs none") from error
+            raise NoForm(f"this network has no ONNX form: {first_line(error.__cause__ or error)}") from error
         assert written is not None
         for part in (written.model.graph, *written.model.graph):
             part.metadata_props.clear()  # torch's notes on how it came to it, longer than the graph itself
+    return written
+
+
+def save_onnx(program: ExportedProgram, path: Path, about: Mapping[str, str]) -> None:
+    """Write one ONNX file: ``images`` (batch, C, H, W) to ``logits`` (batch, K), with ``about`` in its metadata.
+
+    Raises:
+        BadInput: the weights are too large for one file, or an operation has no ONNX form.
+    """
+    try:
+        written = as_onnx(program, ["logits"])
+    except NoForm as error:
+        raise BadInput(f"{error}; --to torch needs none") from error
+    with quiet():
         written.model.metadata_props.update(about)
         written.save(path, external_data=False)
 
 
 def load_onnx(path: Path) -> Function:
     """The function in an ONNX file, run by onnxruntime on as many CPU threads as torch."""
+    run = running(str(path))
+
+    def logits_of(images: Tensor) -> Tensor:
+        (logits,) = run(images)
+        return logits
+
+    return logits_of
+
+
+def running(model: str | bytes) -> Callable[[Tensor], list[Tensor]]:
+    """What runs a model, or the file of one, in onnxruntime on as many CPU threads as torch: images to all outputs.
+
+    Between two calls its threads sleep: they would keep torch from the processor.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.use_deterministic_compute = True
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    def run(images: Tensor) -> Tensor:
-        (logits,) = session.run(["logits"], {"images": images.numpy()})
-        return torch.from_numpy(logits)
+    def run(images: Tensor) -> list[Tensor]:
+        return [torch.from_numpy(found) for found in session.run(None, {"images": images.contiguous().numpy()})]
 
     return run

@@ -89,7 +89,7 @@ class Extended(TypedDict):
 class Config(Networks):
     """``config.json``; ``teachers`` holds a digest of the weights of each, ``losses`` the copies of the user's own.
 
-    ``precision``: what "auto" has chosen.
+    ``precision``, ``teacher_engine``: what "auto" has chosen.
     """
 
     recipe: str
@@ -101,6 +101,7 @@ class Config(Networks):
     teachers: NotRequired[dict[str, str] | None]
     losses: NotRequired[list[str] | None]
     precision: NotRequired[str | None]
+    teacher_engine: NotRequired[str | None]
     segments: NotRequired[list[Segment] | None]
     extended: NotRequired[list[Extended] | None]
 

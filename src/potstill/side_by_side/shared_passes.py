@@ -16,6 +16,7 @@ from torch import Tensor
 from potstill.batch import Batch
 from potstill.distiller import Distiller
 from potstill.forward_pass import ForwardPass
+from potstill.say import say
 from potstill.taps import Taps
 
 Answer = dict[str, Tensor]
@@ -36,13 +37,18 @@ def sharing() -> "Iterator[dict[str, SharedPass]]":
 
 
 def join(distiller: Distiller) -> None:
-    """Let a distiller share the passes of its teachers on plain images, where there is somebody to share them with."""
+    """Let a distiller share the passes of its teachers on plain images, where there is somebody to share them with.
+
+    But for those that an engine answers: its bits depend on what else is tapped in the same pass.
+    """
     if _shared is None:
         return
     from potstill.answers.key import of_network  # what a lone run does without
 
     for one in distiller.passes.in_order:
-        if one.network in distiller.teachers and one.inputs == ("images",):
+        if one.key in distiller.answered:
+            say(f"what {one.key} answers is not shared with the runs beside this one: an engine's bits are its own")
+        elif one.network in distiller.teachers and one.inputs == ("images",):
             key = json.dumps(of_network(one.taps.network), sort_keys=True)
             distiller.answered[one.key] = _shared.setdefault(key, SharedPass()).for_one(one)
 

@@ -1,0 +1,1 @@
+"""What else than torch, operation by operation, computes the forward passes of frozen teachers."""
