@@ -110,3 +110,35 @@ def test_bad_loaders():
         Loader(image_set(), 0, mean=HALF, std=HALF, augment=None)
     with pytest.raises(BadInput, match="seed is -1"):
         next(iter(loader(seed=-1)))
+
+
+def test_a_fixed_number_of_views_is_the_same_whatever_the_seed():
+    seen: dict[int, set[int]] = {}
+    tables = []
+    for seed in (0, 1):
+        some = loader(seed=seed, views=3)
+        tables.append(some.table)
+        for epoch in range(12):
+            found = epoch_of(some, epoch)
+            for row, view in zip(found["index"].tolist(), found["view"].tolist(), strict=True):
+                seen.setdefault(row, set()).add(view)
+    assert torch.equal(*tables)
+    assert tables[0].shape == (SIZE, 3)
+    assert [seen[row] for row in range(SIZE)] == [set(views) for views in tables[0].tolist()]
+
+
+def test_without_augmentation_images_are_as_they_are():
+    found = epoch_of(loader(augment=None))
+    pixels = image_set().images.permute(0, 3, 1, 2).float() / 255
+    assert torch.equal(found["index"], torch.arange(SIZE))
+    torch.testing.assert_close(found["images"], (pixels - 0.5) / 0.5)
+    assert not loader(augment=None).augment.flip
+
+
+def test_the_parts_of_several_processes_are_the_batches_of_one():
+    whole = list(loader())
+    parts = [list(loader().part(part, 3)) for part in range(3)]
+    for number, batch in enumerate(whole):
+        together = torch.cat([batches[number]["index"] for batches in parts])
+        assert torch.equal(together, batch["index"])
+        assert torch.equal(torch.cat([batches[number]["images"] for batches in parts]), batch["images"])

@@ -171,6 +171,18 @@ class Buffered(nn.Module):
         return self.body(images)
 
 
+class Later(nn.Module):
+    """What cannot be saved does not come first."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.last = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), nn.Identity()
+        self.last.register_buffer("kept", torch.eye(3).to_sparse())
+
+    def forward(self, images):
+        return self.last(self.body(images))
+
+
 class Tied(nn.Module):
     def __init__(self):
         super().__init__()
@@ -223,6 +235,7 @@ C5 = {
     "float8": (lambda: Buffered(torch.ones(2).to(torch.float8_e4m3fn)), None),
     "bool and int": (lambda: Buffered(torch.tensor([True])), None),
     "sparse": (lambda: Buffered(torch.eye(3).to_sparse()), r"hold kept \(torch.float32, torch.sparse_coo"),
+    "sparse, and not the first": (Later, r"hold last.kept \(torch.float32, torch.sparse_coo"),
     "quantized": (lambda: Buffered(torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8)), "kept"),
     "empty": (lambda: Buffered(torch.zeros(0, 3)), None),
     "not contiguous": (lambda: Buffered(torch.ones(3, 4).t()), None),

@@ -154,6 +154,13 @@ def test_student_and_teacher_see_the_same_transformed_images(tmp_path):
     ],
 )
 def test_a_transform_that_gives_no_whole_batch_is_named(tmp_path, transform, message):
+    class Halving:
+        def __call__(self, batch):
+            return transform(batch)
+
+    with pytest.raises(BadInput, match=rf"transform Halving.*{message}"):
+        run(tmp_path / "other", transforms=[Halving()])
+
     def half(batch):
         return transform(batch)
 

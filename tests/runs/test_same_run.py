@@ -53,6 +53,7 @@ DIFFERENT = {
     "network student was {'spec': 'resnet8', 'classes': 10} there and is {'spec': 'resnet8', 'classes': 5} now": other(
         networks={"student": {"spec": "resnet8", "classes": 5}}
     ),
+    "network student was {'classes': 10} there and is 'resnet8' now": other(),
     "network student was {'classes': 10} there and is {'classes': 5} now": other(networks={"student": {"classes": 5}}),
     "weights of teacher was 'abc' there and is 'xyz' now": other(teachers={"weights of teacher": "xyz"}),
     "of 2 classes there and 3 now; different: cow": other(data={**DATA, "classes": ["cat", "cow", "dog"]}),
