@@ -576,6 +576,15 @@ def test_attention_runs_as_is_fastest_unless_its_gradients_are_differentiated(ba
     assert twice.seen[-1] == {SDPBackend.MATH}
 
 
+def test_the_pass_of_an_address(batch):
+    networks = {"student": make(), "teacher": freeze(make(1))}
+    distiller = Distiller(
+        networks, [ce(), Term(KD(), "student@strong.pooled", "teacher.pooled")], {**batch, "strong": batch["images"]}
+    )
+    keys = [distiller.passes.key_of(text) for text in ("student", "student@strong.pooled", "teacher.pooled", "labels")]
+    assert keys == ["student", "student@strong", "teacher", None]
+
+
 def test_of_several_processes_each_term_is_this_ones_share(batch):
     class Team:
         def given(self, one, values):

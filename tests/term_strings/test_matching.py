@@ -154,6 +154,13 @@ def test_pairs_are_said_once_on_stderr(capsys):
     assert said.out == ""
 
 
+def test_stages_before_their_activation_are_matched_as_such():
+    networks = networks_of("resnet8", "resnet14")
+    found = parsed(networks, "AB")
+    assert found == parsed(networks, "AB", images=None)
+    assert all(":pre" in str(addresses) for addresses in found)
+
+
 def test_stages_of_several_teachers_are_matched_too(capsys):
     networks = {"student": ps.networks.create("resnet8"), **{f"teacher{i}": Named(i) for i in (1, 2)}}
     terms = ps.terms(["AT on stages"], networks, (torch.randn(2, 3, 32, 32), torch.tensor([0, 1])))
