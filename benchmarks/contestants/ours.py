@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 import potstill as ps
 from contestants.task import TERMS, Task
+from potstill.allocator import keep_freed_memory
 from potstill.engine.epoch import train_epoch
 from potstill.engine.optimizer import make_optimizer
 from potstill.engine.progress import Progress
@@ -22,6 +23,8 @@ class Ours:
         example = self.data.example()
         self.distiller = ps.Distiller(networks, ps.terms(TERMS[task.method], networks, example), example)
         lay_out(self.distiller, example)
+        if self.training.keep_memory:
+            keep_freed_memory()
         self.optimizer = make_optimizer(self.distiller, self.training)
         self.progress = Progress(epochs=1, steps=len(self.data.train), done=0)
 
