@@ -585,6 +585,20 @@ def test_the_pass_of_an_address(batch):
     assert keys == ["student", "student@strong", "teacher", None]
 
 
+def test_what_answers_a_pass_is_asked_instead_of_the_network(batch):
+    networks = {"student": make(), "teacher": freeze(make(1))}
+    distiller = Distiller(networks, [ce(), Term(KD(), "student", "teacher")], batch)
+    answers = {"teacher": torch.randn(6, 10)}
+    distiller.answered["teacher"] = lambda values: answers if values["images"] is batch["images"] else {}
+    _, values = distiller(batch)
+    torch.testing.assert_close(values["KD student"], KD()(networks["student"](batch["images"]), answers["teacher"]))
+    sobolev = Term(Sobolev(), "student", "teacher", "labels", "images")
+    distiller = Distiller(networks, [ce(), sobolev], batch)
+    _, asked = distiller(batch)
+    distiller.answered["teacher"] = lambda values: answers  # which no gradient leads through
+    assert torch.equal(distiller(batch)[1]["Sobolev student"], asked["Sobolev student"])
+
+
 def test_of_several_processes_each_term_is_this_ones_share(batch):
     class Team:
         def given(self, one, values):

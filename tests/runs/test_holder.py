@@ -1,6 +1,7 @@
 """What a claim says of its holder, and whether that can still be there."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ def me():
 
 def test_this_process_is_alive_and_one_of_its_number_that_started_earlier_is_not(me):
     assert me["process"] == os.getpid()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert me["kernel"] == f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     assert is_alive(me)
     assert is_alive({**me, "started": None})
     assert not is_alive({**me, "started": "1"})
