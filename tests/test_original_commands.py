@@ -54,7 +54,8 @@ def commands(part):
 
 def shortened(words, data):
     after = {i + 1: LENGTHS[word] for i, word in enumerate(words) if word in LENGTHS}
-    return [after.get(i, word) for i, word in enumerate(words)] + [*SHORT, "--data-dir", str(data)]
+    small = ["--image-size", "96"] if "imagenet" in words and not WHOLE else []
+    return [after.get(i, word) for i, word in enumerate(words)] + [*SHORT, *small, "--data-dir", str(data)]
 
 
 def heavy(words):

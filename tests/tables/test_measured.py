@@ -10,6 +10,7 @@ from potstill.errors import BadInput
 from potstill.runs.reading import read_config
 from potstill.tables import measured
 from potstill.tables.measured import Way, _fastest
+from potstill.tables.plan import expand
 from potstill.tables.row import Row, Table
 from potstill.tables.sweep import Sweep
 
@@ -50,11 +51,10 @@ def test_what_is_measured_is_said_and_followed(tiny, tmp_path, capsys):
     assert not list(tmp_path.glob(".measured*"))
 
 
-def test_what_cannot_be_measured_is_run_and_says_why(tiny, tmp_path, capsys, monkeypatch):
+def test_what_cannot_be_measured_is_run_one_by_one_and_says_why(tiny, tmp_path, capsys):
     several = Table("", "", "digits", "", 1, lambda budget: [Row(f"r{i}", *broken(budget)) for i in range(2)])
-    monkeypatch.setattr(tables, "tiny", several)
-    found = table("tiny", seeds=1, out=tmp_path, device="cpu", sweep=Sweep(jobs="auto"))
-    assert sorted(found["failed"]) == ["r0 seed 0", "r1 seed 0"]
+    runs = expand(several.rows(), 1, tmp_path, {"device": "cpu"}, None)
+    assert measured.measure(Sweep(jobs="auto"), several, tmp_path, runs) == Way(1)
     assert re.search("--jobs auto cannot measure: .*not finite.*; runs are run 1 at once", capsys.readouterr().err)
 
 
