@@ -121,7 +121,7 @@ def main() -> None:
         return alone(options)
     names = " | ".join(list(CONTESTANTS)[1:])
     print(f"| over ours | time, median (min to max): {names} | memory: {names} |")
-    print("|---|---|---|---|---|")
+    print("|---" * (2 * len(CONTESTANTS) - 1) + "|")
     for pair in options.pairs:
         for method in options.methods:
             seconds, peaks = rounds(options, pair, method)
