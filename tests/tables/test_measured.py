@@ -9,7 +9,7 @@ from potstill.commands.table import table
 from potstill.errors import BadInput
 from potstill.runs.reading import read_config
 from potstill.tables import measured
-from potstill.tables.measured import Way, _fastest
+from potstill.tables.measured import Way, _fastest, run_missing
 from potstill.tables.plan import expand
 from potstill.tables.row import Row, Table
 from potstill.tables.sweep import Sweep
@@ -84,9 +84,19 @@ class Speeds:
 )
 def test_the_fastest_is_taken_and_what_does_not_pay_is_not_tried(speeds, expected):
     trials = Speeds(**speeds)
-    found = _fastest(trials, Way(1), [1, 2, 4], [1, 2, 4])
+    found = _fastest(trials, Way(1), [1, 2, 4], [1, 2, 4], 16)
     assert (found.jobs, found.side_by_side) == expected
     assert set(trials.asked) == set(speeds)
+
+
+def test_no_process_is_left_without_a_run():
+    trials = Speeds(j1s1=10, j1s2=12, j1s4=14, j2s1=20, j2s2=30)  # of five runs, two processes of four leave one idle
+    assert _fastest(trials, Way(1), [1, 2], [1, 2, 4], 5) == Way(2, 2)
+
+
+def test_what_is_not_there_is_said_before_anything_is_measured(tmp_path):
+    with pytest.raises(BadInput, match="--device cpu and --gpus"):
+        run_missing(Sweep(jobs="auto", gpus="1"), "tiny", Table("", "", "", "", 1, rows), tmp_path, "cpu", [], 0)
 
 
 def test_it_measures_this_machine_alone():

@@ -64,6 +64,7 @@ def run_missing(
     """
     if sweep.jobs != "auto" or sweep.collect:
         return sweep.run(name, folder, device, [run.job() for run in missing], present)
+    replace(sweep, jobs=None).way(name, folder, device)  # refuses what is not there before anything is measured
     teachers = {run.job().needs for run in missing}
     phases = [[run for run in missing if (run.name in teachers) == first] for first in (True, False)]
     failures: dict[str, str] = {}
@@ -97,7 +98,7 @@ def measure(sweep: Sweep, table: Table, folder: Path, runs: Sequence[Run]) -> Wa
             return first
         most = min(len(gpus) * cores() if gpus else cores(), len(runs))
         side = [first.side_by_side] if sweep.side_by_side else [1, *_doubled(1, trials.together)]
-        best = _fastest(trials, start, [start.jobs, *_doubled(start.jobs, most)], side)
+        best = _fastest(trials, start, [start.jobs, *_doubled(start.jobs, most)], side, len(runs))
         say(f"--jobs auto: {best}; images a second, of all runs together: {trials.told()}")
     return best
 
@@ -111,12 +112,14 @@ def _doubled(start: int, most: int) -> list[int]:
     return [] if start >= most else [min(2 * start, most), *_doubled(min(2 * start, most), most)]
 
 
-def _fastest(trials: "_Trials", start: Way, jobs: Sequence[int], side: Sequence[int]) -> Way:
-    """The fastest way; more at once are tried as long as that pays, and for each more side by side."""
+def _fastest(trials: "_Trials", start: Way, jobs: Sequence[int], side: Sequence[int], count: int) -> Way:
+    """The fastest way for ``count`` runs; more at once are tried as long as that pays, each with more side by side."""
     best = start
     for at_once in jobs:
         here = None
         for together in side:
+            if here is not None and at_once * together > count:  # some processes would have nothing to do
+                break
             way = replace(start, jobs=at_once, side_by_side=together)
             speed = trials.speed(way)
             if here is not None and speed <= GAIN * trials.speed(here):
@@ -150,9 +153,8 @@ class _Trials:
         self, table: Table, folder: Path, runs: Sequence[Run], places: Callable[[int], Sequence[Place]]
     ) -> None:
         self.table, self.folder, self.places = table, folder, places
-        shared = [
-            [run for run in runs if run.shares() == key] for key in {run.shares() for run in runs if run.shares()}
-        ]
+        keys = [key for key in dict.fromkeys(run.shares() for run in runs) if key is not None]
+        shared = [[run for run in runs if run.shares() == key] for key in keys]
         self.runs = max(shared, key=len, default=list(runs))
         self.together = len(self.runs) if shared else 1
         self.epochs, self.count, self.images = 1, 0, 0.0
