@@ -12,6 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from potstill.presets import PRESETS
 from potstill.selection import Selection
 from potstill.text import printable
 from potstill.training import Training
@@ -91,6 +92,9 @@ def help_text(name: str, command: Callable[..., Any]) -> str:
         brief = heading in (DATA, TRAINING) and TRAINING in groups and name != TOLD_BY
         told = _brief(flags, width) if brief else [line for flag in flags for line in _lines(flag, width)]
         lines += ["", *([f"{heading}:"] if heading else []), *told]
+    if TRAINING in groups:
+        lines += ["", f"--preset {'|'.join(PRESETS)} gives settings that belong together, which other flags change;"]
+        lines += ["potstill describe --preset NAME tells what they are."]
     if TRAINING in groups and name != TOLD_BY:
         lines += ["", f"potstill {TOLD_BY} --help tells what the last two groups mean."]
     lines += ["", "Every command has --json (one JSON object), --trust (run code of foreign runs) and --help."]
@@ -150,7 +154,8 @@ def _of_dataclass(kind: type[Any], default: Any) -> Iterator[tuple[str, Flag]]:
     hints, texts = get_type_hints(kind), _texts_of(kind)
     data = {field.name for field in fields(Selection)}
     title = (inspect.getdoc(kind) or "").partition("\n")[0].rstrip(".")
-    for field in fields(kind):
+    own = inspect.get_annotations(kind)
+    for field in sorted(fields(kind), key=lambda one: one.name not in own):  # its own first, which are the usual ones
         value = field.default if field.default is not MISSING else inspect.Parameter.empty
         if is_dataclass(default):
             value = getattr(default, field.name)

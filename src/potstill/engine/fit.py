@@ -16,16 +16,21 @@ from potstill.compiler import without_compiler
 from potstill.data.data import Data
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
+from potstill.engine.balance import balance_classes
 from potstill.engine.description import describe_run
+from potstill.engine.early_stop import check_early_stop
 from potstill.engine.evaluate import evaluate
 from potstill.engine.insight import write_insight
 from potstill.engine.measuring import Measuring, check_networks
+from potstill.engine.parts import check_parts
 from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
 from potstill.engine.state import State
 from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
+from potstill.image_changes.chosen import chosen_changes
+from potstill.image_changes.mixing import check_mixable
 from potstill.memory_layout import lay_out
 from potstill.ranks.meeting import meet, members
 from potstill.ranks.onlooker import folder_of
@@ -94,8 +99,14 @@ def fit(
     device = find_device(training.device)
     make_deterministic()
     check_networks(distiller, data)  # before anything is written
+    check_early_stop(training, data)
+    if training.mixes:
+        check_mixable(distiller.terms)
+    transforms = [*chosen_changes(training, data), *transforms]
+    balance_classes(training, distiller, data)
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
+    check_parts(training, distiller, team)
     data = data if team is None else team.data
     changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,))
     measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))

@@ -20,6 +20,7 @@ from potstill.guard import foreign
 from potstill.network_call import call, title
 from potstill.outputs import logits_of
 from potstill.runs.headline import describe
+from potstill.runs.names import averaged
 from potstill.runs.schema import Measured, Splits
 from potstill.soundness import is_constant
 
@@ -63,15 +64,16 @@ class Measuring:
                 say(f"{name}: {describe(found[name])} of the test images")
         return found
 
-    def learners(self, epoch: int) -> dict[str, Splits]:
-        """What each learner reaches on the ``test`` images, and on those of the ``holdout``.
+    def learners(self, epoch: int, averages: Mapping[str, nn.Module] | None = None) -> dict[str, Splits]:
+        """What each learner, and the average of its weights, reaches on the ``test`` and ``holdout`` images.
 
         Raises:
             TrainingFailed: its last update has broken it, which no term has seen.
         """
         found: dict[str, Splits] = {}
-        for name, network in self.distiller.learners.items():
-            fits = name in self.distiller.classifiers or self.measure is not evaluate
+        classify = {*self.distiller.classifiers, *map(averaged, self.distiller.classifiers)}
+        for name, network in {**self.distiller.learners, **(averages or {})}.items():
+            fits = name in classify or self.measure is not evaluate
             found[name] = {
                 "test": self._on(self.measure, network, self.data.test) if fits and self.data.test is not None else {}
             }

@@ -10,7 +10,9 @@ import torch
 from potstill import signals
 from potstill.data.data import Data
 from potstill.distiller import Distiller
+from potstill.engine.averages import Averages
 from potstill.engine.cuda_graph import StepGraphs, step_graphs
+from potstill.engine.early_stop import is_over
 from potstill.engine.epoch import length, train_epoch
 from potstill.engine.extension import extend
 from potstill.engine.insight import write_insight
@@ -29,7 +31,7 @@ from potstill.ranks.team import on_first
 from potstill.runs.folder import RunFolder
 from potstill.runs.schema import Epoch, Summary
 from potstill.say import say
-from potstill.training import Training
+from potstill.training import OF_TIMM, Training
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
         TrainingFailed: a loss was not finite.
     """
     optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
-    state = State(distiller, run, optimizer, seams.after_step)
+    averages = None if training.ema is None else Averages(distiller, training.ema)
+    state = State(distiller, run, optimizer, seams.after_step, averages)
     graphs = step_graphs(training, distiller.weights.device, _waiting(distiller, training))
     torch.manual_seed(training.seed)
     history = state.resume()
@@ -78,6 +81,9 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}{_inside(state)}")
         teachers = on_first(team, lambda: seams.measuring.teachers(progress.say))
         for epoch in range(len(history), training.epochs):
+            if is_over(history, training.early_stop):
+                progress.say(f"no epoch was better than the best in the last {training.early_stop}: the run ends")
+                break
             set_learning_rate(optimizer, learning_rate(epoch))
             history.append(_epoch(state, data, training, seams, history, progress, graphs))
             with signals.deferred():
@@ -101,6 +107,8 @@ def _waiting(distiller: Distiller, training: Training) -> str | None:
     """What steps wait for besides the device."""
     if distiller.team is not None:
         return "several processes"
+    if training.optimizer.startswith(OF_TIMM):
+        return f"--optimizer {training.optimizer}"
     if training.teacher_engine != "torch":
         return f"--teacher-engine {training.teacher_engine}"
     return "kept answers of teachers" if distiller.answered else None
@@ -136,13 +144,23 @@ def _epoch(
             team.stop.between()
 
     seam: dict[str, Any] = {"transforms": seams.transforms, "after_step": seams.after_step, "graphs": graphs}
+    averaged = None if state.averages is None else state.averages.networks
     try:
         trained = train_epoch(
-            distiller, data.train, optimizer, epoch, training, progress, **seam, place=place, between=save_sometimes
+            distiller,
+            data.train,
+            optimizer,
+            epoch,
+            training,
+            progress,
+            **seam,
+            place=place,
+            between=save_sometimes,
+            averages=state.averages,
         )
         if team is not None:
             team.stop.now()
-        learners = on_first(team, lambda: seams.measuring.learners(epoch))
+        learners = on_first(team, lambda: seams.measuring.learners(epoch, averaged))
     except signals.ENDINGS as error:
         with signals.ending():
             progress.say(_saved(error, state, history, place))

@@ -10,20 +10,25 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 from torch import nn
 
 from potstill.errors import BadInput, nearest
 from potstill.guard import foreign
 from potstill.networks.lazy import refuse_meta
+from potstill.ranges import Range
 from potstill.user_code import find_callable
+
+DropPath = Annotated[float, Range(0, 0.95)]
+SKIPPING = ("DropPath", "StochasticDepth")
+"""What timm and torchvision call the modules that skip a block at random."""
 
 HOSTS = ("hf-hub", "hf_hub", "local-dir")
 """Where timm finds the configuration of a network that it does not know by name."""
 
 
-def from_timm(name: str, classes: int) -> nn.Module:
+def from_timm(name: str, classes: int, drop_path: float = 0.0) -> nn.Module:
     """Build timm's network ``name``, untrained, with ``aliases`` for its stages where timm knows them.
 
     ``hf-hub:ORG/NAME`` is one whose configuration lies on Hugging Face's hub; ``local-dir:FOLDER``, in a folder.
@@ -32,7 +37,8 @@ def from_timm(name: str, classes: int) -> nn.Module:
     if not is_hosted(name) and not timm.is_model(name):
         raise unknown_of("timm", name, timm.list_models())
     with foreign(f"network 'timm:{name}'"), of_the_hub(name):
-        network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
+        settings: dict[str, Any] = {"pretrained": False, "num_classes": classes}
+        network = _built(timm.create_model, name, settings, {"drop_path_rate": drop_path})
     paths = [feature["module"] for feature in getattr(network, "feature_info", None) or []]
     there = {path for path, _ in network.named_modules()}
     # Of HRNet it names modules that do not exist.
@@ -82,15 +88,46 @@ def _stages(paths: list[str]) -> dict[str, str]:
     return {"stem": paths[0], **stages} if has_stem else stages
 
 
-def from_torchvision(name: str, classes: int) -> nn.Module:
+def from_torchvision(name: str, classes: int, drop_path: float = 0.0) -> nn.Module:
     """Build torchvision's classifier ``name``, untrained."""
     models = library("torchvision").models
     names = models.list_models(module=models)
     if name not in names:
         raise unknown_of("torchvision", name, names)
     with foreign(f"network 'torchvision:{name}'"):
-        network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+        settings: dict[str, Any] = {"weights": None, "num_classes": classes}
+        network = _built(models.get_model, name, settings, {"stochastic_depth_prob": drop_path})
     return network
+
+
+def _built(
+    build: Callable[..., nn.Module], name: str, settings: dict[str, Any], drop_path: dict[str, float]
+) -> nn.Module:
+    """A library's network; with stochastic depth of the rate behind the library's word for it, if that is not 0."""
+    if not any(drop_path.values()):
+        return build(name, **settings)
+    try:
+        return build(name, **settings, **drop_path)
+    except TypeError as error:  # it knows no such argument, or sets it itself
+        raise no_drop_path(name) from error
+
+
+def check_drop_path(network: nn.Module, spec: str) -> None:
+    """Refuse a network that skips no block.
+
+    Raises:
+        BadInput: it does not.
+    """
+    if not any(type(module).__name__ in SKIPPING for module in network.modules()):
+        raise no_drop_path(spec)
+
+
+def no_drop_path(name: str) -> BadInput:
+    """The error for a network whose stochastic depth cannot be set."""
+    return BadInput(
+        f"--drop-path is for networks that skip blocks at random, as timm:convnext_tiny does, not for {name!r}: "
+        "leave it out, or give 0"
+    )
 
 
 def unknown_of(home: str, name: str, names: list[str]) -> BadInput:

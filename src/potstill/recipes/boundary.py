@@ -41,7 +41,7 @@ def boundary(
 
     data = training.load_data()
     networks = {
-        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        "student": create_learner(student, data, training, weights=student_weights),
         **teacher.create(data),
     }
     falling = ps.schedules.from_epoch(ps.schedules.linear(weight, epochs=round(0.8 * training.epochs)), warmup)

@@ -30,7 +30,7 @@ def distill(
     """
     data = training.load_data()
     networks = {
-        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        "student": create_learner(student, data, training, weights=student_weights),
         **teacher.create(data),
     }
     example = data.example()

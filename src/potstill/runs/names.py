@@ -40,3 +40,12 @@ def best_weights(network: str) -> str:
     'student-best.safetensors'
     """
     return f"{network}-best{WEIGHTS}"
+
+
+def averaged(network: str) -> str:
+    """What the average of a learner's weights is called, as a network of its own.
+
+    >>> weights(averaged("student"))
+    'student-ema.safetensors'
+    """
+    return f"{network}-ema"

@@ -1,0 +1,25 @@
+"""Drawing images so that classes of unequal size come as often."""
+
+import torch
+from torch import Tensor
+
+
+def drawn_balanced(rows: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """As many rows (n,) as there are, drawn so that every class among them is as likely; some come again and again.
+
+    Args:
+        rows: rows (n,) of ``labels``.
+        labels: the class of each row (N,).
+        generator: of the random numbers.
+
+    >>> labels = torch.tensor([0] * 90 + [1] * 10)
+    >>> drawn = drawn_balanced(torch.arange(100), labels, torch.Generator().manual_seed(0))
+    >>> len(drawn), int(labels[drawn].sum())
+    (100, 48)
+    """
+    order = labels[rows].argsort(stable=True)
+    _, counts = labels[rows].unique(return_counts=True)
+    starts = counts.cumsum(0) - counts
+    chosen = torch.randint(len(counts), (len(rows),), generator=generator)
+    parts = torch.rand(len(rows), dtype=torch.float64, generator=generator)
+    return rows[order[starts[chosen] + (parts * counts[chosen]).long()]]
