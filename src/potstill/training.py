@@ -22,7 +22,7 @@ OF_TIMM = "timm:"
 
 
 @dataclass(frozen=True)
-class Training(Augmentation, Updates, Selection):
+class Training(Updates, Augmentation, Selection):
     """How a run trains: data, budget, optimiser, machine.
 
     >>> import potstill as ps

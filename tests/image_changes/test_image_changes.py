@@ -103,11 +103,11 @@ def _part(labels, one):
 def test_parts_are_drawn_from_beta():
     mixing, batch = Mixing(0.4, 0, 2), {"images": torch.zeros(2, 1, 2, 2), "labels": torch.tensor([0, 1])}
     torch.manual_seed(0)
-    parts = np.array([float(mixing(batch)["labels"][0, 0]) for _ in range(2000)])
+    parts = np.array([float(mixing(batch)["labels"][0, 0]) for _ in range(1000)])
     draws = np.random.default_rng(0).beta(0.4, 0.4, 200_000)
     for share in (0.1, 0.25, 0.5, 0.75, 0.9):
-        # Twelve standard errors of a quantile are far less than what Beta(1, 1) differs by.
-        assert abs((parts < np.quantile(draws, share)).mean() - share) < 0.035
+        # Three standard errors of a share of 1,000; Beta(1, 1) is off by up to 0.15.
+        assert abs((parts < np.quantile(draws, share)).mean() - share) < 0.048
 
 
 def test_with_both_each_batch_takes_one(batch):

@@ -29,13 +29,14 @@ def test_what_is_frozen_stays_to_the_bit_and_its_statistics_too():
 
 def test_aliases_and_letters_that_stand_for_any_others():
     network = ps.networks.create("resnet8")
-    freeze_parts(network, ["stem", "layer[12]"], "student")
+    freeze_parts(network, ["conv1", "bn1", "stage[12]"], "student")
     assert {name.partition(".")[0] for name, p in network.named_parameters() if p.requires_grad} == {"layer3", "fc"}
 
 
 @pytest.mark.parametrize(
     ("patterns", "message"),
     [
+        (["relu"], "--freeze 'relu' is no part of student"),  # it has nothing to freeze
         (["layer7"], "--freeze 'layer7' is no part of student; did you mean layer3"),
         (["fc", "*.wieght"], r"--freeze '\*.wieght' is no part of student"),
         (["*"], r"--freeze \* leaves nothing of student to train"),

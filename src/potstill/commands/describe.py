@@ -44,10 +44,8 @@ def describe(
         latency: measure how long a forward pass of 1 and of 64 images takes.
         device: where to measure that: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
     """
-    if (network is None) == (preset is None):
-        raise BadInput("give a network to describe, resnet20 say, or --preset NAME")
-    if network is None:
-        return described(str(preset))
+    if network is None or preset is not None:
+        return preset_alone(network, preset)
     trained_classes, trained_input = of_run(network)
     classes, input = classes or trained_classes, input or trained_input
     built = build(network, classes, input)
@@ -73,6 +71,17 @@ def describe(
     if conv is not None or latency:
         result["table"] = rows
     return result
+
+
+def preset_alone(network: str | None, preset: str | None) -> dict[str, Any]:
+    """What a preset is.
+
+    Raises:
+        BadInput: it is unknown, or none is given, or a network as well.
+    """
+    if preset is None or network is not None:
+        raise BadInput("give a network to describe, resnet20 say, or --preset NAME")
+    return described(preset)
 
 
 def of_run(network: str) -> tuple[int, tuple[int, int, int]]:

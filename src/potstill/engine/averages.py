@@ -44,7 +44,8 @@ class Averages:
             kinds = {mean.dtype for mean, _ in pairs if mean.is_floating_point() or mean.is_complex()}
             for kind in kinds:
                 alike = [(mean, value) for mean, value in pairs if mean.dtype == kind]
-                get_ema_multi_avg_fn(decay)([mean for mean, _ in alike], [value for _, value in alike], self.steps)
+                average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+                average([mean for mean, _ in alike], [value for _, value in alike], self.steps)
             for mean, value in pairs:
                 if mean.dtype not in kinds:
                     mean.copy_(value)

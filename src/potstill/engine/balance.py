@@ -20,9 +20,11 @@ def balance_classes(training: Training, distiller: Distiller, data: Data) -> Non
     if training.balance != "weights":
         return
     weights = class_weights(data).to(distiller.weights.device)
-    found = [term for term in distiller.terms if isinstance(term.loss, CE) and term.loss.weight is None]
+    found = 0
+    for term in distiller.terms:
+        if isinstance(term.loss, CE) and term.loss.weight is None:
+            term.loss.weight = weights
+            term.whole_batch = True  # its mean is over the weights of the batch
+            found += 1
     if not found:
         raise BadInput("--balance weights is for terms of CE that have no weights of their own, and there is none")
-    for term in found:
-        term.loss.weight = weights  # type: ignore[union-attr]
-        term.whole_batch = True  # its mean is over the weights of the batch

@@ -1,6 +1,6 @@
 """How far from a network's output its parameters lie, in layers."""
 
-from itertools import accumulate
+from itertools import groupby
 
 from torch import Tensor, nn
 
@@ -11,8 +11,7 @@ def depths(network: nn.Module) -> dict[Tensor, int]:
     """Of every parameter, how many layers are after its own: 0 of the classifier.
 
     timm's networks say what their layers are. Of others, a layer is an item of a list or sequence of modules, else a
-    module of the network itself. Norms with parameters of one dimension only belong to the layer before them, and
-    parameters of the network itself, such as a class token, to the first.
+    module with parameters. Norms, whose parameters have one dimension, belong to the layer before them.
 
     >>> import potstill as ps
     >>> network = ps.networks.create("resnet8")
@@ -37,30 +36,26 @@ def _of_timm(network: nn.Module) -> dict[str, int]:
 
 def _of_modules(network: nn.Module) -> dict[str, int]:
     """The layer of each parameter by its name, counted from the input."""
-    own: dict[str, list[str]] = {}
-    dimensions: dict[str, int] = {}
-    for name, parameter in network.named_parameters():
-        layer = _layer(network, name)
-        own.setdefault(layer, []).append(name)
-        dimensions[layer] = max(dimensions.get(layer, 0), parameter.dim() if layer else 0)
-    begins = [number > 0 and bool(layer) and dimensions[layer] > 1 for number, layer in enumerate(own)]
-    if "" in own and len(own) > 1:  # the first module is of the same layer as what has no module
-        begins[1 if next(iter(own)) == "" else 0] = False
-    numbers = list(accumulate(map(int, begins)))
-    return {
-        name: number if layer else 0
-        for (layer, names), number in zip(own.items(), numbers, strict=True)
-        for name in names
-    }
+    layers: dict[str, int] = {}
+    number, begun = 0, False
+    for (_, begins), group in groupby(network.named_parameters(), lambda named: _layer(network, named[0])):
+        members = list(group)
+        if begins and any(parameter.dim() > 1 for _, parameter in members):
+            number, begun = number + begun, True
+        layers |= {name: number for name, _ in members}
+    return layers
 
 
-def _layer(network: nn.Module, name: str) -> str:
-    """The path of the module that is a parameter's layer; empty for a parameter of the network itself."""
+def _layer(network: nn.Module, name: str) -> tuple[str, bool]:
+    """The path of the module that is a parameter's layer, and whether it may be one of its own.
+
+    What a module has besides modules of its own, such as a class token, belongs to the layer before it.
+    """
     module, path = network, list[str]()
     for part in name.split(".")[:-1]:
         path.append(part)
         inside = isinstance(module, nn.Sequential | nn.ModuleList)
         module = module.get_submodule(part)
         if inside:
-            return ".".join(path)
-    return path[0] if path else ""
+            return ".".join(path), True
+    return ".".join(path), not any(module.children())

@@ -1,6 +1,6 @@
 """Ending a run that does not become better any more."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from potstill.data.data import Data
 from potstill.errors import BadInput
@@ -24,15 +24,19 @@ def check_early_stop(training: Training, data: Data) -> None:
         say("--early-stop ends the run by its test images: even its last epoch is chosen on them; --holdout N would do")
 
 
-def is_over(history: Sequence[Epoch], patience: int | None) -> bool:
-    """Whether the best epoch of every network is at least ``patience`` epochs ago.
+def is_over(history: Sequence[Epoch], patience: int | None, say: Callable[[str], object] = say) -> bool:
+    """Whether the best epoch of every network is at least ``patience`` epochs ago; said if it is so.
 
     >>> tops = [71.0, 73.5, 72.0, 73.5]
     >>> history = [{"epoch": i, "learners": {"student": {"test": {"top1": top}}}} for i, top in enumerate(tops)]
-    >>> is_over(history, 2), is_over(history, 3), is_over(history[:3], 2)
+    >>> is_over(history, 2, print), is_over(history, 3), is_over(history[:3], 2)
+    no epoch was better than the best in the last 2: the run ends
     (True, False, False)
     """
     if patience is None or not history:
         return False
     last = history[-1]
-    return all(last["epoch"] - best_epoch(history, name)["epoch"] >= patience for name in last["learners"])
+    ends = all(last["epoch"] - best_epoch(history, name)["epoch"] >= patience for name in last["learners"])
+    if ends:
+        say(f"no epoch was better than the best in the last {patience}: the run ends")
+    return ends

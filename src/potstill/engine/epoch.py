@@ -15,7 +15,7 @@ from potstill.data.data import Batches
 from potstill.distiller import Distiller
 from potstill.engine.averages import Averages
 from potstill.engine.cuda_graph import StepGraphs
-from potstill.engine.optimizer import set_learning_rate, warming_up
+from potstill.engine.optimizer import warm_up
 from potstill.engine.parts import parts_of, summed
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
@@ -76,11 +76,8 @@ def train_epoch(
     take = _taker(distiller, optimizer, training, after_step, graphs, averages)
     with closing(_one_by_one(batches, place, epoch)) as left:
         for given in left:
-            batch = on_device(as_batch(given), device)
-            if transforms is not None:
-                batch = transforms(batch, epoch, place.step)
-            if (rate := warming_up(training, epoch, place.step, steps)) is not None:
-                set_learning_rate(optimizer, rate)
+            batch = _transformed(on_device(as_batch(given), device), transforms, epoch, place.step)
+            warm_up(optimizer, training, epoch, place.step, steps)
             distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
             with nullcontext() if team is None else team.step(epoch, place.step):
                 values = take(batch)
@@ -94,6 +91,10 @@ def train_epoch(
         raise BadInput(f"the training data gave no batch in epoch {epoch}")
     place.leave(epoch)
     return {"terms": place.meter.means(), "weights": weights, **place.speed()}
+
+
+def _transformed(batch: Batch, transforms: Transforms | None, epoch: int, step: int) -> Batch:
+    return batch if transforms is None else transforms(batch, epoch, step)
 
 
 def _one_by_one(batches: Batches, place: Place, epoch: int) -> Generator[Batch]:
@@ -186,6 +187,7 @@ def _differentiate(
     distiller: Distiller, batch: Batch, turn: Sequence[int], precision: str, share: float | None = None
 ) -> dict[str, Tensor]:
     """Add a batch's gradient to what is there; each term's value. Of a part, the ``share`` of both that it is."""
+    values: dict[str, Tensor]
     with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
         total, values = distiller(batch, turn)
     if share is None:

@@ -99,16 +99,12 @@ def fit(
     device = find_device(training.device)
     make_deterministic()
     check_networks(distiller, data)  # before anything is written
-    check_early_stop(training, data)
-    if training.mixes:
-        check_mixable(distiller.terms)
-    transforms = [*chosen_changes(training, data), *transforms]
-    balance_classes(training, distiller, data)
+    own = _asked_for(training, distiller, data)
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
     check_parts(training, distiller, team)
     data = data if team is None else team.data
-    changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,))
+    changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
     measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
     seams = Seams(changes, measuring, recorders, after_step)
     out = training.out or default_folder(record, training)
@@ -118,7 +114,7 @@ def fit(
             take_finished(State(distiller, run, after_step=after_step), data)
             return summary
         training = _prepared(training, distiller, data, run)
-        kept = answering(distiller, data, training, plain=not transforms)
+        kept = answering(distiller, data, training, plain=not changes.functions)
         try:
             with without_compiler(), kept, nullcontext() if team is None else signals.deferred():  # none stops alone
                 return train(distiller, data, training, run, seams)
@@ -127,6 +123,15 @@ def fit(
         except OSError as error:
             where = error.filename or run.path
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
+
+
+def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Callable[[Batch], Batch]]:
+    """What the training does to batches; whatever else it asks for, and cannot have, is refused."""
+    check_early_stop(training, data)
+    if training.mixes:
+        check_mixable(distiller.terms)
+    balance_classes(training, distiller, data)
+    return chosen_changes(training, data)
 
 
 def _of(data: Data, training: Training) -> Training:

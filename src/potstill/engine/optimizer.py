@@ -80,6 +80,12 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
             group["lr"] = own
 
 
+def warm_up(optimizer: Optimizer, training: Training, epoch: int, step: int, steps: int | None) -> None:
+    """Set the learning rate of a step, if its epoch warms up; else it is that of the epoch already."""
+    if (rate := warming_up(training, epoch, step, steps)) is not None:
+        set_learning_rate(optimizer, rate)
+
+
 def warming_up(training: Training, epoch: int, step: int, steps: int | None) -> float | None:
     """The learning rate of a step of an epoch that warms up, both counted from 0; None after that.
 

@@ -66,10 +66,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
     history = state.resume()
     if (team := distiller.team) is not None:
         team.begin(state.after_step)
-    if run.extends is not None:
-        past = history if state.inside is None else [*history, state.inside["asked"]]
-        if (changed := extend(run, past, distiller, training)) is not None:
-            say(f"{run.path} is not what {training.epochs} epochs from the start would be: {changed}")
+    _extended(state, history, training)
     costs = on_first(team, lambda: rehearse(state, data))
     run.start_logs(history)
     if distiller.weights.is_cuda:
@@ -81,8 +78,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}{_inside(state)}")
         teachers = on_first(team, lambda: seams.measuring.teachers(progress.say))
         for epoch in range(len(history), training.epochs):
-            if is_over(history, training.early_stop):
-                progress.say(f"no epoch was better than the best in the last {training.early_stop}: the run ends")
+            if is_over(history, training.early_stop, progress.say):
                 break
             set_learning_rate(optimizer, learning_rate(epoch))
             history.append(_epoch(state, data, training, seams, history, progress, graphs))
@@ -101,6 +97,15 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
         return summary
 
     return on_first(team, finish)
+
+
+def _extended(state: State, history: History, training: Training) -> None:
+    """Have a run go on that was shorter; it is said if that makes it another one."""
+    if state.run.extends is None:
+        return
+    past = history if state.inside is None else [*history, state.inside["asked"]]
+    if (changed := extend(state.run, past, state.distiller, training)) is not None:
+        say(f"{state.run.path} is not what {training.epochs} epochs from the start would be: {changed}")
 
 
 def _waiting(distiller: Distiller, training: Training) -> str | None:
@@ -144,20 +149,10 @@ def _epoch(
             team.stop.between()
 
     seam: dict[str, Any] = {"transforms": seams.transforms, "after_step": seams.after_step, "graphs": graphs}
+    seam |= {"place": place, "between": save_sometimes, "averages": state.averages}
     averaged = None if state.averages is None else state.averages.networks
     try:
-        trained = train_epoch(
-            distiller,
-            data.train,
-            optimizer,
-            epoch,
-            training,
-            progress,
-            **seam,
-            place=place,
-            between=save_sometimes,
-            averages=state.averages,
-        )
+        trained = train_epoch(distiller, data.train, optimizer, epoch, training, progress, **seam)
         if team is not None:
             team.stop.now()
         learners = on_first(team, lambda: seams.measuring.learners(epoch, averaged))

@@ -1,6 +1,6 @@
 """Parts of a learner that stay as they are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -26,18 +26,20 @@ def freeze_parts(network: nn.Module, patterns: Sequence[str], name: str) -> None
 
     >>> import potstill as ps
     >>> network = ps.networks.create("resnet8")
-    >>> freeze_parts(network, ["stem", "layer[12]", "*.bias"], "student")
+    >>> freeze_parts(network, ["conv1", "bn1", "stage[12]"], "student")
     >>> [key for key, parameter in network.named_parameters() if parameter.requires_grad][0]
     'layer3.0.conv1.weight'
     """
     inside = unwrapped(network)
-    modules, parameters = dict(inside.named_modules()), dict(inside.named_parameters())
-    aliases: dict[str, str] = getattr(inside, "aliases", {})
+    modules = {path: module for path, module in inside.named_modules() if path and _keeps_anything(module)}
+    parameters = dict(inside.named_parameters())
+    named = {path: path for path in (*modules, *parameters)}
+    named |= {alias: path for alias, path in getattr(inside, "aliases", {}).items() if path in modules}
     for pattern in patterns:
-        fits = {aliases.get(one, one).partition(":")[0] for one in _fitting(pattern, [*aliases, *modules, *parameters])}
-        if not fits - {""}:
-            near = nearest(pattern, [*aliases, *modules, *parameters])
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join([*modules][1:5])}, ..."
+        fits = {path for name_of_it, path in named.items() if fnmatchcase(name_of_it, pattern)}
+        if not fits:
+            near = nearest(pattern, named)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join([*modules][:4])}, ..."
             raise BadInput(f"--freeze {pattern!r} is no part of {name}; {hint}")
         for path in fits:
             if path in modules:
@@ -49,8 +51,8 @@ def freeze_parts(network: nn.Module, patterns: Sequence[str], name: str) -> None
         raise BadInput(f"--freeze {' '.join(patterns)} leaves nothing of {name} to train")
 
 
-def _fitting(pattern: str, names: Iterable[str]) -> list[str]:
-    return [name for name in names if fnmatchcase(name, pattern)]
+def _keeps_anything(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
 
 
 def put_to_rest(network: nn.Module) -> None:
