@@ -132,3 +132,33 @@ def test_plain_images_have_one_view_each(tmp_path):
         torch.cat([batch["images"] for batch in data.train]).sort(0).values,
         data.train.images(torch.cat([b["index"] for b in data.train]), views).sort(0).values,
     )
+
+
+TWO_HEADS = """
+from timm.models.deit import VisionTransformerDistilled
+
+def make(num_classes):
+    return VisionTransformerDistilled(
+        img_size=8, patch_size=4, embed_dim=16, depth=1, num_heads=2, num_classes=num_classes
+    )
+"""
+
+
+def test_a_distilled_transformer_learns_with_both_heads_and_gives_their_mean(teacher, tmp_path, capsys):
+    (tmp_path / "net.py").write_text(TWO_HEADS)
+    out, spec = tmp_path / "run", f"{tmp_path / 'net.py'}:make"
+    terms = ["0.5 * CE on student#0", "0.5 * KD(hard=True) on student#1"]
+    command = f"distill --student {spec} --teacher {teacher} {DIGITS} --lr 0.01 --out {out}".split()
+    assert main([*command, "--terms", *terms]) == 0
+    started = ps.networks.create(spec, seed=0)
+    network = ps.networks.create(str(out)).eval()
+    for head in ("head", "head_dist"):
+        assert not torch.equal(getattr(network, head).weight, getattr(started, head).weight)
+    images = torch.randn(2, 3, 8, 8)
+    mean = network(images)
+    network.set_distilled_training(True)
+    one, two = network.train()(images)
+    torch.testing.assert_close(mean, (one + two) / 2)
+    capsys.readouterr()
+    assert main([*command[:-1], str(tmp_path / "mean"), "--terms", "CE", "KD"]) == 0  # both learn as their mean
+    assert "gets no gradient" not in capsys.readouterr().err

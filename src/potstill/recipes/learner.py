@@ -49,3 +49,13 @@ def create_learner(
     see(network, data, ps.networks.Input(), name)
     network.title = name  # type: ignore[assignment]
     return network
+
+
+def learn_with_every_head(network: "nn.Module") -> None:
+    """Have a network of timm that has a second head for distillation give both while it trains.
+
+    Otherwise, and in the end, it gives their mean.
+    """
+    switch = getattr(network, "set_distilled_training", None)
+    if callable(switch):
+        switch(True)
