@@ -59,7 +59,7 @@ class Training(Updates, Augmentation, Selection):
     extend: bool = False
     """Go on with a run of fewer epochs even where its past learning rates or weights would have been others."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto takes a GPU if there is one."""
+    """cpu, cuda, cuda:1, ..., or mps (not tried); auto takes one of NVIDIA's GPUs if there is one."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """bf16: networks compute in bfloat16; weights and losses stay in float32. auto: the faster of what is close."""
     sync_bn: bool = False

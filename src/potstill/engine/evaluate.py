@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.batch import Batch, as_batch, on_device
+from potstill.device import widest
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.example_pass import FEW
@@ -50,7 +51,8 @@ def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
             logits = logits.float()
             hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
             loss = F.cross_entropy(logits, labels, reduction="sum")
-            row = torch.stack([hits[:, 0].sum(), hits.sum(), loss, loss.new_tensor(len(labels))]).double()
+            row = torch.stack([hits[:, 0].sum(), hits.sum(), loss, loss.new_tensor(len(labels))])
+            row = row.to(widest(row.device))
             sums = row if sums is None else sums + row
     if sums is None:
         raise BadInput("nothing to evaluate: no batch")
