@@ -88,8 +88,10 @@ class Training(Updates, Augmentation, Selection):
             raise BadInput(f"--milestones {given} are for --schedule milestones, not {self.schedule}")
         if self.warmup > self.epochs:
             raise BadInput(f"--warmup {self.warmup} is longer than the run, --epochs {self.epochs}")
-        if self.accumulate > self.batch_size:
-            raise BadInput(f"--accumulate {self.accumulate} makes no parts of --batch-size {self.batch_size}")
+        if self.accumulate > 1 and 2 * self.accumulate > self.batch_size:
+            raise BadInput(
+                f"--accumulate {self.accumulate} makes no parts of two images of --batch-size {self.batch_size}"
+            )
         self._check_optimizer()
 
     def _check_optimizer(self) -> None:

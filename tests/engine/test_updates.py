@@ -174,7 +174,7 @@ def test_statistics_are_averaged_and_counts_are_copied():
     ("settings", "message"),
     [
         ({"warmup": 11}, "--warmup 11 is longer than the run, --epochs 10"),
-        ({"accumulate": 9, "batch_size": 8}, "--accumulate 9 makes no parts of --batch-size 8"),
+        ({"accumulate": 9, "batch_size": 8}, "--accumulate 9 makes no parts of two images of --batch-size 8"),
         ({"optimizer": "timm:lamp"}, "unknown optimizer of timm 'lamp'; did you mean lamb"),
         ({"optimizer": "adam"}, "unknown optimizer 'adam'; did you mean adamw?"),
         ({"randaugment": (2, 9), "trivial_augment": True}, "give one of them"),

@@ -1,5 +1,7 @@
 """Training on classes of unequal size."""
 
+import torch
+
 from potstill.data.class_weights import class_weights
 from potstill.data.data import Data
 from potstill.data.own_loaders import OwnLoader
@@ -22,7 +24,8 @@ def balance_classes(training: Training, distiller: Distiller, data: Data) -> Non
     weights = class_weights(data).to(distiller.weights.device)
     found = 0
     for term in distiller.terms:
-        if isinstance(term.loss, CE) and term.loss.weight is None:
+        # In a later stage of the run they may be the same terms.
+        if isinstance(term.loss, CE) and (term.loss.weight is None or torch.equal(term.loss.weight, weights)):
             term.loss.weight = weights
             term.whole_batch = True  # its mean is over the weights of the batch
             found += 1

@@ -14,6 +14,7 @@ from potstill.answers.tested import Tested
 from potstill.batch import Batch
 from potstill.compiler import without_compiler
 from potstill.data.data import Data
+from potstill.data.own_loaders import OwnLoader
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
 from potstill.engine.balance import balance_classes
@@ -128,6 +129,8 @@ def fit(
 def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Callable[[Batch], Batch]]:
     """What the training does to batches; whatever else it asks for, and cannot have, is refused."""
     check_early_stop(training, data)
+    if training.augment == "none" and isinstance(data.train, OwnLoader):
+        raise BadInput("--augment none is for data sets that are loaded here; your own loader gives what it gives")
     if training.mixes:
         check_mixable(distiller.terms)
     balance_classes(training, distiller, data)

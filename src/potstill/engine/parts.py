@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from potstill.batch import Batch, rows_of
+from potstill.data.batch_sizes import parts_of_step
 from potstill.distiller import Distiller
 from potstill.errors import BadInput
 from potstill.ranks.team import Team
@@ -39,10 +40,9 @@ def parts_of(batch: Batch, count: int) -> Iterator[tuple[float, Batch]]:
     [(0.6, [0, 1, 2], 1000), (0.4, [3, 4], 1000)]
     """
     rows = rows_of(batch)
-    split = {key: value.tensor_split(min(count, rows)) for key, value in batch.items() if _has_rows(value, rows)}
-    for number in range(min(count, rows)):
-        part = {key: split[key][number] if key in split else value for key, value in batch.items()}
-        yield rows_of(part) / rows, part
+    for part in parts_of_step(rows, count):
+        some = slice(part.start, part.stop)
+        yield len(part) / rows, {key: value[some] if _has_rows(value, rows) else value for key, value in batch.items()}
 
 
 def _has_rows(value: Tensor, rows: int) -> bool:
