@@ -73,6 +73,10 @@ LEFT_OUT = (
     *("killed_at_any_moment", "kill_at_every_file_operation", "second_signal_ends"),
     *("full_disk_ends", "bf16_keeps", "learns_and_the", "losses_own_state", "another_network_and"),
     *("gone_holds_nothing", "living_machine_holds", "stopped_for_too_long", "export", "finished_run_gives_back"),
+    *("stopped_after_every_step", "stopped_in_the_middle", "same_seed_same_bits", "it_is_the_longer_run"),
+    *("weight_zero_is_the_baseline", "holdout_chooses", "transforms_draw_by_seed", "knows_no_length"),
+    *("default_folder_depends", "goes_on_keeps_what", "auto_is_the_faster_one", "would_have_been_another_run"),
+    *("every_optimiser_and_schedule", "another_run_is_refused", "every_few_minutes", "cannot_train_on_one_image"),
 )
 SLOW = "tests/term_strings/test_matching.py::test_in_every_row_of_every_table_the_stages_of_one_number_go_together"
 KEPT = ("mutants", "pyproject.toml", "src", "tests")  # mutmut sees to these itself
