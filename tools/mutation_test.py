@@ -6,10 +6,11 @@ mutmut makes every mutant that it knows of the files below; of these, the ones w
 drawn, so that a draw is the same wherever it is repeated and changes little when a file changes. Each runs against the
 tests of its group that call the mutated function, quickest first, up to the first failure, in a copy of the commit
 outside the checkout. What the record already holds of an unchanged function is kept, so a stopped run goes on;
-`--again` repeats the survivors, after tests were written. mutmut leaves decorated functions (properties, the ones
-without gradients) and the bodies of classes and modules alone.
+`--again` repeats survivors that no reason is given for, after tests were written. mutmut leaves decorated functions
+(properties, the ones without gradients) and the bodies of classes and modules alone.
 
-docs/results/mutation/equivalent.json says of mutants that no test can kill why that is so.
+docs/results/mutation/equivalent.json says of mutants that no test can kill why that is so, and elsewhere.json which
+test kills one that is not among its group's, because it starts processes, say: that test is run, too.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = ROOT / "docs/results/mutation/equivalent.json"
+ELSEWHERE = ROOT / "docs/results/mutation/elsewhere.json"
 
 QUICK_ENGINE_TESTS = (
     *("before_training", "checkpoint", "costs", "evaluate", "extension", "fit", "insight", "meter", "optimizer"),
@@ -71,6 +73,10 @@ LEFT_OUT = (
     *("killed_at_any_moment", "kill_at_every_file_operation", "second_signal_ends"),
     *("full_disk_ends", "bf16_keeps", "learns_and_the", "losses_own_state", "another_network_and"),
     *("gone_holds_nothing", "living_machine_holds", "stopped_for_too_long", "export", "finished_run_gives_back"),
+    *("stopped_after_every_step", "stopped_in_the_middle", "same_seed_same_bits", "it_is_the_longer_run"),
+    *("weight_zero_is_the_baseline", "holdout_chooses", "transforms_draw_by_seed", "knows_no_length"),
+    *("default_folder_depends", "goes_on_keeps_what", "auto_is_the_faster_one", "would_have_been_another_run"),
+    *("every_optimiser_and_schedule", "another_run_is_refused", "every_few_minutes", "cannot_train_on_one_image"),
 )
 SLOW = "tests/term_strings/test_matching.py::test_in_every_row_of_every_table_the_stages_of_one_number_go_together"
 KEPT = ("mutants", "pyproject.toml", "src", "tests")  # mutmut sees to these itself
@@ -138,18 +144,21 @@ def check_out(commit: str, group: str, work: Path) -> Path:
     return tree
 
 
-def mutmut(tree: Path, *arguments: str) -> subprocess.Popen[str]:
-    # Processes that a test starts see the mutated package too.
+def surroundings(tree: Path) -> dict[str, str]:
+    """The environment in which processes see the mutated package, those that a test starts, too."""
     shared = ROOT.parent / "shared"
-    environment = {
+    return {
         "POTSTILL_DATA": str(shared / "data"),
         "POTSTILL_ORACLE": str(shared / "oracle"),
         **os.environ,
         "PYTHONPATH": str(tree / "mutants/src"),
         "OMP_NUM_THREADS": "1",
     }
+
+
+def mutmut(tree: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from mutmut.__main__ import cli; cli()", *arguments]
-    return subprocess.Popen(command, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=tree, env=surroundings(tree), stdout=subprocess.PIPE, text=True)
 
 
 def verdicts(tree: Path, names: list[str]) -> dict[str, tuple[str, float]]:
@@ -177,28 +186,47 @@ def run_group(names: list[str], commit: str, tree: Path) -> dict[str, dict[str, 
                     raise SystemExit(ended)
                 print(f"{ended}; what it had found out is recorded", file=sys.stderr)
     results = {}
+    tests = said(ELSEWHERE, "test")
     for name, (verdict, seconds) in verdicts(tree, names).items():
         results[name] = {"verdict": verdict, "seconds": seconds, "commit": commit}
         if verdict != "killed":
             diff = mutmut(tree, "show", name).communicate()[0].splitlines()
             results[name]["change"] = [line for line in diff if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+            if (test := tests.get(key_of(name, results[name]))) is not None and kills(test, name, tree):
+                results[name] |= {"verdict": "killed", "by": test}
     return results
 
 
-def reasons() -> dict[tuple[str, tuple[str, ...]], str]:
-    """By function and changed lines, why a mutant is equivalent."""
-    if not EQUIVALENT.exists():
+def kills(test: str, name: str, tree: Path) -> bool:
+    """Whether a test that passes otherwise fails with a mutant."""
+    python = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", test]
+    ends = []
+    for mutant in ("", name):
+        environment = {**surroundings(tree), "MUTANT_UNDER_TEST": mutant}
+        ended = subprocess.run(python, cwd=tree / "mutants", env=environment, capture_output=True, text=True)
+        ends.append(ended.returncode)
+    return ends == [0, 1]
+
+
+def key_of(name: str, mutant: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """What a mutant is known by from commit to commit: its function, and the lines that it changes."""
+    return name.partition("__mutmut_")[0], tuple(mutant.get("change", []))
+
+
+def said(file: Path, what: str) -> dict[tuple[str, tuple[str, ...]], str]:
+    """What a file says of mutants."""
+    if not file.exists():
         return {}
-    return {(one["function"], tuple(one["change"])): one["why"] for one in json.loads(EQUIVALENT.read_text())}
+    return {(one["function"], tuple(one["change"])): one[what] for one in json.loads(file.read_text())}
 
 
 def write(out: Path, record: dict[str, Any], started: float) -> None:
     """The record with its sums, by way of a draft."""
-    known = reasons()
+    known = said(EQUIVALENT, "why")
     for name, mutant in record["mutants"].items():
-        why = known.get((name.partition("__mutmut_")[0], tuple(mutant.get("change", []))))
+        why = known.get(key_of(name, mutant))
         mutant.pop("why_equivalent", None)
-        if why and mutant.get("verdict") == "survived":
+        if why and mutant.get("verdict") in ("survived", "no test"):
             mutant["why_equivalent"] = why
     tried = [mutant for mutant in record["mutants"].values() if "verdict" in mutant]
     equivalent = sum("why_equivalent" in mutant for mutant in tried)
@@ -222,13 +250,18 @@ def write(out: Path, record: dict[str, Any], started: float) -> None:
     draft.replace(out)
 
 
+def is_open(mutant: dict[str, Any]) -> bool:
+    """Whether nothing says why a mutant has not been noticed."""
+    return mutant["verdict"] not in ("killed", "timeout") and "why_equivalent" not in mutant
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--mutants", type=int, default=1500)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--group", nargs="+", choices=GROUPS, default=list(GROUPS), help="only these of the drawn ones")
-    parser.add_argument("--again", action="store_true", help="repeat the survivors too")
+    parser.add_argument("--again", action="store_true", help="repeat survivors without a reason, too")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "mutation-test")
     options = parser.parse_args()
     commit = git("rev-parse", "HEAD").decode().strip()
@@ -247,8 +280,7 @@ def main() -> None:
         left = [
             name
             for name, mutant in record["mutants"].items()
-            if mutant["group"] == group
-            and ("verdict" not in mutant or (options.again and mutant["verdict"] not in ("killed", "timeout")))
+            if mutant["group"] == group and ("verdict" not in mutant or (options.again and is_open(mutant)))
         ]
         if left:
             tree = check_out(commit, group, options.work)

@@ -8,6 +8,7 @@ from torch import nn
 import potstill as ps
 from potstill.cli import main
 from potstill.data.batch_sizes import batch_sizes
+from potstill.engine.rehearsal import _compare, _few
 from potstill.errors import BadInput
 
 DIGITS = "--data digits --images 33 --test-images 20 --batch-size 16 --epochs 1 --lr 0.05"
@@ -257,3 +258,34 @@ def test_c5_what_cannot_be_saved_is_one_line_before_training(name, tmp_path):
         assert "\n" not in str(refused.value)
         assert not trained
         assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_a_look_ahead_takes_a_few_rows_of_what_has_rows():
+    batch = {
+        "images": torch.zeros(5, 3, 4, 4),
+        "index": torch.arange(5),
+        "classes": torch.zeros(3),
+        "size": torch.tensor(9),
+    }
+    few = _few(batch)
+    assert {key: tuple(value.shape) for key, value in few.items()} == {
+        "images": (2, 3, 4, 4),
+        "index": (2,),
+        "classes": (3,),
+        "size": (),
+    }
+
+
+def test_what_comes_back_otherwise_is_named_by_its_place():
+    before = {"a": [1, {"b": torch.zeros(2)}], "c": (2.0, "text")}
+    _compare("the state", before, {"a": [1, {"b": torch.zeros(2)}], "c": (2.0, "text")})
+    for after, place in (
+        ({**before, "a": [1, {"b": torch.ones(2)}]}, "a.1.b"),
+        ({**before, "a": [3, before["a"][1]]}, "a.0"),
+        ({**before, "c": (2.0, "other")}, "c.1"),
+        ({**before, "c": (2.0,)}, "c"),
+    ):
+        with pytest.raises(BadInput, match=f"^the state does not come back as it was saved: {place} differs$"):
+            _compare("the state", before, after)
+    with pytest.raises(BadInput, match="^the state does not come back as it was saved$"):
+        _compare("the state", before, {"a": before["a"]})

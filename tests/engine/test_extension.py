@@ -1,12 +1,15 @@
 """A finished run that goes on for more epochs: the same bits as from the start, or a refusal that says why."""
 
 import json
+import os
+import signal
 
 import pytest
 import torch
 
 import potstill as ps
 from potstill.cli import main
+from potstill.engine import epoch as engine_epoch
 from potstill.errors import BadInput
 
 DIGITS = "supervised --network resnet8 --data digits --images 32 --test-images 20 --batch-size 16"
@@ -95,6 +98,41 @@ def test_c16_terms_that_depend_on_the_length_are_named(weight, addresses, messag
     go(2)
     with pytest.raises(BadInput, match=message):
         go(4)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"milestones": (1,)}, "its learning rate in epoch 1 was 0.05 and would have been 0.01"),
+        ({"weight": lambda epoch: 1.0 + (epoch == 1)}, "the weight of 'more' in epoch 1 was 1 and would have been 2"),
+    ],
+    ids=["rate", "weight"],
+)
+def test_c16_an_epoch_that_is_begun_counts_as_well(changed, message, tmp_path, monkeypatch):
+    def go(epochs, weight=lambda epoch: 1.0, **settings):
+        data = ps.data.from_loaders([(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0]))] * 2, classes=3)
+        networks = {"student": ps.networks.create("resnet8", 3, seed=0)}
+
+        def more(logits):
+            return logits.square().mean()
+
+        terms = [*ps.terms(["CE"], networks), ps.Term(more, "student", weight=weight, name="more")]
+        training = ps.Training(epochs=epochs, lr=0.05, out=tmp_path / "run", device="cpu", **settings)
+        ps.fit(ps.Distiller(networks, terms, data.example()), data, training)
+
+    real, steps = engine_epoch.train_step, []
+
+    def train_step(*arguments):
+        steps.append(1)
+        if len(steps) == 3:  # the first step of epoch 1
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(engine_epoch, "train_step", train_step)
+    with pytest.raises(SystemExit):
+        go(2, decay=1.0)
+    with pytest.raises(BadInput, match=message):
+        go(4, **{"decay": 0.2 if "milestones" in changed else 1.0, **changed})
 
 
 def test_c16_without_its_checkpoint_a_finished_run_cannot_go_on(tmp_path, capsys):

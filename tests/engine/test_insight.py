@@ -16,6 +16,7 @@ from potstill.data.digits import digits
 from potstill.engine.checkpoint import fingerprint, random_states
 from potstill.engine.costs import costs_of
 from potstill.engine.insight import IMAGES, insight, write_insight
+from potstill.engine.measuring import Measuring
 from potstill.errors import BadInput
 from potstill.losses import CE, KD
 
@@ -206,3 +207,13 @@ def test_a_compiled_network_is_looked_at_uncompiled(data):
     assert costs_of(distiller, data)["student"]["macs"]
     assert len(maps) == 3
     assert compiled == []
+
+
+def test_answers_to_the_test_images_are_kept_by_the_name_of_who_gave_them(tmp_path):
+    data = ps.data.load("digits", images=40, test_images=20)
+    networks = {"student": ps.networks.create("resnet8"), "guide": ps.freeze(ps.networks.create("resnet8", seed=1))}
+    terms = [ps.Term(ps.losses.CE(), "student", "labels"), ps.Term(ps.losses.KD(), "student", "guide")]
+    distiller = ps.Distiller(networks, terms, data.example(), classifiers=[*networks])
+    measuring = Measuring(ps.evaluate, distiller, data, kept=tmp_path)
+    measuring.teachers(lambda line: None)
+    assert {name: tuple(logits.shape) for name, logits in measuring.answers.items()} == {"guide": (20, 10)}

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,9 @@ import potstill as ps
 from potstill.cli import main
 from potstill.engine import epoch as engine_epoch
 from potstill.engine.checkpoint import load_checkpoint
+from potstill.engine.place import Place
+from potstill.engine.state import State
+from potstill.engine.train import _saved
 from potstill.errors import TrainingFailed
 
 OWN = """
@@ -281,6 +285,25 @@ def test_a_state_that_is_broken_is_not_saved_inside_an_epoch(tmp_path):
     with pytest.raises(TrainingFailed, match="not finite after step 1 of epoch 0"):
         own(breaks, out=tmp_path / "run", save_every=1e-9)
     assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_a_term_that_is_not_finite_is_not_saved_and_its_epoch_is_named(tmp_path):
+    networks = {"student": ps.networks.create("resnet8", seed=0)}
+    batch = {"images": torch.randn(4, 3, 8, 8), "labels": torch.arange(4)}
+    distiller = ps.Distiller(networks, ps.terms(["CE"], networks), batch)
+    state = State(distiller, SimpleNamespace(path=tmp_path, checkpoint=tmp_path / "last.ckpt"))
+    place = Place()
+    place.enter(["CE student"], torch.device("cpu"))
+    place.passed({"CE student": torch.tensor(float("nan"))}, 4, [])
+    with pytest.raises(TrainingFailed, match="epoch 1"):
+        state.save_inside([{"epoch": 0}], place)
+
+
+def test_between_two_epochs_the_one_that_is_whole_is_named(tmp_path):
+    (tmp_path / "last.ckpt").touch()
+    state = SimpleNamespace(run=SimpleNamespace(checkpoint=tmp_path / "last.ckpt"))
+    said = _saved(KeyboardInterrupt(), state, [{"epoch": 0}, {"epoch": 1}], Place())
+    assert "stopped by SIGINT after epoch 1, saved in" in said
 
 
 SLOW = """

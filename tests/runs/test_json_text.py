@@ -152,3 +152,17 @@ def test_damaged_folders_are_read_or_refused_in_one_line(plain_run, seed):
             use(plain_run, config)
         finally:
             (plain_run / name).write_text(whole)
+
+
+def test_letters_of_any_alphabet_are_text_and_what_is_none_is_shown_in_part():
+    assert parse('{"ä": "数"}'.encode()) == {"ä": "数"}
+    with pytest.raises(ValueError, match="^'" + "a" * 40 + "' is no text$"):
+        parse(b'{"a": "' + b"a" * 50 + b'\\u0000"}')
+
+
+def test_what_is_wrong_in_a_configuration_is_said_where_it_stands(plain_run, tmp_path):
+    config = json.loads((plain_run / "config.json").read_text())
+    config["arguments"]["epochs"] = "many"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BadInput, match=r"config\.json is damaged: arguments\W+epochs"):
+        read_config(tmp_path)

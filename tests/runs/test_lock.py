@@ -271,3 +271,27 @@ def test_an_owner_that_was_stopped_in_the_middle_of_a_write_does_not_end_it(tmp_
     with pytest.raises(TrainingFailed, match="taken over"):
         write_whole(tmp_path / "last.ckpt", b"one", keep=tmp_path / "previous.ckpt", check=lost)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"last.ckpt": b"two"}
+
+
+def test_a_lock_is_no_program_and_who_is_waited_for_is_said_once(tmp_path, capsys):
+    lock = Lock(tmp_path)
+    lock.take()
+    assert not (tmp_path / ".lock").stat().st_mode & 0o111
+    lock.release()
+    answers = iter([None] * 4 + [True])
+    assert lock._wait(lambda: next(answers))
+    assert capsys.readouterr().err.count("waiting for it to end") == 1
+
+
+def test_a_claim_that_was_lost_is_not_touched_and_its_thread_goes_on(tmp_path):
+    claim = Lock(tmp_path, beat=0.01).claim
+    assert claim.make()
+    beats, wait = [], claim.over.wait
+
+    def lost():
+        beats.append(1)
+        raise TrainingFailed("another process has it")
+
+    claim.must_hold, claim.over.wait = lost, lambda beat: len(beats) == 3 or wait(beat)
+    claim._touch_on()
+    assert len(beats) == 3

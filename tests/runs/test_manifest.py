@@ -182,3 +182,14 @@ def test_what_comes_after_a_removed_file_is_written_too(folder):
     manifest.write(folder, {"a.safetensors": None, "b.safetensors": b"b"})
     assert not (folder / "a.safetensors").exists()
     assert (folder / "b.safetensors").read_bytes() == b"b"
+
+
+def test_a_file_of_another_length_is_told_from_all_that_it_may_be():
+    states = [{"bytes": size, "sha256": "0" * 64} for size in (1200, 7)]
+    listed = {"files": {"a": [states[0]], "b": states, "c": [None]}}
+    found = {"bytes": 3, "sha256": "1" * 64}
+    assert [manifest.complaint(listed, name, found) for name in "abc"] == [
+        "is damaged: it has 3 bytes, not 1,200",
+        "is damaged: it has 3 bytes, not 1,200 or 7",
+        "is damaged: it has 3 bytes, not none",
+    ]

@@ -96,3 +96,10 @@ def test_a_run_of_an_earlier_version_that_lacks_arguments_goes_on(tmp_path, caps
     reflect = ps.Training("digits", images=40, test_images=10, epochs=1, out=out, device="cpu", border="reflect")
     with pytest.raises(BadInput, match=r"--border was 'zero' there and is 'reflect' now"):
         supervised(network="resnet8", training=reflect)
+
+
+def test_a_run_of_an_earlier_version_has_one_segment():
+    old = {key: value for key, value in CONFIG.items() if key != "segments"}
+    assert segments_of({**old, "commit": "abc", "threads": 3}) == [
+        {"epoch": 0, "versions": {"torch": "2"}, "commit": "abc", "device": "cpu", "threads": 3}
+    ]

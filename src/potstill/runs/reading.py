@@ -1,6 +1,5 @@
 """Reading and writing a run folder's files: whatever is read here is what `potstill.runs.schema` says."""
 
-import json
 from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,6 @@ from potstill.runs.names import CONFIG, INSIGHT, MANIFEST, METRICS, SUMMARY
 from potstill.runs.schema import Config, Epoch, Insight, Networks, Summary, Told
 from potstill.runs.shapes import check
 from potstill.say import say
-from potstill.whole_file import write_whole
 
 T = TypeVar("T")
 FORMAT = 2
@@ -121,11 +119,6 @@ def read_json(file: Path) -> Any:
     if content is None:
         raise BadInput(f"{file} is missing")
     return _parsed(content, file)
-
-
-def write_json(file: Path, content: object) -> None:
-    """Write a JSON file, whole or not at all."""
-    write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _parsed(content: bytes, file: Path) -> Any:
