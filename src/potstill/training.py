@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from potstill.schedules import Schedule
 
 
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 TeacherEngine = Literal["torch", "compile", "onnxruntime", "auto"]
 OPTIMIZERS = ("sgd", "nesterov", "adamw")
 OF_TIMM = "timm:"
@@ -54,6 +55,8 @@ class Training(Updates, Augmentation, Selection):
     """Of the networks' first weights, the order of the images and their augmentation."""
     out: Path | None = None
     """Run folder; by default one under runs/ named after the configuration. An unfinished run there goes on."""
+    log: tuple[Tracker, ...] = ("tensorboard",)
+    """Who is told what each epoch measured, beside the run's metrics.jsonl; nobody, if nothing follows."""
     save_every: Positive | None = None
     """Minutes between two checkpoints inside an epoch; by default there is one at its end, and when a signal comes."""
     extend: bool = False

@@ -41,6 +41,7 @@ from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
 from potstill.runs.schema import Summary
 from potstill.side_by_side.shared_passes import join
+from potstill.trackers.chosen import must_be_installed
 from potstill.training import Training
 
 
@@ -67,8 +68,9 @@ def fit(
             torch's random numbers, which are seeded by the run's seed, the epoch and the step.
         measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
             the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers.
-        recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and TensorBoard: objects with
-            ``log(record)`` and ``close()``. One that fails is named on stderr, and the run goes on.
+        recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and the training's ``log``:
+            objects with ``log(record)`` and ``close()``, and with ``finish(summary)`` if they like. One that fails is
+            named on stderr, and the run goes on.
         after_step: called with the distiller after every step, to average weights for example. What its ``state_dict``
             gives, if it has one, is kept in the checkpoint.
 
@@ -99,6 +101,7 @@ def fit(
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
+    must_be_installed(training.log)
     check_networks(distiller, data)  # before anything is written
     own = _asked_for(training, distiller, data)
     config = describe_run(record, training, distiller, data, device)

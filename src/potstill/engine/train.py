@@ -1,7 +1,7 @@
 """The training loop: epoch after epoch, from where a run's checkpoint leaves off."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from potstill.engine.measuring import Measuring
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
-from potstill.engine.recorders import Recorder, Recorders, TensorBoard
+from potstill.engine.recorders import Recorder, Recorders
 from potstill.engine.rehearsal import rehearse
 from potstill.engine.state import History, State
 from potstill.engine.summary import summarize
@@ -29,8 +29,9 @@ from potstill.errors import BadInput
 from potstill.ranks.onlooker import progress_of
 from potstill.ranks.team import on_first
 from potstill.runs.folder import RunFolder
-from potstill.runs.schema import Epoch, Summary
+from potstill.runs.schema import Costs, Epoch, Measured, Summary
 from potstill.say import say
+from potstill.trackers.chosen import recorders_of
 from potstill.training import OF_TIMM, Training
 
 
@@ -73,7 +74,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
         torch.cuda.reset_peak_memory_stats(distiller.weights.device)
     with (
         progress_of(team, training.epochs, length(data.train), len(history)) as progress,
-        Recorders(_recorders(state, seams, len(history)), progress.say) as recorders,
+        Recorders(_recorders(state, training, seams, history, progress.say), progress.say) as recorders,
     ):
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}{_inside(state)}")
         teachers = on_first(team, lambda: seams.measuring.teachers(progress.say))
@@ -88,15 +89,26 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
                 recorders.log(history[-1])
             progress.epoch(history[-1])
 
-    def finish() -> Summary:
-        summary = summarize(distiller, data, teachers, history, costs)
-        if team is not None:
-            summary["processes"] = team.described()
-        run.finish(summary)
-        write_insight(run.insight, distiller, data, seams.measuring.answers)
-        return summary
+        return on_first(team, lambda: _finished(state, data, seams, recorders, history, teachers, costs))
 
-    return on_first(team, finish)
+
+def _finished(
+    state: State,
+    data: Data,
+    seams: Seams,
+    recorders: Recorders,
+    history: History,
+    teachers: Mapping[str, Measured],
+    costs: Mapping[str, Costs],
+) -> Summary:
+    """Write what came out, and tell it; the summary that was written."""
+    summary = summarize(state.distiller, data, teachers, history, costs)
+    if state.team is not None:
+        summary["processes"] = state.team.described()
+    state.run.finish(summary)
+    recorders.finish(summary)
+    write_insight(state.run.insight, state.distiller, data, seams.measuring.answers)
+    return summary
 
 
 def _extended(state: State, history: History, training: Training) -> None:
@@ -119,8 +131,10 @@ def _waiting(distiller: Distiller, training: Training) -> str | None:
     return "kept answers of teachers" if distiller.answered else None
 
 
-def _recorders(state: State, seams: Seams, epoch: int) -> list[Recorder]:
-    return [TensorBoard(state.run.path, purge_step=epoch), *seams.recorders] if state.writes else []
+def _recorders(
+    state: State, training: Training, seams: Seams, history: History, say: Callable[[str], None]
+) -> list[Recorder]:
+    return [*recorders_of(training.log, state.run, history, say), *seams.recorders] if state.writes else []
 
 
 def _epoch(

@@ -185,6 +185,13 @@ class Summary(TypedDict):
     processes: NotRequired[Processes | None]
 
 
+class Trackers(TypedDict):
+    """An entry of ``trackers.json``: what a tracker calls the run, and how many epochs it was told."""
+
+    id: str
+    epochs: int
+
+
 class Array(TypedDict):
     """An array of uint8."""
 
