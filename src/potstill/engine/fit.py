@@ -101,7 +101,6 @@ def fit(
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
-    must_be_installed(training.log)
     check_networks(distiller, data)  # before anything is written
     own = _asked_for(training, distiller, data)
     config = describe_run(record, training, distiller, data, device)
@@ -131,6 +130,7 @@ def fit(
 
 def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Callable[[Batch], Batch]]:
     """What the training does to batches; whatever else it asks for, and cannot have, is refused."""
+    must_be_installed(training.log)
     check_early_stop(training, data)
     if training.augment == "none" and isinstance(data.train, OwnLoader):
         raise BadInput("--augment none is for data sets that are loaded here; your own loader gives what it gives")
