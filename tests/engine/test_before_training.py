@@ -1,5 +1,8 @@
 """What would end a run late is found before its first step: teachers, batches of one, what cannot be saved."""
 
+import subprocess
+from datetime import datetime, timedelta
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -8,6 +11,7 @@ from torch import nn
 import potstill as ps
 from potstill.cli import main
 from potstill.data.batch_sizes import batch_sizes
+from potstill.engine import description
 from potstill.engine.description import describe_run
 from potstill.engine.rehearsal import _compare, _few
 from potstill.errors import BadInput
@@ -327,3 +331,17 @@ def test_a_run_says_on_how_many_threads_and_with_whose_losses_it_computes(tmp_pa
     described = describe_run({}, ps.Training(), distiller, data, torch.device("cpu"))
     assert described["threads"] == torch.get_num_threads()
     assert described["losses"] == []
+
+
+def test_a_segment_says_when_it_began_and_of_which_commit(tmp_path, monkeypatch):
+    (tmp_path / "package").mkdir()
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(description, "__file__", str(tmp_path / "package/description.py"))
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    segment = description.describe_segment(torch.device("cpu"))
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert segment["commit"] == head
+    began = datetime.strptime(segment["date"], "%Y-%m-%d %H:%M:%S%z")
+    assert abs(datetime.now(began.tzinfo) - began) < timedelta(minutes=5)
