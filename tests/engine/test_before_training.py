@@ -1,5 +1,8 @@
 """What would end a run late is found before its first step: teachers, batches of one, what cannot be saved."""
 
+import subprocess
+from datetime import datetime, timedelta
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -8,6 +11,8 @@ from torch import nn
 import potstill as ps
 from potstill.cli import main
 from potstill.data.batch_sizes import batch_sizes
+from potstill.engine import description
+from potstill.engine.description import describe_run
 from potstill.engine.rehearsal import _compare, _few
 from potstill.errors import BadInput
 
@@ -289,3 +294,54 @@ def test_what_comes_back_otherwise_is_named_by_its_place():
             _compare("the state", before, after)
     with pytest.raises(BadInput, match="^the state does not come back as it was saved$"):
         _compare("the state", before, {"a": before["a"]})
+
+
+class Unsaved(nn.Module):
+    """Whose state cannot be had."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(12, 3)
+
+    def forward(self, images, *_):
+        return self.fc(images.flatten(1)) if images.dim() == 4 else images.square().mean()
+
+    def get_extra_state(self):
+        raise RuntimeError("no state today")
+
+    def set_extra_state(self, state):
+        pass
+
+
+@pytest.mark.parametrize(("broken", "what"), [("network", "saving weights of student"), ("loss", "the losses' state")])
+def test_what_cannot_be_saved_is_named(broken, what, tmp_path):
+    data = ps.data.from_loaders([(torch.randn(4, 3, 2, 2), torch.tensor([0, 1, 2, 0]))], classes=3)
+    whole = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    networks = {"student": Unsaved() if broken == "network" else whole}
+    more = ps.Term(Unsaved() if broken == "loss" else lambda logits: logits.square().mean(), "student", name="more")
+    distiller = ps.Distiller(networks, [*ps.terms(["CE"], networks), more], data.example())
+    with pytest.raises(BadInput, match=f"{what}.*no state today"):
+        ps.fit(distiller, data, ps.Training(epochs=1, out=tmp_path / "run", device="cpu"))
+
+
+def test_a_run_says_on_how_many_threads_and_with_whose_losses_it_computes(tmp_path):
+    networks = {"student": ps.networks.create("resnet8", 3)}
+    data = ps.data.from_loaders([(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0]))], classes=3)
+    distiller = ps.Distiller(networks, ps.terms(["CE"], networks), data.example())
+    described = describe_run({}, ps.Training(), distiller, data, torch.device("cpu"))
+    assert described["threads"] == torch.get_num_threads()
+    assert described["losses"] == []
+
+
+def test_a_segment_says_when_it_began_and_of_which_commit(tmp_path, monkeypatch):
+    (tmp_path / "package").mkdir()
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(description, "__file__", str(tmp_path / "package/description.py"))
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    segment = description.describe_segment(torch.device("cpu"))
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert segment["commit"] == head
+    began = datetime.strptime(segment["date"], "%Y-%m-%d %H:%M:%S%z")
+    assert abs(datetime.now(began.tzinfo) - began) < timedelta(minutes=5)

@@ -13,10 +13,12 @@ from torch import nn
 
 import potstill as ps
 from potstill.data.digits import digits
+from potstill.engine.attention import attention
 from potstill.engine.checkpoint import fingerprint, random_states
 from potstill.engine.costs import costs_of
-from potstill.engine.insight import IMAGES, insight, write_insight
+from potstill.engine.insight import IMAGES, _class, insight, write_insight
 from potstill.engine.measuring import Measuring
+from potstill.engine.pictures import as_bytes, at_most
 from potstill.errors import BadInput
 from potstill.losses import CE, KD
 
@@ -217,3 +219,21 @@ def test_answers_to_the_test_images_are_kept_by_the_name_of_who_gave_them(tmp_pa
     measuring = Measuring(ps.evaluate, distiller, data, kept=tmp_path)
     measuring.teachers(lambda line: None)
     assert {name: tuple(logits.shape) for name, logits in measuring.answers.items()} == {"guide": (20, 10)}
+
+
+def test_maps_of_one_column_are_maps():
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 4, 3, 1, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+    )
+    _, maps = attention(network, "student", torch.randn(2, 3, 8, 2))
+    assert [[one["shape"] for one in stage["maps"]] for stage in maps.values()] == [[[4, 1]] * 2] * 2
+
+
+def test_a_class_without_a_name_is_its_number():
+    assert [_class(label, ("cat", "dog")) for label in (-1, 1, 2)] == ["", "dog", "2"]
+
+
+def test_bytes_hold_no_more_than_they_can_and_tall_maps_are_made_smaller():
+    assert list(b64decode(as_bytes(torch.tensor([[-3.0, 0.4, 254.6, 300.0]]))["base64"])) == [0, 0, 255, 255]
+    assert at_most(torch.zeros(1, 1, 80, 10), 20).shape == (1, 1, 20, 2)
+    assert at_most(torch.zeros(1, 1, 10, 80), 20).shape == (1, 1, 2, 20)

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.compat.proto.event_pb2 import SessionLog
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, TensorDataset
@@ -13,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import potstill as ps
 from potstill.data.digits import digits
 from potstill.engine.checkpoint import fingerprint
+from potstill.engine.recorders import Recorders
 from potstill.errors import BadInput, TrainingFailed
 from potstill.losses import CE, KD
 from potstill.training import Training
@@ -330,3 +333,30 @@ def test_bare_batches_are_no_data(tmp_path):
     images, labels = torch.randn(20, 3, 8, 8), torch.arange(20) % 10
     with pytest.raises(BadInput, match=r"data is a list: give .* from_loaders"):
         run(tmp_path / "run", [(images, labels)], build((images, labels)))
+
+
+def test_a_recorder_that_does_not_close_is_named():
+    class Stuck:
+        def log(self, record):
+            pass
+
+        def close(self):
+            raise OSError("no answer")
+
+    said = []
+    with Recorders([Stuck()], said.append):
+        pass
+    (line,) = said
+    assert "Stuck" in line
+    assert "cannot close" in line
+    assert "no answer" in line
+
+
+def test_curves_forget_what_a_killed_process_wrote_after_the_last_epoch_that_was_saved(tmp_path):
+    with pytest.raises(Stop):
+        run(tmp_path / "run", after_step=stopping_after(4))  # in epoch 1
+    before = {*(tmp_path / "run").glob("events*")}
+    run(tmp_path / "run")
+    (file,) = {*(tmp_path / "run").glob("events*")} - before
+    starts = [event for event in EventFileLoader(str(file)).Load() if event.HasField("session_log")]
+    assert [(event.session_log.status, event.step) for event in starts] == [(SessionLog.START, 1)]

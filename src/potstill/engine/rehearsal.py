@@ -39,8 +39,9 @@ def rehearse(state: State, data: Data) -> dict[str, Costs]:
         for name, network in distiller.learners.items():
             with foreign(f"saving weights of {name}"):
                 check_weights(name, network)
-        for what, module, part in _parts(state):
+        for what, module in _parts(state):
             with foreign(f"saving and loading {what}"):
+                part = module.state_dict()
                 back = _loaded(part, distiller.weights.device)
                 _compare(what, part, back)
                 module.load_state_dict(back)
@@ -85,15 +86,15 @@ def _holds(value: Tensor) -> bool:
     return True
 
 
-def _parts(state: State) -> list[tuple[str, Any, dict[str, Any]]]:
-    """Whatever has a state of its own that code of others may write and read: what it is, itself, and its state."""
+def _parts(state: State) -> list[tuple[str, Any]]:
+    """Whatever has a state of its own that code of others may write and read: what it is, and itself."""
     parts: list[tuple[str, Any]] = [(name, unwrapped(net)) for name, net in state.distiller.learners.items()]
     parts.append(("the losses' state", state.distiller.losses))
     if state.after_step is not None:
         parts.append(("the state of after_step", state.after_step))
     if state.averages is not None:
         parts.append(("the averages of weights", state.averages))
-    return [(what, module, module.state_dict()) for what, module in parts]
+    return parts
 
 
 def _loaded(part: Mapping[str, Any], device: torch.device) -> Any:
