@@ -11,6 +11,7 @@ from potstill import signals
 from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.cuda_graph import StepGraphs, step_graphs
+from potstill.engine.details import written
 from potstill.engine.epoch import length, train_epoch
 from potstill.engine.extension import extend
 from potstill.engine.insight import write_insight
@@ -27,6 +28,7 @@ from potstill.errors import BadInput
 from potstill.ranks.onlooker import progress_of
 from potstill.ranks.team import on_first
 from potstill.runs.folder import RunFolder
+from potstill.runs.names import DETAILS
 from potstill.runs.schema import Epoch, Summary
 from potstill.say import say
 from potstill.training import Training
@@ -86,15 +88,18 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
                 recorders.log(history[-1])
             progress.epoch(history[-1])
 
-    def finish() -> Summary:
-        summary = summarize(distiller, data, teachers, history, costs)
-        if team is not None:
-            summary["processes"] = team.described()
-        run.finish(summary)
-        write_insight(run.insight, distiller, data, seams.measuring.answers)
-        return summary
+    return on_first(team, lambda: _finish(run, seams.measuring, summarize(distiller, data, teachers, history, costs)))
 
-    return on_first(team, finish)
+
+def _finish(run: RunFolder, measuring: Measuring, summary: Summary) -> Summary:
+    """Write what came out. The summary marks the run as finished: what is looked at later, it can do without."""
+    if measuring.distiller.team is not None:
+        summary["processes"] = measuring.distiller.team.described()
+    if details := measuring.in_detail():
+        run.write({DETAILS: written(details)})
+    run.finish(summary)
+    write_insight(run.insight, measuring.distiller, measuring.data, measuring.answers)
+    return summary
 
 
 def _waiting(distiller: Distiller, training: Training) -> str | None:
@@ -142,7 +147,7 @@ def _epoch(
         )
         if team is not None:
             team.stop.now()
-        learners = on_first(team, lambda: seams.measuring.learners(epoch))
+        learners = on_first(team, lambda: seams.measuring.learners(epoch, last=epoch == training.epochs - 1))
     except signals.ENDINGS as error:
         with signals.ending():
             progress.say(_saved(error, state, history, place))
