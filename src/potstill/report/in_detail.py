@@ -39,15 +39,18 @@ def in_detail(row: ReportRow) -> dict[str, Any] | None:
         "names": {k: found["classes"][k]["class"] for k in named},
         "sizes": {k: found["classes"][k]["n"] for k in named},
         "bins": _bins(found),
-        **{key: _digits(found[key]) for key in ("n", "ece", "confidence", "top1", "nll")},  # type: ignore[literal-required]
+        **{key: _digits(value) for key, value in found.items() if isinstance(value, int | float)},
     }
 
 
-def _bins(found: Details) -> list[list[float | None]]:
+def _bins(found: Details) -> list[list[float]]:
     keys = ("low", "high", "n", "confidence", "top1")
-    return [[_digits(one[key]) for key in keys] for one in found["bins"] if one["n"] > 0]  # type: ignore[literal-required]
+    rows: list[dict[str, Any]] = [{**one} for one in found["bins"]]
+    return [[_digits(row[key]) for key in keys] for row in rows if row["n"] > 0]
 
 
 def _digits(value: float | None) -> float:
-    """Five digits are more than a chart shows; 0 for what is no number, which no sound file holds."""
+    """Five digits are more than a chart shows; whole numbers as they are, and 0 for what is none, as no sound file holds."""
+    if isinstance(value, int):
+        return value
     return float(f"{value:.5g}") if value is not None and math.isfinite(value) else 0.0

@@ -108,9 +108,11 @@ def read_run(folder: Path) -> RecordedRun:
     if not history[-1]["learners"]:
         raise BadInput("no network of this run learns")
     unread: dict[str, str] = {}
+    details: dict[str, Details] = {}
     insight = _unless_damaged(INSIGHT, lambda: read_insight(folder), None, unread)
     # While a run goes on, what lies there is of its shorter past.
-    details = {} if summary is None else _unless_damaged(DETAILS, lambda: read_details(folder), {}, unread)
+    if summary is not None:
+        details = _unless_damaged(DETAILS, lambda: read_details(folder), details, unread)
     return RecordedRun(folder, config, history, summary, insight, details, unread)
 
 
