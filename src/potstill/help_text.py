@@ -32,6 +32,7 @@ EXAMPLES = {
     "boundary": "potstill boundary --student resnet20 --teacher runs/resnet56 --data cifar100",
     "channel": "potstill channel --student resnet20 --teacher runs/resnet56 --data cifar100",
     "evaluate": "potstill evaluate --network runs/resnet56 --data cifar100",
+    "predict": "potstill predict runs/resnet20 photos/ --out photos.csv",
     "describe": "potstill describe resnet20 --classes 100 --layers",
     "export": "potstill export runs/resnet20 --to onnx",
     "table": "potstill table rocket-table1 --seeds 3 --dry-run",

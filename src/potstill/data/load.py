@@ -14,6 +14,7 @@ from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from potstill.data.data import Data
 from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
+from potstill.data.files.decoding import FULL
 from potstill.data.files.image_files import ImageFiles, class_names, imagenet, imagenet_folder, read_images
 from potstill.data.files.image_loader import ImageLoader
 from potstill.data.identity import of_arrays, of_files
@@ -170,7 +171,8 @@ def _in_files(selected: Selection, augment: bool, balanced: bool, shared: dict[s
         test = ImageLoader(files.test, **settings, mean=mean, std=std, shuffle=False, augment=False, rows=rows["test"])
     held_loader = train.plain(rows["held"], EVALUATION_BATCH_OF_FILES) if len(held) else None
     identity = of_files(files.sources, files.classes, selected.data_digest)
-    return Data(selected.data, files.classes, (3, size, size), mean, std, train, test, held_loader, identity)
+    bits = None if files.train.bits == FULL else files.train.bits
+    return Data(selected.data, files.classes, (3, size, size), mean, std, train, test, held_loader, identity, bits)
 
 
 def _read_files(selected: Selection) -> ImageFiles:

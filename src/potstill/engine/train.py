@@ -12,6 +12,7 @@ from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.averages import Averages
 from potstill.engine.cuda_graph import StepGraphs, step_graphs
+from potstill.engine.details import written
 from potstill.engine.early_stop import is_over
 from potstill.engine.epoch import length, train_epoch
 from potstill.engine.extension import extend
@@ -29,6 +30,7 @@ from potstill.errors import BadInput
 from potstill.ranks.onlooker import progress_of
 from potstill.ranks.team import on_first
 from potstill.runs.folder import RunFolder
+from potstill.runs.names import DETAILS
 from potstill.runs.schema import Costs, Epoch, Measured, Summary
 from potstill.say import say
 from potstill.trackers.chosen import recorders_of
@@ -105,7 +107,9 @@ def _finished(
     summary = summarize(state.distiller, data, teachers, history, costs)
     if state.team is not None:
         summary["processes"] = state.team.described()
-    state.run.finish(summary)
+    if details := seams.measuring.in_detail():
+        state.run.write({DETAILS: written(details)})
+    state.run.finish(summary)  # which marks it as finished: what is looked at later, it can do without
     recorders.finish(summary)
     write_insight(state.run.insight, state.distiller, data, seams.measuring.answers)
     return summary
@@ -169,7 +173,8 @@ def _epoch(
         trained = train_epoch(distiller, data.train, optimizer, epoch, training, progress, **seam)
         if team is not None:
             team.stop.now()
-        learners = on_first(team, lambda: seams.measuring.learners(epoch, averaged))
+        last = epoch == training.epochs - 1
+        learners = on_first(team, lambda: seams.measuring.learners(epoch, averaged, last=last))
     except signals.ENDINGS as error:
         with signals.ending():
             progress.say(_saved(error, state, history, place))

@@ -10,6 +10,8 @@ INSIGHT = "insight.json"
 """How far the networks agree, and where they look."""
 TRACKERS = "trackers.json"
 """What trackers call the run, and how much of it they know."""
+DETAILS = "details.json"
+"""What was answered to the test images in the end: by class, which were taken for which, and how surely."""
 CHECKPOINT = "last.ckpt"
 """What a killed run continues from."""
 PREVIOUS = "previous.ckpt"
@@ -20,7 +22,7 @@ SOURCE = "source"
 """The folder with the user's own code that a run used."""
 WEIGHTS = ".safetensors"
 """How files of weights end."""
-FILES = (CONFIG, METRICS, SUMMARY, INSIGHT, TRACKERS, CHECKPOINT, PREVIOUS)
+FILES = (CONFIG, METRICS, SUMMARY, INSIGHT, DETAILS, TRACKERS, CHECKPOINT, PREVIOUS)
 """The files of a run besides its weights and its source."""
 SIGNS = (CONFIG, METRICS, SUMMARY)
 """Any of these makes a folder a run's, broken or not; they are what is worth keeping of it."""
