@@ -50,7 +50,7 @@ def _bins(found: Details) -> list[list[float]]:
 
 
 def _digits(value: float | None) -> float:
-    """Five digits are more than a chart shows; whole numbers stay, and what is no number is 0: no sound file holds any."""
+    """Five digits are more than a chart shows; whole numbers stay, and None, which no sound file holds, is 0."""
     if isinstance(value, int):
         return value
     return float(f"{value:.5g}") if value is not None and math.isfinite(value) else 0.0
