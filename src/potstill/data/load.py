@@ -15,6 +15,7 @@ from potstill.data.data import Data
 from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
 from potstill.data.files.decoding import FULL
+from potstill.data.files.hosted import PREFIX, hosted_folder
 from potstill.data.files.image_files import ImageFiles, class_names, imagenet, imagenet_folder, read_images
 from potstill.data.files.image_loader import ImageLoader
 from potstill.data.identity import of_arrays, of_files
@@ -64,7 +65,7 @@ def load(
 
     Args:
         name: one of `DATASETS`, which lie whole on the device; ``imagenet``; a folder of anybody's images, see
-            `read_images`; or a whole `Selection`.
+            `read_images`; ``hf-data:ORG/NAME`` of the Hugging Face Hub; or a whole `Selection`.
         device: where the batches are.
         batch_size: images a batch.
         seed: of the order, the augmentation, and what is drawn from the training images.
@@ -121,6 +122,8 @@ def folder_of(name: str, place: Place) -> Path:
     """
     if name in IN_FILES:
         return imagenet_folder(_path(place.data_dir))
+    if name.startswith(PREFIX) and place.data_dir is None:
+        return hosted_folder(name)
     if place.data_dir is not None:
         raise BadInput(f"--data-dir {place.data_dir} is for data sets with a name; --data {name} is a folder itself")
     return _own_folder(name)
@@ -129,6 +132,7 @@ def folder_of(name: str, place: Place) -> Path:
 def describe_data_sets() -> dict[str, str]:
     """Every data set's name and one sentence about it, from the docstring of the function that reads it."""
     readers = {name: source.read for name, source in DATASETS.items()} | {**IN_FILES, "DIR": read_images}
+    readers[f"{PREFIX}ORG/NAME"] = hosted_folder
     return {name: (read.__doc__ or "").partition("\n")[0] for name, read in readers.items()}
 
 

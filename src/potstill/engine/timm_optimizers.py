@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 
 from potstill.errors import BadInput, unknown
 from potstill.guard import foreign
-from potstill.networks.third_party import library
+from potstill.hub import library
 
 
 def check_name(name: str) -> None:
@@ -41,7 +41,7 @@ def make(name: str, groups: Sequence[Mapping[str, Any]], rate: float, decay: flo
 
 
 def _optim() -> Any:
-    library("timm")
+    library("timm", "models")
     from timm import optim
 
     return optim

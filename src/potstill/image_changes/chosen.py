@@ -6,10 +6,10 @@ from potstill.augmentation import Augmentation
 from potstill.batch import Batch
 from potstill.data.data import Data
 from potstill.errors import BadInput
+from potstill.hub import library
 from potstill.image_changes.erasing import Erasing
 from potstill.image_changes.mixing import Mixing
 from potstill.image_changes.operations import Operations, randaugment, trivial_augment
-from potstill.networks.third_party import library
 
 
 def chosen_changes(asked: Augmentation, data: Data) -> list[Callable[[Batch], Batch]]:
@@ -21,7 +21,7 @@ def chosen_changes(asked: Augmentation, data: Data) -> list[Callable[[Batch], Ba
     operating = asked.randaugment is not None or asked.trivial_augment
     if not (operating or asked.erase or asked.mixes):
         return []
-    library("torchvision")
+    library("torchvision", "models")
     changes: list[Callable[[Batch], Batch]] = []
     if operating:
         if data.mean is None or data.std is None:

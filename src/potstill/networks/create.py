@@ -12,6 +12,7 @@ from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
+from potstill.networks.hugging_face import from_hf
 from potstill.networks.lazy import sizes_from
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import DropPath, check_drop_path, from_callable, from_timm, from_torchvision
@@ -19,7 +20,7 @@ from potstill.networks.weights import load_weights
 from potstill.ranges import Classes, Seed
 from potstill.runs import networks as run_networks
 from potstill.runs.manifest import verify
-from potstill.runs.source import source_of
+from potstill.runs.source import LIBRARIES, source_of
 
 MOST_PLUSES = 20  # each is a network of its own
 CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
@@ -37,14 +38,15 @@ def create(
 ) -> nn.Module:
     """Build the network that ``spec`` names, with ``classes`` logits.
 
-    ``spec`` is a built-in name (``resnet20``, ``wrn-16-2``), ``timm:NAME``, ``torchvision:NAME``,
-    ``package.module:callable``, ``path/to/file.py:callable``, or a run folder (``runs/abc`` or ``runs/abc:light``),
-    which brings its weights. After a plus, any of them takes cheap convolutions in the place of its spatial ones:
-    ``wrn-40-2+G8B2`` is ``substitute(create("wrn-40-2"), "G8B2")``. A path that has a plus of its own stays a path.
-    ``weights`` is a file to load afterwards, a run folder, or ``pretrained`` for what timm or torchvision offer; they
-    have as many classes. The same ``seed`` gives the same first weights, those of the cheap convolutions included, and
-    leaves the caller's random numbers alone (those of the CPU, where networks are built). ``drop_path`` is the rate of
-    stochastic depth in the deepest block, of networks of timm and torchvision that have it.
+    ``spec`` is a built-in name (``resnet20``, ``wrn-16-2``), ``timm:NAME``, ``torchvision:NAME``, ``hf:ORG/NAME`` or
+    ``hf:FOLDER`` for `transformers`, ``package.module:callable``, ``path/to/file.py:callable``, or a run folder
+    (``runs/abc`` or ``runs/abc:light``), which brings its weights. After a plus, any of them takes cheap convolutions
+    in the place of its spatial ones: ``wrn-40-2+G8B2`` is ``substitute(create("wrn-40-2"), "G8B2")``. A path that has a
+    plus of its own stays a path. ``weights`` is a file to load afterwards, a run folder, or ``pretrained`` for what
+    those three libraries offer; they have as many classes. The same ``seed`` gives the same first weights, those of the
+    cheap convolutions included, and leaves the caller's random numbers alone (those of the CPU, where networks are
+    built). ``drop_path`` is the rate of stochastic depth in the deepest block, of networks of timm and torchvision that
+    have it.
 
     The network carries ``spec`` and ``classes`` as attributes; out of a run folder, the spec that is stored there,
     with the cheap convolutions after it: what ``create`` builds from them has room for these weights.
@@ -65,7 +67,8 @@ def create(
         plus = None if network is not None or _is_folder(spec) else re.fullmatch(CHEAPER, spec)
         if plus is not None:
             network, spec, source = _cheaper(plus["network"], plus["conv"], classes, drop_path)
-        stored = run_networks.find(spec) if network is None else None
+        of_library = spec.partition(":")[0] in LIBRARIES
+        stored = run_networks.find(spec) if network is None and not of_library else None
         if stored is not None:
             network, source = _restore(spec, stored, classes, drop_path)
             spec, _ = stored.made_from()
@@ -115,6 +118,8 @@ def _elsewhere(spec: str, classes: int, drop_path: float) -> nn.Module:
         return from_timm(rest, classes, drop_path)
     if library == "torchvision":
         return from_torchvision(rest, classes, drop_path)
+    if library == "hf":
+        return from_hf(rest, classes)
     home, colon, name = spec.rpartition(":")
     if spec.endswith(".py"):
         raise BadInput(f"network {spec!r} is a file; say which function of it: {spec}:NAME")
