@@ -360,3 +360,12 @@ def test_curves_forget_what_a_killed_process_wrote_after_the_last_epoch_that_was
     (file,) = {*(tmp_path / "run").glob("events*")} - before
     starts = [event for event in EventFileLoader(str(file)).Load() if event.HasField("session_log")]
     assert [(event.session_log.status, event.step) for event in starts] == [(SessionLog.START, 1)]
+
+
+def test_a_recorder_that_cannot_be_closed_is_refused(tmp_path):
+    class Endless:
+        def log(self, record):
+            pass
+
+    with pytest.raises(BadInput, match="but a Endless has not both"):
+        run(tmp_path / "run", recorders=[Endless()])
