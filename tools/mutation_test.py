@@ -14,6 +14,7 @@ test kills one that is not among its group's, because it starts processes, say: 
 """
 
 import argparse
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -199,13 +200,15 @@ def run_group(names: list[str], commit: str, tree: Path) -> dict[str, dict[str, 
 
 def kills(test: str, name: str, tree: Path) -> bool:
     """Whether a test that passes otherwise fails with a mutant."""
+    return ends(test, "", tree) == 0 and ends(test, name, tree) == 1
+
+
+@functools.cache
+def ends(test: str, mutant: str, tree: Path) -> int:
+    """The exit status of a test, with a mutant or without."""
     python = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", test]
-    ends = []
-    for mutant in ("", name):
-        environment = {**surroundings(tree), "MUTANT_UNDER_TEST": mutant}
-        ended = subprocess.run(python, cwd=tree / "mutants", env=environment, capture_output=True, text=True)
-        ends.append(ended.returncode)
-    return ends == [0, 1]
+    environment = {**surroundings(tree), "MUTANT_UNDER_TEST": mutant}
+    return subprocess.run(python, cwd=tree / "mutants", env=environment, capture_output=True, text=True).returncode
 
 
 def key_of(name: str, mutant: dict[str, Any]) -> tuple[str, tuple[str, ...]]:

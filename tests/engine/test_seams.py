@@ -360,3 +360,28 @@ def test_curves_forget_what_a_killed_process_wrote_after_the_last_epoch_that_was
     (file,) = {*(tmp_path / "run").glob("events*")} - before
     starts = [event for event in EventFileLoader(str(file)).Load() if event.HasField("session_log")]
     assert [(event.session_log.status, event.step) for event in starts] == [(SessionLog.START, 1)]
+
+
+def test_a_recorder_that_cannot_be_closed_is_refused(tmp_path):
+    class Endless:
+        def log(self, record):
+            pass
+
+    with pytest.raises(BadInput, match="but a Endless has not both"):
+        run(tmp_path / "run", recorders=[Endless()])
+
+
+def test_a_run_that_is_finished_gives_back_what_after_step_had_come_to(tmp_path):
+    def averaged():
+        distiller = build(SHORT.load_data().example())
+        model = AveragedModel(distiller.networks["student"])
+
+        def after_step(distiller):
+            model.update_parameters(distiller.networks["student"])
+
+        after_step.state_dict, after_step.load_state_dict = model.state_dict, model.load_state_dict
+        run(tmp_path / "run", distiller=distiller, after_step=after_step)
+        return fingerprint(model)
+
+    assert averaged() == averaged()
+    assert averaged() != fingerprint(AveragedModel(build(SHORT.load_data().example()).networks["student"]))

@@ -14,6 +14,7 @@ from potstill.engine import cuda_graph
 from potstill.engine.cuda_graph import ORDINARY, StepGraphs, step_graphs
 from potstill.engine.epoch import train_step
 from potstill.engine.optimizer import make_optimizer
+from potstill.engine.train import _waiting
 from potstill.engine.waits import Waits
 from potstill.errors import BadInput
 from potstill.training import Training
@@ -228,3 +229,44 @@ def test_there_are_only_so_many_graphs(monkeypatch):
     for number in range(2 * (ORDINARY + 2)):
         graphs.take(step, batch_of(8 - number % 2))
     assert capturer.captured == 1
+
+
+def test_graphs_are_taken_where_they_are_asked_for_and_nothing_waits(monkeypatch, capsys):
+    gpu, made = torch.device("cuda"), []
+    assert step_graphs(replace(SHORT, graph="off"), gpu) is None
+    assert step_graphs(replace(SHORT, graph="auto"), gpu, "several processes") is None
+    assert capsys.readouterr().err == "potstill: steps are no CUDA graph: they wait for several processes\n"
+    monkeypatch.setattr(cuda_graph, "CudaCapturer", made.append)  # the real one needs a GPU
+    assert [step_graphs(replace(SHORT, graph=how), gpu).must for how in ("auto", "on")] == [False, True]
+    assert made == [gpu, gpu]
+
+
+@pytest.mark.parametrize(("precision", "same"), [("fp32", True), ("bf16", False)])
+def test_a_step_computes_in_the_precision_that_is_asked_for(precision, same):
+    step, distiller, _ = step_of("KD")
+    batch = batch_of(8, seed=1)
+    alone = {name: float(value) for name, value in distiller(batch)[1].items()}
+    assert ({name: float(value) for name, value in step(batch, precision).items()} == alone) == same
+
+
+def test_what_fails_in_the_backward_pass_is_said_to_fail_there():
+    class Fails(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, value):
+            return value.sum()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise RuntimeError("no gradient today")
+
+    networks = {"student": ps.networks.create("resnet8")}
+    distiller = ps.Distiller(networks, [ps.Term(Fails.apply, "student", name="fails")], batch_of(8))
+    optimizer = make_optimizer(distiller, SHORT)
+    with pytest.raises(BadInput, match="^the backward pass.*no gradient today"):
+        train_step(distiller, batch_of(8), optimizer, optimizer.step, "fp32")
+
+
+def test_what_steps_wait_for_is_named():
+    _, distiller, _ = step_of("KD")
+    assert _waiting(distiller, SHORT) is None
+    assert _waiting(distiller, replace(SHORT, teacher_engine="compile")) == "--teacher-engine compile"
