@@ -345,3 +345,29 @@ def test_a_segment_says_when_it_began_and_of_which_commit(tmp_path, monkeypatch)
     assert segment["commit"] == head
     began = datetime.strptime(segment["date"], "%Y-%m-%d %H:%M:%S%z")
     assert abs(datetime.now(began.tzinfo) - began) < timedelta(minutes=5)
+
+
+def small_run(tmp_path, loss):
+    data = ps.data.from_loaders([(torch.randn(4, 3, 2, 2), torch.tensor([0, 1, 2, 0]))], classes=3)
+    networks = {"student": nn.Sequential(nn.Flatten(), nn.Linear(12, 3))}
+    terms = [*ps.terms(["CE"], networks), ps.Term(loss, "student", name="more")]
+    distiller = ps.Distiller(networks, terms, data.example())
+    ps.fit(distiller, data, ps.Training(epochs=1, out=tmp_path / "run", device="cpu"))
+
+
+def test_a_loss_whose_state_is_another_one_after_a_restart_is_named(tmp_path):
+    class Elsewhere(Unsaved):
+        def get_extra_state(self):
+            return float("nan")  # which is not equal to itself
+
+    with pytest.raises(BadInput, match="^the losses' state does not come back as it was saved"):
+        small_run(tmp_path, Elsewhere())
+
+
+def test_costs_that_cannot_be_counted_are_said_to_be_so(tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no counter")
+
+    monkeypatch.setattr("potstill.engine.rehearsal.costs_of", fails)
+    with pytest.raises(BadInput, match="counting what the networks cost.*no counter"):
+        small_run(tmp_path, lambda logits: logits.square().mean())
