@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import potstill as ps
-from potstill.networks.freezing import freeze_parts
 from potstill.say import say
 from potstill.training import Training
 
@@ -36,6 +35,7 @@ def create_learner(
         name: what messages call it.
         seed: of its fresh weights.
     """
+    from potstill.networks.freezing import freeze_parts
     from potstill.networks.seeing import see
 
     seed = training.seed if seed is None else seed
