@@ -88,6 +88,7 @@ def commands() -> dict[str, Command]:
         "evaluate": commands.evaluate,
         "describe": commands.describe,
         "export": commands.export,
+        "push": commands.push,
         "table": commands.table,
         "report": commands.report,
         "verify": commands.verify,

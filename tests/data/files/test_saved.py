@@ -35,7 +35,7 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     shuffled = split(range(12)).select(range(11, -1, -1))  # a view of other rows, which saving makes whole
     datasets.DatasetDict({"train": shuffled, "test": split(range(12, 18))}).save_to_disk(
-        folder / "two", {"train": 3, "test": 1}
+        folder / "two", num_shards={"train": 3, "test": 1}
     )
     split(range(10)).save_to_disk(folder / "one")
     return folder
