@@ -29,7 +29,7 @@ class Headed(nn.Module):
         with torch.no_grad():
             features = self.pool(torch.zeros(1, getattr(config, "num_channels", 3), height, width))
         self.backbone.train(training)
-        return features.shape[1]
+        return int(features.shape[1])
 
     def pool(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) to features (N, D)."""
@@ -38,8 +38,10 @@ class Headed(nn.Module):
         if pooled is None:
             hidden = output.last_hidden_state
             pooled = hidden.mean(1) if hidden.dim() == 3 else hidden.mean((2, 3))
-        return pooled.flatten(1)
+        features: Tensor = pooled.flatten(1)
+        return features
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) to logits (N, K)."""
-        return self.classifier(self.pool(images))
+        logits: Tensor = self.classifier(self.pool(images))
+        return logits
