@@ -50,7 +50,7 @@ def _bins(found: Details) -> list[list[float]]:
 
 
 def _digits(value: float | None) -> float:
-    """Five digits are more than a chart shows; whole numbers as they are, and 0 for what is none, as no sound file holds."""
+    """Five digits are more than a chart shows; whole numbers stay. 0 for what is none, which no sound file holds."""
     if isinstance(value, int):
         return value
     return float(f"{value:.5g}") if value is not None and math.isfinite(value) else 0.0
