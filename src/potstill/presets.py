@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, get_type_hints
 
 from potstill.errors import BadInput, unknown
@@ -217,8 +218,9 @@ def _starts_pretrained(words: Sequence[str]) -> bool:
     """Whether a learner's weights are asked for as ``pretrained``."""
     flags = ("--weights", "--student-weights")
     joined = {f"{flag}={PRETRAINED}" for flag in flags}
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    return any(word in joined or (word in flags and following == PRETRAINED) for word, following in pairs)
+    return any(
+        word in joined or (word in flags and following == PRETRAINED) for word, following in pairwise([*words, ""])
+    )
 
 
 def _given(words: Sequence[str], flags: Sequence[str]) -> bool:
