@@ -47,7 +47,7 @@ TEXTS = {
     "NaN": b"NaN",
     "a string": b'"text"',
 }
-FILES = ("config.json", "metrics.jsonl", "summary.json", "insight.json", "details.json")
+FILES = ("config.json", "metrics.jsonl", "summary.json", "insight.json")
 
 
 @pytest.fixture(scope="module")

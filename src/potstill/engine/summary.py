@@ -6,7 +6,6 @@ from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.costs import peak_memory
 from potstill.runs.headline import best_epoch
-from potstill.runs.names import averaged
 from potstill.runs.schema import Costs, Epoch, Learner, Measured, Summary
 
 
@@ -24,11 +23,10 @@ def summarize(
     "process": resident, since it began.
     """
     learners: dict[str, Learner] = {}
-    own = {averaged(name): costs[name] for name in distiller.learners} | dict(costs)
-    for name in history[-1]["learners"]:
+    for name in distiller.learners:
         last, best = history[-1], best_epoch(history, name)
         learners[name] = {
-            **own[name],
+            **costs[name],
             "last": {"epoch": last["epoch"], **last["learners"][name]},
             "best": {"epoch": best["epoch"], **best["learners"][name]},
         }

@@ -53,8 +53,6 @@ class DKD(Loss):
 
     taps = ("student", "teacher", "labels")
 
-    hard_labels = True
-
     @checked
     def __init__(
         self,

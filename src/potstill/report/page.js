@@ -63,7 +63,6 @@ startLegend();
 startMeasures();
 startSorting();
 startLooks();
-startDetails();
 drawVisible();
 drawShares();
 let width = document.body.clientWidth;
@@ -72,5 +71,4 @@ window.addEventListener("resize", () => {
   width = document.body.clientWidth;
   drawVisible();
   drawShares();
-  drawDetails();
 });

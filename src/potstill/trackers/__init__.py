@@ -1,1 +1,0 @@
-"""Trackers, the recorders that ``--log`` names: one file each, which imports its library once a run starts."""
