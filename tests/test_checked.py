@@ -233,7 +233,13 @@ def test_a_schedule_that_fails_is_its_authors():
 
 
 def test_checked_constructors_are_what_they_were():
-    assert list(inspect.signature(losses.KD).parameters) == ["temperature", "reduction", "guided", "standardize"]
+    assert list(inspect.signature(losses.KD).parameters) == [
+        "temperature",
+        "reduction",
+        "guided",
+        "standardize",
+        "hard",
+    ]
     loss = losses.KD(temperature=2, guided=True)
     for copy in (deepcopy(loss), pickle.loads(pickle.dumps(loss))):
         assert (copy.temperature, copy.guided) == (2, True)

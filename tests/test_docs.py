@@ -158,6 +158,16 @@ def test_the_python_of_the_page_on_teachers_runs():
     assert names["teacher"].own_input == names["wanted"]
 
 
+def test_modern_training_runs(tmp_path, monkeypatch, capsys):
+    page = (DOCS / "modern-training.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for command in "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)).replace("\\\n", " ").splitlines():
+        fewer = " --images 60 --test-images 40" if "--data digits" in command else ""
+        assert main(shlex.split(command + fewer)[1:]) == 0, capsys.readouterr().err
+    assert Path("averaged.safetensors").is_file()
+    assert Path("runs/mixed/summary.json").is_file()
+
+
 def test_your_own_model_runs(picture_folder, tmp_path, monkeypatch, capsys):
     page = (DOCS / "your-own-model.md").read_text(encoding="utf-8")
     network, python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -17,7 +17,7 @@ from potstill.errors import BadInput
 SEED = 13
 INPUTS = {
     **{"addresses": 500, "convolutions": 450, "terms": 350, "weights": 250, "runs": 150, "reports": 50},
-    **{"image folders": 120, "parquet": 100, "networks": 80, "command lines": 100},
+    **{"image folders": 120, "parquet": 100, "networks": 80, "command lines": 100, "pictures": 60},
 }
 
 

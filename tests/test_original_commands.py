@@ -21,7 +21,7 @@ SHORT = ["--epochs", "1", "--batch-size", "8", "--lr", "1e-9"]
 WHOLE = bool(os.environ.get("POTSTILL_WHOLE"))
 MOST = 6
 """Commands of each part that are run besides those of teachers; all with ``POTSTILL_WHOLE=1``."""
-LENGTHS = {"--first-epochs": "1", "--first-lr": "1e-9", "--paraphraser-epochs": "1", "--warmup": "0"}
+LENGTHS = {"--first-epochs": "1", "--first-lr": "1e-9", "--paraphraser-epochs": "1", "--attack-from": "0"}
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,12 @@ import pytest
 from rich.console import Console
 
 import potstill as ps
-from potstill.cli import answer, show
+from potstill.cli import answer
 from potstill.engine.progress import Progress
 from potstill.errors import BadInput
 from potstill.live_line import LiveLine
 from potstill.say import say
+from potstill.showing import show
 from potstill.tables.jobs import Job
 from potstill.tables.progress import TableProgress
 from potstill.text import in_csv, in_docstring, in_markdown, in_shell, message, printable

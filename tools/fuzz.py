@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 SHARES = {
     **{"addresses": 0.27, "convolutions": 0.2, "terms": 0.16, "weights": 0.12, "runs": 0.08, "reports": 0.03},
-    **{"image folders": 0.04, "parquet": 0.04, "networks": 0.03, "command lines": 0.03},
+    **{"image folders": 0.03, "pictures": 0.01, "parquet": 0.04, "networks": 0.03, "command lines": 0.03},
 }
 CHUNK = 1000
 STUCK = 120.0  # seconds without a new input: the process hangs where Python cannot interrupt it

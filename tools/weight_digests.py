@@ -45,7 +45,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "channel": ("channel", "--student", "resnet8", "--teacher", "{teacher}", "--decay-at", "1"),
     "two-stage": ("two-stage", "--student", "resnet8", "--teacher", "{teacher}", "--first-epochs", "1"),
     "factor-transfer": ("factor-transfer", *DISTILL[1:], "--paraphraser-epochs", "1"),
-    "boundary": ("boundary", *DISTILL[1:], "--warmup", "0", "--attack-size", "8"),
+    "boundary": ("boundary", *DISTILL[1:], "--attack-from", "0", "--attack-size", "8"),
     "own": ("run", "{own recipe}"),
 }
 """Command lines; {NAME} is the folder of an earlier run."""

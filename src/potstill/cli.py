@@ -5,12 +5,10 @@ Nothing here imports torch, so that help and a mistyped flag answer at once.
 
 import inspect
 import io
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 from potstill.errors import BadInput, unknown
 from potstill.exits import BAD_INPUT, CODES, FAILED_TRAINING, answer_to
@@ -20,13 +18,12 @@ from potstill.ranks.command_line import gather, one_voice
 from potstill.runs.recording import recipe
 from potstill.runs.trust import trusted
 from potstill.say import say
+from potstill.showing import show
 from potstill.signals import handled, instead_of
 from potstill.strict_json import plain, strict
-from potstill.text import printable
 from potstill.unread import silent_when_unread
 
 EVERYWHERE = ("--json", "--trust")
-WIDTH_OF_FILES = 160  # characters a line of what is not shown on a terminal
 RUN_HELP = """usage: potstill run FILE.py[:function] [--flags] [--json]
 
 Run a recipe of your own: a function in a file, or in an importable module (package.module:function).
@@ -86,6 +83,7 @@ def commands() -> dict[str, Command]:
     found = {name.replace("_", "-"): getattr(recipes, name) for name in recipes.__all__}
     return {"demo": commands.demo, "check": commands.check, **found} | {
         "evaluate": commands.evaluate,
+        "predict": commands.predict,
         "describe": commands.describe,
         "export": commands.export,
         "table": commands.table,
@@ -148,81 +146,3 @@ def overview(known: Mapping[str, Command]) -> str:
     codes = ["\nExit codes:", *(f"  {code:<4} {meaning}" for code, meaning in CODES.items())]
     head = "usage: potstill COMMAND [--flags] [--json] [--trust]\n\nKnowledge distillation for image classifiers.\n"
     return "\n".join([head, *lines, "\npotstill COMMAND --help tells a command's flags.", *codes])
-
-
-def show(result: dict[str, Any]) -> None:
-    """Print a command's result for people: its table, if it has one, then a line for everything else."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    from potstill.live_line import unstyled
-
-    told = sys.stdout.isatty() or "COLUMNS" in os.environ
-    console = Console(width=None if told else WIDTH_OF_FILES)
-    rest = dict(result)
-    code = rest.pop("code", [])
-    for line in rest.pop("commands", []):
-        print(printable(line))  # not wrapped: it is there to be copied
-    main_table = rest.pop("table", None) or _learners(rest) or _listed(rest)
-    others = [rest.pop(name, []) for name in ("layers", "splits", "findings")]
-    for rows in (main_table, *others, _taps(rest)):
-        if rows:
-            table = Table(*(Column(unstyled(name), overflow="fold") for name in rows[0]), box=None, header_style="bold")
-            for row in rows:
-                table.add_row(*(unstyled(_text(cell)) for cell in row.values()))
-            console.print(table)
-    if memory := rest.pop("memory", None):
-        rest["peak memory"] = f"{memory['peak_bytes'] / 2**30:.2f} GiB ({memory['of']})"
-    lines = Table(box=None, show_header=False)
-    for name, value in _flat(rest):
-        lines.add_row(unstyled(name), unstyled(_text(value)))
-    if lines.rows:
-        console.print(lines)
-    for line in code:
-        print(printable(line))  # to be copied, too
-
-
-def _text(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
-    """A run's summary as a table."""
-    if "learners" not in result:
-        return []
-    from potstill.runs.headline import describe, of_teacher
-
-    rows = []
-    for name, network in result.pop("learners").items():
-        last, best = network["last"], network["best"]
-        cells = {"network": name, "parameters": f"{network['parameters']:,}", "last epoch": describe(last["test"])}
-        rows.append({**cells, "best epoch": f"{describe(best['test'])} ({best['epoch']})" if best["test"] else "-"})
-    for name, teacher in result.pop("teachers").items():
-        count = f"{teacher['parameters']:,}" if "parameters" in teacher else ""
-        cells = {"network": f"{name} (frozen)", "parameters": count, "last epoch": describe(of_teacher(teacher))}
-        rows.append({**cells, "best epoch": ""})
-    return rows
-
-
-def _taps(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """The taps of a network as a table."""
-    if "taps" not in result:
-        return []
-    from potstill.commands.taps import tap_rows
-
-    return tap_rows(result.pop("taps"), result.pop("shapes"))
-
-
-def _listed(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """The losses or the tables there are, as a table."""
-    listed = result.pop("losses", {}) or result.pop("tables", {})
-    # As text: a year is no number to be grouped in thousands.
-    return [{"name": name, **{k: "" if v is None else str(v) for k, v in row.items()}} for name, row in listed.items()]
-
-
-def _flat(values: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The entries of nested dictionaries; lists of numbers only matter to machines."""
-    found: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        found += _flat(value) if isinstance(value, dict) else [] if isinstance(value, list) else [(name, value)]
-    return found

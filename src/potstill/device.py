@@ -22,7 +22,7 @@ def find_device(name: str = "auto") -> torch.device:
         found = torch.device(name)
         torch.zeros(1, device=found).item()  # as no tensor on meta can
     except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:  # of whatever back end there is
-        raise BadInput(f"--device {name}: not on this machine; auto, cpu, or cuda with a GPU") from error
+        raise BadInput(f"--device {name}: not on this machine; auto, cpu, cuda with a GPU, or mps on a Mac") from error
     return found
 
 
@@ -41,6 +41,15 @@ def own_gpu(name: str, launch: Launch) -> torch.device:
         )
     torch.cuda.set_device(launch.local)
     return torch.device("cuda", launch.local)
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The floating-point numbers with the most digits that a device has: float64, but float32 on Apple's GPUs.
+
+    >>> widest(torch.device("cpu")), widest(torch.device("mps"))
+    (torch.float64, torch.float32)
+    """
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def make_deterministic() -> None:

@@ -17,6 +17,7 @@ from potstill.example_pass import is_empty, naming, try_out
 from potstill.forward_pass import ForwardPass, ForwardPasses, Plan
 from potstill.guard import guarded
 from potstill.memory_layout import for_loss
+from potstill.networks.freezing import put_to_rest
 from potstill.networks.lazy import make_whole
 from potstill.roles import check_kinds, check_names, check_roles, find_classifiers
 from potstill.soundness import check_soundness
@@ -150,10 +151,14 @@ class Distiller(nn.Module):
         self.turns = turns if self.alternate else [self.active]
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of learners and losses; teachers stay in eval mode, whose statistics must not drift."""
+        """Set the mode of learners and losses; teachers, and parts that were frozen, stay in eval mode: no statistic of
+        theirs is to drift.
+        """
         super().train(mode)
         for teacher in self.teachers.values():
             teacher.eval()
+        for learner in self.learners.values():
+            put_to_rest(learner)
         return self
 
     def forward(self, batch: Any, turn: Sequence[int] | None = None) -> tuple[Tensor, dict[str, Tensor]]:

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from potstill.checked import check_arguments
 from potstill.errors import BadInput, unknown
 from potstill.home import word_at_home
+from potstill.presets import FLAG, takes_preset, with_preset
 from potstill.text import SHORTENED_VALUE, printable, shortened
 
 Command = Callable[..., dict[str, Any]]
@@ -30,6 +31,7 @@ def call(name: str, command: Command, words: Sequence[str]) -> dict[str, Any]:
         print(help_text(name, command))
         raise SystemExit(0)
     check_flags(command, words)
+    command, words = with_preset(command, words)
     run, mistake = _parse(name, command, words)
     if run is None:
         # The parser breaks long words into lines, and obeys what does not print: changed before, they stay one.
@@ -95,7 +97,8 @@ def flags_of(command: Callable[..., Any]) -> list[str]:
             found |= flags_there
         else:
             found[name] = kind
-    flags = [f"--{name}" for name in found] + [f"--no-{name}" for name, kind in found.items() if kind is bool]
+    flags = [FLAG] if takes_preset(command) else []
+    flags += [f"--{name}" for name in found] + [f"--no-{name}" for name, kind in found.items() if kind is bool]
     return sorted({*ALWAYS, *(flag.replace("_", "-") for flag in flags)})
 
 

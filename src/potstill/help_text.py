@@ -12,9 +12,12 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from potstill.augmentation import Augmentation
+from potstill.presets import PRESETS
 from potstill.selection import Selection
 from potstill.text import printable
 from potstill.training import Training
+from potstill.updates import Updates
 
 EXAMPLES = {
     "demo": "potstill demo",
@@ -29,6 +32,7 @@ EXAMPLES = {
     "boundary": "potstill boundary --student resnet20 --teacher runs/resnet56 --data cifar100",
     "channel": "potstill channel --student resnet20 --teacher runs/resnet56 --data cifar100",
     "evaluate": "potstill evaluate --network runs/resnet56 --data cifar100",
+    "predict": "potstill predict runs/resnet20 photos/ --out photos.csv",
     "describe": "potstill describe resnet20 --classes 100 --layers",
     "export": "potstill export runs/resnet20 --to onnx",
     "table": "potstill table rocket-table1 --seeds 3 --dry-run",
@@ -39,6 +43,9 @@ EXAMPLES = {
 }
 """A command line of each command."""
 DATA, TRAINING = "Data", "Training"
+OF_TRAINING = {Augmentation: "Augmentation", Updates: "Updates"}
+"""What the rarer settings of a training stand under."""
+SHARED = (DATA, TRAINING, *OF_TRAINING.values())
 TOLD_BY = "supervised"
 """The recipe that has hardly any flags of its own, whose help tells those that all recipes share."""
 WORDS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
@@ -88,11 +95,17 @@ def help_text(name: str, command: Callable[..., Any]) -> str:
     if name in EXAMPLES:
         lines += ["", "example, in one line:" if len(EXAMPLES[name]) > width else "example:", f"  {EXAMPLES[name]}"]
     for heading, flags in sorted(groups.items(), key=lambda group: bool(group[0])):
-        brief = heading in (DATA, TRAINING) and TRAINING in groups and name != TOLD_BY
+        brief = heading in SHARED and TRAINING in groups and name != TOLD_BY
         told = _brief(flags, width) if brief else [line for flag in flags for line in _lines(flag, width)]
         lines += ["", *([f"{heading}:"] if heading else []), *told]
+    if TRAINING in groups:
+        lines += [
+            "",
+            f"--preset {'|'.join(PRESETS)} replaces defaults;",
+            "potstill describe --preset crd tells by what.",
+        ]
     if TRAINING in groups and name != TOLD_BY:
-        lines += ["", f"potstill {TOLD_BY} --help tells what the last two groups mean."]
+        lines += ["", f"potstill {TOLD_BY} --help tells what the last groups mean."]
     lines += ["", "Every command has --json (one JSON object), --trust (run code of foreign runs) and --help."]
     return "\n".join(lines)
 
@@ -150,11 +163,13 @@ def _of_dataclass(kind: type[Any], default: Any) -> Iterator[tuple[str, Flag]]:
     hints, texts = get_type_hints(kind), _texts_of(kind)
     data = {field.name for field in fields(Selection)}
     title = (inspect.getdoc(kind) or "").partition("\n")[0].rstrip(".")
-    for field in fields(kind):
+    own = inspect.get_annotations(kind)
+    for field in sorted(fields(kind), key=lambda one: one.name not in own):  # its own first, which are the usual ones
         value = field.default if field.default is not MISSING else inspect.Parameter.empty
         if is_dataclass(default):
             value = getattr(default, field.name)
-        heading = DATA if field.name in data else TRAINING if kind is Training else title
+        of_training = {f.name: heading for part, heading in OF_TRAINING.items() for f in fields(part)}
+        heading = DATA if field.name in data else of_training.get(field.name, TRAINING) if kind is Training else title
         yield heading, _flag(field.name, hints[field.name], " ".join(texts.get(field.name, "").split()), value)
 
 

@@ -58,6 +58,20 @@ def warmup(value: NotNegative, epochs: Count) -> Schedule:
 
 
 @checked
+def warmed_up(schedule: Schedule, epochs: Count) -> Schedule:
+    """A schedule that rises to itself in the first ``epochs`` epochs, in equal parts.
+
+    Goyal et al., "Accurate, large minibatch SGD", 2017, section 2.2: https://arxiv.org/abs/1706.02677
+
+    >>> import potstill as ps
+    >>> rate = ps.schedules.warmed_up(ps.schedules.cosine(0.1, epochs=200), epochs=5)
+    >>> [round(rate(epoch), 4) for epoch in (0, 4, 5, 100)]
+    [0.02, 0.0999, 0.0998, 0.05]
+    """
+    return partial(_warmed_up, schedule, epochs)
+
+
+@checked
 def linear(value: NotNegative, epochs: Count) -> Schedule:
     """A straight line from ``value`` in epoch 0 to 0, which epoch ``epochs`` reaches, and 0 ever after.
 
@@ -102,6 +116,10 @@ def _cosine(value: float, epochs: int, epoch: int) -> float:
 
 def _warmup(value: float, epochs: int, epoch: int) -> float:
     return value * min((epoch + 1) / epochs, 1.0)
+
+
+def _warmed_up(schedule: Schedule, epochs: int, epoch: int) -> float:
+    return schedule(epoch) * min((epoch + 1) / epochs, 1.0)
 
 
 def _linear(value: float, epochs: int, epoch: int) -> float:

@@ -16,7 +16,8 @@ class Source(Expanded):
     """Which data set."""
 
     data: str = "cifar10"
-    """Data set: cifar10, cifar100, digits, imagenet, or your own folder with train/CLASS/* and val/CLASS/*."""
+    """Data set: cifar10, cifar100, digits, imagenet, your own folder with train/CLASS/* and val/CLASS/*, or
+    hf-data:ORG/NAME."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

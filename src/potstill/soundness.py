@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compiler import uncompiled
+from potstill.device import widest
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.forward_pass import ForwardPass, ForwardPasses
@@ -129,7 +130,7 @@ def say_of_probabilities(network: nn.Module, name: str, logits: Tensor, inputs: 
     """Say on stderr if logits (N, K) are none: probabilities, their logarithms, or held in 0..1."""
     if logits.shape[1] < 2 or not len(logits):
         return
-    values = logits.double()
+    values = logits.to(widest(logits.device))
     inside = bool(((values >= 0) & (values <= 1)).all())
     near = 10 * len(logits[0]) * torch.finfo(logits.dtype).eps
     if inside and bool(((values.sum(1) - 1).abs() <= near).all()):

@@ -20,9 +20,9 @@ class AnyTeacher(Expanded):
     """What all recipes call the flags of their teachers; what may be given differs."""
 
     teacher: str | tuple[str, ...] | None
-    """A trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given."""
+    """A trained network: a run folder, timm:NAME, torchvision:NAME, hf:ORG/NAME, or one whose weights are given."""
     teacher_weights: Path | tuple[Path, ...] | None = None
-    """Its weights: a safetensors or torch file, or pretrained for what timm or torchvision offer."""
+    """Its weights: a safetensors or torch file, or pretrained for what its library offers."""
     teacher_normalize: str | tuple[str, ...] | None = None
     """Mean and deviation of the images it was trained on, if not known from there: see normalize."""
     teacher_size: Side | tuple[Side, ...] | None = None
@@ -89,8 +89,8 @@ class Teachers(AnyTeacher):
     """One trained network to learn from, or several."""
 
     teacher: str | tuple[str, ...]
-    """A trained network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given; or several,
-    each of which gets the flags below in the same order."""
+    """A trained network: a run folder, timm:NAME, torchvision:NAME, hf:ORG/NAME, or one whose weights are given; or
+    several, each of which gets the flags below in the same order."""
     teachers: Together = "mean"
     """Several are one teacher, the mean of their logits; or each has a term of its own, of the n-th part of the weight.
     Terms on their insides are always one each."""

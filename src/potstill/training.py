@@ -2,23 +2,28 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from potstill.errors import BadInput
+from potstill.augmentation import Augmentation
+from potstill.errors import BadInput, unknown
 from potstill.ranges import Count, Epochs, Fraction, Index, Momentum, Positive, Seed, Share
 from potstill.selection import Selection
 from potstill.text import is_text
+from potstill.updates import Updates
 
 if TYPE_CHECKING:
     from potstill.data import Data
     from potstill.schedules import Schedule
 
 
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 TeacherEngine = Literal["torch", "compile", "onnxruntime", "auto"]
+OPTIMIZERS = ("sgd", "nesterov", "adamw")
+OF_TIMM = "timm:"
 
 
 @dataclass(frozen=True)
-class Training(Selection):
+class Training(Updates, Augmentation, Selection):
     """How a run trains: data, budget, optimiser, machine.
 
     >>> import potstill as ps
@@ -32,8 +37,8 @@ class Training(Selection):
     """Length of the run."""
     batch_size: Count = 128
     """Images a step."""
-    optimizer: Literal["sgd", "nesterov", "adamw"] = "nesterov"
-    """Plain momentum, Nesterov's, or AdamW."""
+    optimizer: str = "nesterov"
+    """sgd (plain momentum), nesterov, adamw, or any of timm's by its name there: timm:lamb."""
     lr: Positive = 0.1
     """Learning rate at the start."""
     momentum: Momentum = 0.9
@@ -50,12 +55,14 @@ class Training(Selection):
     """Of the networks' first weights, the order of the images and their augmentation."""
     out: Path | None = None
     """Run folder; by default one under runs/ named after the configuration. An unfinished run there goes on."""
+    log: tuple[Tracker, ...] = ("tensorboard",)
+    """Who is told what each epoch measured, beside the run's metrics.jsonl; nobody, if nothing follows."""
     save_every: Positive | None = None
     """Minutes between two checkpoints inside an epoch; by default there is one at its end, and when a signal comes."""
     extend: bool = False
     """Go on with a run of fewer epochs even where its past learning rates or weights would have been others."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto takes a GPU if there is one."""
+    """cpu, cuda, cuda:1, ..., or mps (not tried); auto takes one of NVIDIA's GPUs if there is one."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """bf16: networks compute in bfloat16; weights and losses stay in float32. auto: the faster of what is close."""
     sync_bn: bool = False
@@ -82,19 +89,54 @@ class Training(Selection):
             raise BadInput(f"--milestones must be in order, not {given}")
         if self.milestones and self.schedule != "milestones":
             raise BadInput(f"--milestones {given} are for --schedule milestones, not {self.schedule}")
+        if self.warmup > self.epochs:
+            raise BadInput(f"--warmup {self.warmup} is longer than the run, --epochs {self.epochs}")
+        if self.accumulate > 1 and 2 * self.accumulate > self.batch_size:
+            raise BadInput(
+                f"--accumulate {self.accumulate} makes no parts of two images of --batch-size {self.batch_size}"
+            )
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        if self.optimizer in OPTIMIZERS:
+            return
+        if not self.optimizer.startswith(OF_TIMM):
+            raise unknown("optimizer", self.optimizer, [*OPTIMIZERS, "timm:NAME"])
+        from potstill.engine.timm_optimizers import check_name
+
+        check_name(self.optimizer.removeprefix(OF_TIMM))
+
+    @classmethod
+    def preset(cls, name: str, data: str = "cifar10", **changes: Any) -> Self:
+        """The settings of a published training, see `potstill.presets`, with changes of one's own.
+
+        Raises:
+            BadInput: no such preset.
+
+        >>> import potstill as ps
+        >>> training = ps.Training.preset("deit", "imagenet", epochs=100)
+        >>> training.epochs, training.optimizer, training.mixup
+        (100, 'adamw', 0.8)
+        """
+        from potstill.presets import settings_of
+
+        return cls(**{"data": data, **settings_of(name), **changes})
 
     def learning_rate(self) -> "Schedule":
-        """The learning rate as a function of the epoch, counted from 0."""
+        """The learning rate as a function of the epoch, counted from 0; of one that warms up, at its last step."""
         from potstill import schedules
 
         if self.schedule == "cosine":
-            return schedules.cosine(self.lr, self.epochs)
-        at = self.milestones or [max(1, round(self.epochs * part)) for part in (0.3, 0.6, 0.8)]
-        return schedules.milestones(self.lr, at, self.decay)
+            rate = schedules.cosine(self.lr, self.epochs)
+        else:
+            at = self.milestones or [max(1, round(self.epochs * part)) for part in (0.3, 0.6, 0.8)]
+            rate = schedules.milestones(self.lr, at, self.decay)
+        return schedules.warmed_up(rate, self.warmup) if self.warmup else rate
 
     def load_data(self) -> "Data":
         """The data set, on the run's device."""
         from potstill import data
         from potstill.device import find_device
 
-        return data.load(self, device=find_device(self.device), batch_size=self.batch_size, seed=self.seed)
+        how = {"augment": self.augment != "none", "balanced": self.balance == "sampling"}
+        return data.load(self, device=find_device(self.device), batch_size=self.batch_size, seed=self.seed, **how)

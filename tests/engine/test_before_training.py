@@ -43,7 +43,7 @@ BROKEN = {  # what happens to its weights, and what is said: of a number that is
 }
 RECIPES = {
     "distill": "distill --student resnet8",
-    "boundary": "boundary --student resnet8 --warmup 0",
+    "boundary": "boundary --student resnet8 --attack-from 0",
     "two-stage": "two-stage --student resnet8 --first-epochs 1",
     "factor-transfer": "factor-transfer --student resnet8 --paraphraser-epochs 1",
     "channel": "channel --student resnet8",

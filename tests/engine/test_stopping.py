@@ -67,6 +67,10 @@ def main(*, processes: int = 0, training: ps.Training = ps.Training()) -> dict:
 """
 FILES = "--data {pictures} --image-size 8 --batch-size 7 --epochs 2 --lr 0.05"
 DIGITS = "--data digits --images 33 --test-images 20 --batch-size 16 --epochs 2 --lr 0.05"
+MODERN = (
+    "--mixup 0.2 --cutmix 1 --randaugment 2 9 --erase 0.5 --warmup 1 --clip 1 --accumulate 2 --no-decay-norms "
+    "--layer-decay 0.8 --ema 0.9 --freeze conv1 --balance sampling --optimizer timm:lamb"
+)
 RUNS = {
     "our loader, whose last batch would be of one": f"supervised --network resnet8 {DIGITS}",
     "own loader, dropout, averaged weights": "run {own} --batch-size 1 --epochs 2 --lr 0.05",
@@ -75,6 +79,7 @@ RUNS = {
     "image files, workers": f"supervised --network resnet8 --workers 2 {FILES}",
     "turns": f"mutual --networks resnet8 resnet8 --alternate {DIGITS}",
     "a memory bank": f"distill --student resnet8 --teacher {{teacher}} --terms 0.1*CRD(negatives=8)_on_pooled {DIGITS}",
+    "all that is modern": f"distill --student resnet8 --teacher {{teacher}} {DIGITS} {MODERN}",
     "two stages": f"two-stage --student resnet8 --teacher {{teacher}} --first-epochs 1 {DIGITS}",
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import potstill as ps
 from potstill.export import usage
 from potstill.export.images import RunImages
 from potstill.export.metadata import metadata
@@ -71,7 +72,8 @@ globals()[{name!r}] = net
 
 def save(folder: Path, spec: str, name: str, file: Path) -> RunImages:
     """What an export writes for a network, a learner, classes and a file of these names."""
-    images = RunImages(torch.zeros(2, 3, 8, 8), tuple(f"{name}{i}" for i in range(10)), (0.5,) * 3, (0.5,) * 3)
+    classes, data = tuple(f"{name}{i}" for i in range(10)), ps.data.load("digits")
+    images = RunImages(torch.zeros(2, 3, 8, 8), classes, (0.5,) * 3, (0.5,) * 3, data)
     chosen = RunNetwork(folder, name, spec, 10, folder / "weights", {})
     save_plain(create(spec), {"spec": spec, "classes": 10}, file, metadata(chosen, images))
     return images

@@ -161,7 +161,10 @@ def test_what_a_network_prints_is_no_part_of_the_json(monkeypatch, capsys):
 
 def test_a_device_without_numbers(capsys):
     assert main(["describe", "resnet8", "--latency", "--device", "meta"]) == 2
-    assert capsys.readouterr().err == "potstill: --device meta: not on this machine; auto, cpu, or cuda with a GPU\n"
+    assert (
+        capsys.readouterr().err
+        == "potstill: --device meta: not on this machine; auto, cpu, cuda with a GPU, or mps on a Mac\n"
+    )
 
 
 def test_a_network_that_overwrites_its_images_gets_a_copy(batch):

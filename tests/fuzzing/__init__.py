@@ -5,6 +5,7 @@ from fuzzing.command_lines import COMMANDS
 from fuzzing.domain import Domain
 from fuzzing.image_folders import IMAGE_FOLDERS
 from fuzzing.parquet_files import PARQUET
+from fuzzing.pictures import PICTURES
 from fuzzing.run_folders import REPORTS, RUNS
 from fuzzing.specs import CONVOLUTIONS, SPECS
 from fuzzing.term_texts import TERMS
@@ -20,5 +21,6 @@ DOMAINS: dict[str, Domain] = {
     "reports": REPORTS,
     "image folders": IMAGE_FOLDERS,
     "parquet": PARQUET,
+    "pictures": PICTURES,
     "command lines": COMMANDS,
 }

@@ -27,6 +27,7 @@ SOUND: list[tuple[list[str], list[str]]] = [
     (["evaluate", "--network", "run", "--data", "digits"], []),
     (["evaluate", "--network", "wrn-10-1", "--weights", "weights.safetensors", "--data", "digits"], []),
     (["evaluate", "--network", "run", "--data", "images", "--image-size", "8", "--workers", "0"], []),
+    (["predict", "run", "images", "--top", "2", "--workers", "0", "--out", "p.csv"], []),
     (["report", "run", "--out", "r.html", "--title", "fuzzed"], []),
     (["export", "run", "--no-latency", "--best", "--out", "x.safetensors"], ["--to", "safetensors", "--no-latency"]),
     (["table", "rocket-table1", "--seeds", "2", "--epochs", "3", "--only", "*"], ["--dry-run"]),

@@ -16,7 +16,7 @@ from potstill.report import find_runs, found_rows, write_page
 from potstill.runs.folder import RunFolder
 from potstill.runs.reading import read_config
 
-TEXT = ("config.json", "summary.json", "insight.json", "metrics.jsonl")
+TEXT = ("config.json", "summary.json", "insight.json", "details.json", "metrics.jsonl")
 BINARY = ("student.safetensors", "student-best.safetensors", "last.ckpt")
 HOW = st.one_of(
     st.tuples(st.just("edit"), st.sampled_from(TEXT), edits()),

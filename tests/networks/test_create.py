@@ -244,7 +244,7 @@ def test_no_class_at_all():
     [
         (
             "timm:hf-hub:timm/resnet18.a1_in1k",
-            "'timm:hf-hub:timm/resnet18.a1_in1k' is neither in the cache .* connection",
+            "'timm:hf-hub:timm/resnet18.a1_in1k': timm/resnet18.a1_in1k is neither in the cache .* connection",
         ),
         ("timm:hf_hub:timm/resnet18.a1_in1k", "is neither in the cache of Hugging Face's hub nor to be had"),
         ("timm:hf-hub:resnet18", "the form is timm:hf-hub:ORG/NAME"),

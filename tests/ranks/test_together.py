@@ -9,7 +9,8 @@ import pytest
 from ranks import several
 
 WORDS = "-m potstill supervised --network resnet8 --data digits --images 120 --test-images 50 --batch-size 31"
-LONG = [*WORDS.split(), "--epochs", "2000", "--device", "cpu", "--out"]
+MODERN = "--accumulate 2 --ema 0.9 --clip 5 --warmup 1"
+LONG = [*WORDS.split(), *MODERN.split(), "--epochs", "2000", "--device", "cpu", "--out"]
 
 
 @pytest.fixture

@@ -121,10 +121,34 @@ def test_maps_of_every_row_and_stage(browser, report):
     assert browser.complaints() == []
 
 
+def test_classes_confusions_and_calibration_of_every_row(browser, report, all_runs):
+    browser.open(report, 390)
+    rows = browser.run("[...document.getElementById('detail-row').options].map((option) => +option.value)")
+    assert rows == [0, 1, 2, 3]
+    for row in rows:
+        choose(browser, "detail-row", row)
+        found = browser.run(f"page.rows[{row}].details")
+        assert shown(browser, "#class-list tbody tr") == len(found["classes"]) == 10
+        assert shown(browser, "#reliability-chart .bin") == len(found["bins"]) > 0
+        assert shown(browser, "#matrix-chart .cell") == len(found["matrix"])
+        assert f"calibration error {found['ece']:.2f} points" in browser.run(
+            "document.getElementById('details-facts').textContent"
+        )
+    assert browser.run("document.documentElement.scrollWidth") <= 390
+    told = "document.getElementById('tooltip').textContent"
+    browser.hover(*centre(browser, "#reliability-chart .bin"))
+    assert "mean probability " in browser.run(told)
+    browser.hover(*centre(browser, "#matrix-chart .cell"))
+    label, chosen, n = browser.run("page.rows[3].details.matrix[0]")
+    assert browser.run(told).startswith(f"images of {label}\ntaken for {chosen}: {n} (")
+    assert browser.complaints() == []
+
+
 def test_whatever_a_name_holds_is_only_text(browser, runs, edit):
     edit(runs / "helped-0" / "config.json", lambda config: config["arguments"].update(student=NASTY))
     lines = (runs / "helped-0" / "metrics.jsonl").read_text()
     (runs / "helped-0" / "metrics.jsonl").write_text(lines.replace("KD student", "<b>KD"))
+    edit(runs / "helped-0" / "details.json", lambda details: details["student"]["classes"][3].update({"class": NASTY}))
     (runs / "broken<b>").mkdir()
     (runs / "broken<b>" / "config.json").write_text("{")
     file = write_page(runs / "report.html", NASTY, *found_rows(find_runs([runs])[0]))
@@ -194,6 +218,7 @@ def test_one_epoch_one_row_and_nothing_recorded(browser, runs, edit):
     assert "unfinished, epoch 1 of 2" in text
     assert "None of these runs recorded it: a single network, or no insight.json." in text
     assert "None of these runs recorded it (no insight.json)." in text
+    assert "None of these runs recorded it (no details.json)." in text
     assert "1 of 1 networks are not shown: their runs did not count their multiply-adds." in text
     assert shown(browser, "#curves path[data-row]") == 1
 

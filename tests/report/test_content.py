@@ -106,3 +106,35 @@ def test_maps_of_one_run_a_row_with_the_learner_first_and_images_once(runs):
     assert made(runs)["rows"][1]["look"]["seed"] == 1
     (runs / "helped-1" / "insight.json").unlink()
     assert made(runs)["rows"][1]["look"] is None
+
+
+def test_details_are_those_of_the_first_run_that_tells(runs):
+    (runs / "helped-0" / "details.json").unlink()
+    rows, _ = found_rows([runs / "helped-0", runs / "helped-1"])
+    left = json.loads((runs / "helped-1" / "details.json").read_text())["student"]
+    (row,) = content(rows)["rows"]
+    found = row["details"]
+    assert found["run"] == "seed 1"
+    assert found["matrix"] == left["confusion"]
+    worst = [one["top1"] for one in left["classes"]]
+    assert [one[2] for one in found["classes"]] == pytest.approx(sorted(worst), abs=0.01)
+    mistakes = [n for label, chosen, n in left["confusion"] if label != chosen]
+    assert [n for *_, n in found["pairs"]] == sorted(mistakes, reverse=True)[:15]
+    assert sum(one[2] for one in found["bins"]) == left["n"] == found["n"]
+
+
+def test_of_many_classes_only_the_worst_are_on_the_page(runs, edit):
+    def grow(details):
+        student = details["student"]
+        student["classes"] += [{**student["classes"][0], "class": f"c{k}"} for k in range(990)]
+        student["n"] = sum(one["n"] for one in student["classes"])
+        student["confusion"] = [[999, 0, student["n"] - 3], [5, 5, 3]]
+        student["bins"][0]["n"] += student["n"] - sum(one["n"] for one in student["bins"])
+        student["bins"][0] |= {"top1": 1.0, "confidence": 1.0}
+
+    edit(runs / "alone-0" / "details.json", grow)
+    rows, _ = found_rows([runs / "alone-0"])
+    found = content(rows)["rows"][0]["details"]
+    assert (found["matrix"], found["count"], len(found["classes"])) == (None, 1000, 40)
+    assert set(found["names"]) == {0, 999}
+    assert len(json.dumps(found)) < 10_000

@@ -75,7 +75,8 @@ def test_needs_nothing_from_elsewhere(runs):
     page = write(runs)
     assert not re.search(r"\bsrc=|@import|url\((?!#)", page.partition('id="data"')[0])
     links = re.findall(r'href="([^"]+)"', page)
-    assert set(links) == {"data:,", "https://arxiv.org/abs/1612.03928"}  # a citation to be clicked, not loaded
+    papers = {f"https://arxiv.org/abs/{number}" for number in ("1612.03928", "1706.04599")}
+    assert set(links) == {"data:,", *papers}  # citations to be clicked, not loaded
     assert not re.search(r"fetch\(|XMLHttpRequest|import\(", page)
 
 

@@ -21,7 +21,7 @@ def test_every_file_of_weights_and_every_checkpoint_is_opened(own_run):
     assert sorted(checkpoints) == ["last.ckpt", "previous.ckpt"]
 
 
-@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "summary.json", "insight.json"])
+@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "summary.json", "insight.json", "details.json"])
 def test_a_text_that_says_nothing_is_blamed_by_its_name(own_run, name):
     (own_run / name).write_text("[]")
     assert list(audit(seal(own_run), nothing, nothing).problems) == [name]

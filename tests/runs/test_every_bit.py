@@ -67,11 +67,11 @@ READERS = {
     evaluate: (*TEXTS, "student.safetensors", "source/1/net.py", "source/1/blocks.py", "source/1/lazy.py"),
     evaluate_weights: ("student.safetensors",),
     export_best: (*TEXTS, "summary.json", "student-best.safetensors", "source/1/net.py"),
-    report: (*TEXTS, "metrics.jsonl", "summary.json", "insight.json"),
+    report: (*TEXTS, "metrics.jsonl", "summary.json", "insight.json", "details.json"),
     resume_finished: (
         *TEXTS,
         *("metrics.jsonl", "summary.json", "insight.json", "student.safetensors", "student-best.safetensors"),
-        *("last.ckpt", "previous.ckpt", "source/1/net.py", "source/1/blocks.py"),
+        *("details.json", "last.ckpt", "previous.ckpt", "source/1/net.py", "source/1/blocks.py"),
     ),
     checkpoint: ("last.ckpt",),
     earlier_checkpoint: ("previous.ckpt",),

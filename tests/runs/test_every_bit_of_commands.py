@@ -33,6 +33,7 @@ COMMANDS = {
 }
 GOES_ON = {
     ("report", "insight.json"),  # without its pictures
+    ("report", "details.json"),  # without its classes
     ("longer", "last.ckpt"),  # from the checkpoint before
     ("longer", "student.safetensors"),  # which it writes again
     ("longer", "student-best.safetensors"),

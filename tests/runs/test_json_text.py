@@ -47,7 +47,7 @@ TEXTS = {
     "NaN": b"NaN",
     "a string": b'"text"',
 }
-FILES = ("config.json", "metrics.jsonl", "summary.json", "insight.json")
+FILES = ("config.json", "metrics.jsonl", "summary.json", "insight.json", "details.json")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def test_they_are_found():
 def test_an_old_run_can_be_read(folder):
     run = read_run(folder)
     assert run.unfinished is None
-    assert run.insight_missing is None
+    assert run.unread == {}
     for learner in run.learners:
         for which in ("last", "best"):
             name, value = headline(run.measured(learner, which))

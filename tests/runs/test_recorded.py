@@ -77,8 +77,37 @@ def test_a_damaged_insight_leaves_the_rest_of_the_run(runs, edit, damage):
     edit(runs / "helped-0" / "insight.json", damage)
     run = read_run(runs / "helped-0")
     assert run.insight is None
-    assert run.insight_missing.startswith(f"{run.folder / 'insight.json'} is damaged: ")
+    assert run.unread["insight.json"].startswith(f"{run.folder / 'insight.json'} is damaged: ")
     assert run.unfinished is None
+
+
+DETAILS_DAMAGE = [
+    lambda details: details["student"].pop("bins"),
+    lambda details: details["student"].update(n=0),
+    lambda details: details["student"]["classes"].pop(),
+    lambda details: details["student"]["confusion"].append([0, 99, 1]),
+    lambda details: details["student"]["confusion"][0].pop(),
+    lambda details: details["student"]["confusion"].append([0, 0, -1]),
+    lambda details: details["student"]["bins"][0].update(n=10**6),
+]
+
+
+@pytest.mark.parametrize("damage", DETAILS_DAMAGE)
+def test_so_do_damaged_details(runs, edit, damage):
+    assert list(read_run(runs / "helped-0").details) == ["student"]
+    edit(runs / "helped-0" / "details.json", damage)
+    run = read_run(runs / "helped-0")
+    assert run.details == {}
+    assert run.unread["details.json"].startswith(f"{run.folder / 'details.json'} is damaged: ")
+    assert run.unfinished is None
+
+
+def test_details_are_those_of_the_end(runs):
+    (runs / "helped-0" / "summary.json").unlink()  # it goes on for longer
+    assert read_run(runs / "helped-0").details == {}
+    (runs / "helped-1" / "details.json").unlink()  # of an earlier version
+    assert read_run(runs / "helped-1").details == {}
+    assert read_run(runs / "helped-1").unread == {}
 
 
 def test_an_unfinished_run_goes_as_far_as_it_came(runs):

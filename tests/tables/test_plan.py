@@ -125,7 +125,7 @@ EVERY_RECIPE = {
     "distill": {"student": "resnet8", "terms": ("1 * CE", "warmup(1, 2) * KD")},
     "two-stage": {"student": "resnet8", "first": ("AB on stages",), "terms": ("CE",), **STAGE},
     "factor-transfer": {"student": "resnet8", "paraphraser_epochs": 1, "batch_norm": False, "channel_power": 2.0},
-    "boundary": {"student": "resnet8", "attack_size": 4, "warmup": 1},
+    "boundary": {"student": "resnet8", "attack_size": 4, "attack_from": 1},
     "moonshine": {"conv": "DConv", "alpha": 0.9, "beta": 0.0},
     "channel": {"student": "resnet8", "early_decay": True, "decay_at": (1,)},
     "rocket": {"light": "wrn-10-1", "booster": "wrn-10-1", "gradient_block": False},

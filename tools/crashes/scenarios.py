@@ -94,7 +94,7 @@ SCENARIOS = [
     Scenario("rocket", f"rocket --light wrn-10-1 --booster wrn-16-1 {DIGITS}"),
     Scenario("factor-transfer", f"factor-transfer {TEACHER} --paraphraser-epochs 1 --save-every 1e-9 {DIGITS}"),
     Scenario("channel", f"channel {TEACHER} {DIGITS}"),
-    Scenario("boundary", f"boundary {TEACHER} --warmup 0 {DIGITS}"),
+    Scenario("boundary", f"boundary {TEACHER} --attack-from 0 {DIGITS}"),
     Scenario("moonshine", f"moonshine --teacher {{wide}} --conv G4B2 {DIGITS}"),
     Scenario("own recipe, workers", f"run {{own}} --processes 2 {SHORT}"),
 ]

@@ -61,6 +61,8 @@ def numbering(data: Data, epochs: int, seed: int) -> Numbering | None:
     if isinstance(train, ImageLoader):
         libraries = {name: version(name) for name in ("torchvision", "pillow")}
         made = {**given, **libraries, "size": data.shape[-1], "from cache": isinstance(train.source, PixelCache)}
+        if not train.augments:
+            return Numbering(len(train.labels), 1, 1, lambda r, _: np.zeros_like(r), made)
         if (count := train.views) is not None:
             return Numbering(len(train.labels), count, count, lambda _, v: v % count, made)
         made["seed"] = seed

@@ -6,8 +6,9 @@ from potstill.commands.describe import describe
 from potstill.commands.evaluate import evaluate
 from potstill.commands.export import export
 from potstill.commands.list_kind import list_kind
+from potstill.commands.predict import predict
 from potstill.commands.report import report
 from potstill.commands.table import table
 from potstill.commands.verify import verify
 
-__all__ = ["check", "demo", "describe", "evaluate", "export", "list_kind", "report", "table", "verify"]
+__all__ = ["check", "demo", "describe", "evaluate", "export", "list_kind", "predict", "report", "table", "verify"]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import potstill as ps
 from potstill.commands.taps import find_taps
+from potstill.errors import BadInput
+from potstill.presets import described
 from potstill.ranges import Classes, Count, Side
 
 if TYPE_CHECKING:
@@ -15,9 +17,10 @@ BATCHES = (1, 64)
 
 
 def describe(
-    network: str,
+    network: str | None = None,
     /,
     *,
+    preset: str | None = None,
     conv: str | None = None,
     classes: Classes | None = None,
     input: tuple[Count, Side, Side] | None = None,
@@ -25,7 +28,7 @@ def describe(
     latency: bool = False,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Count a network's parameters and multiply-adds, and list its taps.
+    """Count a network's parameters and multiply-adds, and list its taps; or tell what a preset of training is.
 
     With other convolutions, the network as it is (the teacher) and with them (the student) stand side by side.
     Latencies are of this machine: medians in milliseconds, and the quartiles around them. Two networks are measured in
@@ -33,6 +36,7 @@ def describe(
 
     Args:
         network: for example resnet20, wrn-16-2, timm:NAME, torchvision:NAME, file.py:callable, or a run folder.
+        preset: in the place of a network: cifar, crd, deit, vanilla-kd or fine-tune.
         conv: cheap convolutions to put in the place of its spatial ones, for example G8B2 or DConv.
         classes: number of classes; by default those of the run folder, else 10.
         input: channels, height and width of an image; by default those of the run folder's data, else 3 32 32.
@@ -40,6 +44,8 @@ def describe(
         latency: measure how long a forward pass of 1 and of 64 images takes.
         device: where to measure that: cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.
     """
+    if network is None or preset is not None:
+        return preset_alone(network, preset)
     trained_classes, trained_input = of_run(network)
     classes, input = classes or trained_classes, input or trained_input
     built = build(network, classes, input)
@@ -65,6 +71,17 @@ def describe(
     if conv is not None or latency:
         result["table"] = rows
     return result
+
+
+def preset_alone(network: str | None, preset: str | None) -> dict[str, Any]:
+    """What a preset is.
+
+    Raises:
+        BadInput: it is unknown, or none is given, or a network as well.
+    """
+    if preset is None or network is not None:
+        raise BadInput("give a network to describe, resnet20 say, or --preset NAME")
+    return described(preset)
 
 
 def of_run(network: str) -> tuple[int, tuple[int, int, int]]:

@@ -1,11 +1,12 @@
 """``potstill evaluate``: how well a network with given weights classifies a test set."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import potstill as ps
-from potstill.ranges import Side
+from potstill.errors import BadInput
+from potstill.ranges import Count, Side
 from potstill.selection import Reading, Selection
 
 
@@ -17,9 +18,15 @@ def evaluate(
     normalize: str | None = None,
     image_size: Side | None = None,
     device: str = "auto",
+    details: bool = False,
+    bins: Count = 15,
+    out: Path | None = None,
     reading: Reading = Reading(),
 ) -> dict[str, Any]:
     """Measure a network on a data set's test images: accuracies in percent.
+
+    In detail: accuracy by class, which classes are taken for which, the negative log-likelihood, and how far the
+    probabilities of the chosen classes are from how often these are right (the expected calibration error).
 
     Args:
         network: a run folder, timm:NAME, torchvision:NAME, or a network whose weights are given, such as resnet20a.
@@ -29,21 +36,45 @@ def evaluate(
             network was trained on, as far as its run folder or its library says, and else the data set's own.
         image_size: images in files: side of the crops in pixels; by default what the network was trained on, or 224.
         device: cpu, cuda, ...; auto takes a GPU if there is one.
+        details: measure in detail; of many classes, the worst are shown, and --json has all.
+        bins: of equal width, into which probabilities are parted for --details.
+        out: a file for what --details finds: .json (all of it), or .csv (a row a class, and the confusion matrix).
     """
+    from potstill.commands.details import must_be_writable, write_details
     from potstill.device import find_device
+    from potstill.engine.details import Answers
+    from potstill.networks.trained import create_trained
+
+    if out is not None and not details:
+        raise BadInput(f"--out {out} is for what --details finds")
+    if out is not None:
+        must_be_writable(out)
+    where = find_device(device)
+    asked = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
+    selected = _as_trained(asked, network, weights)
+    loaded = ps.data.load(selected, device=where)
+    trained = create_trained(network, loaded, weights, normalize=selected.normalize, kind="network", flag="--weights")
+    assert loaded.test is not None, "data.load gives test images"
+    answers = Answers()
+    measured: dict[str, Any] = ps.evaluate(trained.to(where), loaded.test, answers if details else None)
+    if not details:
+        return measured
+    found = answers.details(loaded.classes, bins)
+    if out is not None:
+        write_details(out, measured, found)
+    return {**measured, "details": found, **({} if out is None else {"out": str(out)})}
+
+
+def _as_trained(selected: Selection, network: str, weights: Path | None) -> Selection:
+    """The data with the normalisation and the size that the network was trained on, where no other is asked for."""
     from potstill.networks.seeing import describe_input
-    from potstill.networks.trained import create_trained, own_input
+    from potstill.networks.trained import own_input
     from potstill.say import say
 
-    where = find_device(device)
-    own = own_input(network, weights)
-    if normalize is None and own.statistics:
-        normalize = " ".join(repr(value) for values in own.statistics for value in values)
+    own, told = own_input(network, weights), selected
+    if selected.normalize is None and own.statistics:
+        told = replace(told, normalize=" ".join(repr(value) for values in own.statistics for value in values))
         say(f"network sees {describe_input(ps.networks.Input(own.statistics))}")
-    if image_size is None and own.size and ps.data.in_files(data):
-        image_size = own.size[0]
-    selected = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
-    loaded = ps.data.load(selected, device=where)
-    trained = create_trained(network, loaded, weights, normalize=normalize, kind="network", flag="--weights")
-    assert loaded.test is not None, "data.load gives test images"
-    return ps.evaluate(trained.to(where), loaded.test)
+    if selected.image_size is None and own.size and ps.data.in_files(selected.data):
+        told = replace(told, image_size=own.size[0])
+    return told

@@ -22,6 +22,7 @@ def list_kind(kind: Literal["losses", "networks", "recipes", "tables", "data"], 
         rows = {name: sentence for name, sentence, _paper in describe_built_in()}
         rows["timm:NAME"] = "Any classifier of timm."
         rows["torchvision:NAME"] = "Any classifier of torchvision."
+        rows["hf:ORG/NAME"] = "Any image model of Hugging Face's transformers, also hf:FOLDER."
         rows["package.module:callable"] = "Your own, also file.py:callable, or a run folder."
     elif kind == "recipes":
         from potstill import recipes

@@ -46,3 +46,13 @@ def rows_of_part(count: int, part: int, parts: int) -> range:
     each, more = divmod(count, parts)
     start = part * each + min(part, more)
     return range(start, start + each + (part < more))
+
+
+def parts_of_step(count: int, parts: int) -> list[range]:
+    """The rows of the parts in which a batch of ``count`` is computed: no part has one image alone, if it need not.
+
+    >>> parts_of_step(5, 2), len(parts_of_step(5, 4)), parts_of_step(1, 4)
+    ([range(0, 3), range(3, 5)], 2, [range(0, 1)])
+    """
+    parts = max(1, min(parts, count // 2))
+    return [rows_of_part(count, part, parts) for part in range(parts)]

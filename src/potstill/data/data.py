@@ -38,6 +38,7 @@ class Data:
     ``train`` is shuffled and augmented; ``test`` and ``holdout`` (training images kept back) are neither. ``shape`` is
     that of an image: channels, height and width. Of somebody else's loaders, classes, mean, std and test may be
     unknown: empty, or None. ``identity`` finds what tells the images from all others, see `potstill.data.identity`.
+    ``bits`` is how many of their 16 bits deep images use, None where that is all, or there are no such.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Data:
     test: Batches | None
     holdout: Batches | None
     identity: Callable[[], str] | None = None
+    bits: int | None = None
 
     def example(self) -> Batch:
         """The first training batch of epoch 0; of images in files, the first 16 images of it."""
@@ -79,4 +81,6 @@ class Data:
             "shape": list(self.shape),
             "images": {split: count for split, count in counts.items() if count is not None},
         }
+        if self.bits is not None:
+            described["bits"] = self.bits
         return cast(DataSet, {**described, "digest": None if self.identity is None else self.identity()})

@@ -14,6 +14,8 @@ from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from potstill.data.data import Data
 from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
+from potstill.data.files.decoding import FULL
+from potstill.data.files.hosted import PREFIX, hosted_folder
 from potstill.data.files.image_files import ImageFiles, class_names, imagenet, imagenet_folder, read_images
 from potstill.data.files.image_loader import ImageLoader
 from potstill.data.identity import of_arrays, of_files
@@ -56,17 +58,19 @@ def load(
     batch_size: int = 128,
     seed: int = 0,
     augment: bool = True,
+    balanced: bool = False,
     **options: Any,
 ) -> Data:
     """Read a data set and have its batches on ``device``.
 
     Args:
         name: one of `DATASETS`, which lie whole on the device; ``imagenet``; a folder of anybody's images, see
-            `read_images`; or a whole `Selection`.
+            `read_images`; ``hf-data:ORG/NAME`` of the Hugging Face Hub; or a whole `Selection`.
         device: where the batches are.
         batch_size: images a batch.
         seed: of the order, the augmentation, and what is drawn from the training images.
         augment: without, it trains on the plain images, still shuffled.
+        balanced: draw the training images so that every class is as likely, however few of them there are.
         options: the fields of `Selection`: ``normalize="imagenet"``, ``holdout=500``, ``data_dir=...``. Held-out images
             keep their ``index``, the row in the full training set. ``border`` is of `DATASETS` alone; ``image_size``,
             ``workers``, ``cache`` and ``on_bad_image`` are for the others, see `ImageLoader`, and so are ``labels``,
@@ -87,8 +91,8 @@ def load(
     selected = replace(name if isinstance(name, Selection) else Selection(name), **options)
     shared: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "device": device}
     if selected.data in DATASETS:
-        return _on_the_device(selected, augment, shared)
-    return _in_files(selected, augment, shared)
+        return _on_the_device(selected, augment, balanced, shared)
+    return _in_files(selected, augment, balanced, shared)
 
 
 def in_files(name: str) -> bool:
@@ -118,6 +122,8 @@ def folder_of(name: str, place: Place) -> Path:
     """
     if name in IN_FILES:
         return imagenet_folder(_path(place.data_dir))
+    if name.startswith(PREFIX) and place.data_dir is None:
+        return hosted_folder(name)
     if place.data_dir is not None:
         raise BadInput(f"--data-dir {place.data_dir} is for data sets with a name; --data {name} is a folder itself")
     return _own_folder(name)
@@ -126,10 +132,11 @@ def folder_of(name: str, place: Place) -> Path:
 def describe_data_sets() -> dict[str, str]:
     """Every data set's name and one sentence about it, from the docstring of the function that reads it."""
     readers = {name: source.read for name, source in DATASETS.items()} | {**IN_FILES, "DIR": read_images}
+    readers[f"{PREFIX}ORG/NAME"] = hosted_folder
     return {name: (read.__doc__ or "").partition("\n")[0] for name, read in readers.items()}
 
 
-def _on_the_device(selected: Selection, augment: bool, shared: dict[str, Any]) -> Data:
+def _on_the_device(selected: Selection, augment: bool, balanced: bool, shared: dict[str, Any]) -> Data:
     name, source = selected.data, DATASETS[selected.data]
     if selected.image_size is not None and selected.image_size != source.shape[1]:
         raise BadInput(f"--image-size is for images in files; those of {name} have {source.shape[1]} pixels")
@@ -142,14 +149,15 @@ def _on_the_device(selected: Selection, augment: bool, shared: dict[str, Any]) -
     train_set, test_set = source.read(_path(selected.data_dir))
     held, rest = split_rows(len(train_set), selected.holdout, selected.images, shared["seed"])
     measured = drawn(len(test_set), selected.test_images, 0, "test_images")
-    train = Loader(train_set, **shared, mean=mean, std=std, augment=views, rows=rest, views=selected.views)
+    drawn_from: dict[str, Any] = {"rows": rest, "views": selected.views, "balanced": balanced}
+    train = Loader(train_set, **shared, mean=mean, std=std, augment=views, **drawn_from)
     test = Loader(test_set, EVALUATION_BATCH, mean=mean, std=std, augment=None, device=shared["device"], rows=measured)
     held_loader = train.plain(held, EVALUATION_BATCH) if len(held) else None
     identity = of_arrays({"train": train_set, "test": test_set})
     return Data(name, source.classes, source.shape, mean, std, train, test, held_loader, identity)
 
 
-def _in_files(selected: Selection, augment: bool, shared: dict[str, Any]) -> Data:
+def _in_files(selected: Selection, augment: bool, balanced: bool, shared: dict[str, Any]) -> Data:
     files = _read_files(selected)
     mean, std = statistics(selected.normalize or "imagenet")
     size = IMAGE_SIZE if selected.image_size is None else selected.image_size
@@ -158,7 +166,8 @@ def _in_files(selected: Selection, augment: bool, shared: dict[str, Any]) -> Dat
     held, rest = split_rows(len(files.train_rows), selected.holdout, selected.images, shared["seed"])
     measured = drawn(len(files.test_rows), selected.test_images, 0, "test_images")
     rows = {"train": files.train_rows[rest], "held": files.train_rows[held], "test": files.test_rows[measured]}
-    train = ImageLoader(files.train, **shared, mean=mean, std=std, shuffle=True, augment=augment, rows=rows["train"])
+    chosen: dict[str, Any] = {"shuffle": True, "augment": augment, "rows": rows["train"], "balanced": balanced}
+    train = ImageLoader(files.train, **shared, mean=mean, std=std, **chosen)
     if files.test is files.train:
         test = train.plain(rows["test"], EVALUATION_BATCH_OF_FILES)
     else:
@@ -166,7 +175,8 @@ def _in_files(selected: Selection, augment: bool, shared: dict[str, Any]) -> Dat
         test = ImageLoader(files.test, **settings, mean=mean, std=std, shuffle=False, augment=False, rows=rows["test"])
     held_loader = train.plain(rows["held"], EVALUATION_BATCH_OF_FILES) if len(held) else None
     identity = of_files(files.sources, files.classes, selected.data_digest)
-    return Data(selected.data, files.classes, (3, size, size), mean, std, train, test, held_loader, identity)
+    bits = None if files.train.bits == FULL else files.train.bits
+    return Data(selected.data, files.classes, (3, size, size), mean, std, train, test, held_loader, identity, bits)
 
 
 def _read_files(selected: Selection) -> ImageFiles:

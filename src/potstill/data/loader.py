@@ -9,6 +9,7 @@ from torch import Tensor
 
 from potstill.batch import Batch
 from potstill.data.augment import Augment
+from potstill.data.balanced import drawn_balanced
 from potstill.data.batch_sizes import batch_sizes, rows_of_part, stretches
 from potstill.data.images import ImageSet
 from potstill.data.normalize import Standardize
@@ -53,7 +54,8 @@ class Loader:
     With ``augment=None`` the images come in order and unchanged. Otherwise the order and the views of an epoch
     depend on ``seed`` and the epoch alone: not on the device, the global random state or earlier epochs.
     ``rows`` (int64) restricts the loader to those rows of ``image_set``; ``index`` stays the row in the whole set.
-    With ``views`` each image is seen in that many views only, which do not depend on the seed.
+    With ``views`` each image is seen in that many views only, which do not depend on the seed. ``balanced``, an epoch
+    has as many images, drawn so that every class is as likely.
     """
 
     def __init__(
@@ -68,10 +70,12 @@ class Loader:
         device: torch.device | str = "cpu",
         rows: Tensor | None = None,
         views: int | None = None,
+        balanced: bool = False,
     ) -> None:
         if batch_size < 1:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         self.batch_size, self.seed, self.epoch, self.taken = batch_size, seed, 0, 0
+        self.balanced = balanced
         self._part = (0, 1)  # which one of how many parts of every batch
         self.augment = Augment(pad=0, flip=False) if augment is None else augment
         self.shuffle = augment is not None
@@ -164,7 +168,10 @@ class Loader:
         if not self.shuffle:
             return self.rows, torch.full_like(self.rows, self.augment.plain)
         generator = seeded(self.seed, EPOCH, epoch)
-        rows = shuffled(self.rows, generator)
+        if self.balanced:
+            rows = drawn_balanced(self.rows, self.labels.cpu(), generator)
+        else:
+            rows = shuffled(self.rows, generator)
         if self.table is None:
             return rows, self.augment.draw(len(rows), generator)
         return rows, self.table[rows, torch.randint(self.table.shape[1], (len(rows),), generator=generator)]

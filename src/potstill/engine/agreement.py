@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from potstill.batch import as_batch, on_device
 from potstill.data.data import Batches
+from potstill.device import widest
 from potstill.network_call import call
 from potstill.outputs import logits_of
 from potstill.runs.schema import Agreement
@@ -33,7 +34,8 @@ def agreement(
             if logs[a].shape == logs[b].shape:
                 row = torch.stack(
                     [(chosen[a] == chosen[b]).sum(), F.kl_div(logs[a], logs[b], reduction="sum", log_target=True)]
-                ).double()
+                )
+                row = row.to(widest(row.device))
                 sums[a, b] = sums[a, b] + row if (a, b) in sums else row
         images += len(given)
     for (a, b), row in sums.items():

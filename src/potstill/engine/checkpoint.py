@@ -126,7 +126,9 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint:
 def random_states() -> dict[str, Any]:
     """The states of all random number generators, as plain values and tensors."""
     algorithm, keys, *rest = np.random.get_state(legacy=True)
+    of_apple = {"mps": torch.mps.get_rng_state()} if torch.backends.mps.is_available() else {}
     return {
+        **of_apple,
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "python": random.getstate(),
@@ -139,6 +141,8 @@ def restore_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["torch"].cpu())
     if torch.cuda.is_available():
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+    if "mps" in states and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"].cpu())
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     algorithm, keys, *rest = states["numpy"]

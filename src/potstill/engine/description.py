@@ -17,6 +17,7 @@ from potstill.engine.checkpoint import fingerprint
 from potstill.networks.identity import identity
 from potstill.own_modules import is_own
 from potstill.runs.arguments import plain_arguments, recipe_of
+from potstill.runs.names import averaged
 from potstill.runs.reading import FORMAT
 from potstill.runs.schema import Config, Segment
 from potstill.training import Training
@@ -30,6 +31,9 @@ def describe_run(
     The user's own files among them are named where they lie; the run folder copies them.
     """
     segment = describe_segment(device)
+    networks = {name: identity(network) for name, network in distiller.networks.items()}
+    if training.ema is not None:
+        networks |= {averaged(name): networks[name] for name in distiller.learners}
     return {
         "format": FORMAT,
         "recipe": recipe_of(record),
@@ -39,7 +43,7 @@ def describe_run(
         "device": segment["device"],
         "threads": segment.get("threads"),
         "segments": [segment],
-        "networks": {name: identity(network) for name, network in distiller.networks.items()},
+        "networks": networks,
         "data": data.described(),
         "teachers": {f"weights of {name}": fingerprint(network) for name, network in distiller.teachers.items()},
         "losses": _own_files(distiller),

@@ -1,18 +1,22 @@
 """One pass over the training images."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from potstill.batch import Batch, as_batch, on_device, rows_of
 from potstill.compiler import step_of
 from potstill.data.data import Batches
 from potstill.distiller import Distiller
+from potstill.engine.averages import Averages
 from potstill.engine.cuda_graph import StepGraphs
+from potstill.engine.optimizer import warm_up
+from potstill.engine.parts import parts_of, summed
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
 from potstill.engine.transforms import Transforms
@@ -36,6 +40,7 @@ def train_epoch(
     place: Place | None = None,
     between: Callable[[], object] | None = None,
     graphs: StepGraphs | None = None,
+    averages: Averages | None = None,
 ) -> Trained:
     """Train for an epoch, counted from 0. Nothing in a step waits for the device, and no signal breaks one off.
 
@@ -50,6 +55,7 @@ def train_epoch(
         after_step: called after every step.
         place: where to begin; moves on with every step.
         between: called between two steps.
+        averages: of the weights, which follow every step.
         graphs: takes the steps, if they may be CUDA graphs.
 
     Returns:
@@ -67,12 +73,11 @@ def train_epoch(
     place = Place() if place is None else place
     place.enter([term.name for term in active], device)
     weights, team = {term.name: term.weight_at(epoch) for term in active}, distiller.team
-    take = _taker(distiller, optimizer, training.precision, after_step, graphs)
+    take = _taker(distiller, optimizer, training, after_step, graphs, averages)
     with closing(_one_by_one(batches, place, epoch)) as left:
         for given in left:
-            batch = on_device(as_batch(given), device)
-            if transforms is not None:
-                batch = transforms(batch, epoch, place.step)
+            batch = _transformed(on_device(as_batch(given), device), transforms, epoch, place.step)
+            warm_up(optimizer, training, epoch, place.step, steps)
             distiller.progress.fill_((epoch + (place.step / steps if steps else 0)) / training.epochs)
             with nullcontext() if team is None else team.step(epoch, place.step):
                 values = take(batch)
@@ -86,6 +91,10 @@ def train_epoch(
         raise BadInput(f"the training data gave no batch in epoch {epoch}")
     place.leave(epoch)
     return {"terms": place.meter.means(), "weights": weights, **place.speed()}
+
+
+def _transformed(batch: Batch, transforms: Transforms | None, epoch: int, step: int) -> Batch:
+    return batch if transforms is None else transforms(batch, epoch, step)
 
 
 def _one_by_one(batches: Batches, place: Place, epoch: int) -> Generator[Batch]:
@@ -108,21 +117,24 @@ def _one_by_one(batches: Batches, place: Place, epoch: int) -> Generator[Batch]:
 def _taker(
     distiller: Distiller,
     optimizer: Optimizer,
-    precision: str,
+    training: Training,
     after_step: Callable[[Distiller], object] | None,
     graphs: StepGraphs | None,
+    averages: Averages | None,
 ) -> Callable[[Batch], dict[str, Tensor]]:
     """What takes an epoch's steps, as usual or as graphs, and calls ``after_step`` after each."""
-    take_step = step_of(optimizer)
+    take_step = _clipped(optimizer, step_of(optimizer), training.clip)
 
     def step(batch: Batch) -> dict[str, Tensor]:
-        return train_step(distiller, batch, optimizer, take_step, precision)
+        return train_step(distiller, batch, optimizer, take_step, training.precision, training.accumulate)
 
     if graphs is not None:
         graphs.begin(distiller, optimizer)
 
     def take(batch: Batch) -> dict[str, Tensor]:
         values = step(batch) if graphs is None else graphs.take(step, batch)
+        if averages is not None:
+            averages.follow()
         if after_step is not None:
             after_step(distiller)  # what it raises is the caller's own, who may stop the run by it
             if graphs is not None:
@@ -132,21 +144,57 @@ def _taker(
     return take
 
 
+def _clipped(optimizer: Optimizer, take_step: Callable[[], Any], norm: float | None) -> Callable[[], Any]:
+    """What takes an optimiser's step, after it has shortened a gradient that is longer than ``norm``."""
+    if norm is None:
+        return take_step
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def take() -> None:
+        clip_grad_norm_(parameters, norm)
+        take_step()
+
+    return take
+
+
 def train_step(
-    distiller: Distiller, batch: Batch, optimizer: Optimizer, take_step: Callable[[], Any], precision: str
+    distiller: Distiller,
+    batch: Batch,
+    optimizer: Optimizer,
+    take_step: Callable[[], Any],
+    precision: str,
+    parts: int = 1,
 ) -> dict[str, Tensor]:
     """Learn from one batch, in as many steps as the distiller takes turns; each term's value."""
     values: dict[str, Tensor] = {}
     for turn in distiller.turns:
-        with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            total, values_of_turn = distiller(batch, turn)
-        guarded("the backward pass", total.backward)
+        if parts == 1:
+            values_of_turn = _differentiate(distiller, batch, turn, precision)
+        else:
+            several = [(part, share) for share, part in parts_of(batch, parts)]
+            values_of_turn = summed(
+                [_differentiate(distiller, part, turn, precision, share) for part, share in several]
+            )
         if distiller.team is not None:
             values_of_turn = distiller.team.sum(turn, values_of_turn)
         take_step()
         optimizer.zero_grad()  # to None: what a turn does not reach, its step leaves alone
         values |= values_of_turn
     return values
+
+
+def _differentiate(
+    distiller: Distiller, batch: Batch, turn: Sequence[int], precision: str, share: float | None = None
+) -> dict[str, Tensor]:
+    """Add a batch's gradient to what is there; each term's value. Of a part, the ``share`` of both that it is."""
+    values: dict[str, Tensor]
+    with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        total, values = distiller(batch, turn)
+    if share is None:
+        guarded("the backward pass", total.backward)
+        return values
+    guarded("the backward pass", (share * total).backward)
+    return {name: share * value for name, value in values.items()}
 
 
 def length(batches: Batches) -> int | None:

@@ -1,6 +1,6 @@
 """How well a network classifies."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.batch import Batch, as_batch, on_device
+from potstill.device import widest
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.example_pass import FEW
@@ -17,12 +18,15 @@ from potstill.outputs import logits_of
 from potstill.soundness import check_logits, look_at
 
 
-def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
+def evaluate(
+    network: nn.Module, batches: Iterable[Any], also: Callable[[Tensor, Tensor], object] | None = None
+) -> dict[str, float]:
     """Accuracy and cross-entropy over all batches, in eval mode and float32; the network's mode comes back after.
 
     Args:
         network: images (N, C, H, W) -> logits (N, K), or what `potstill.outputs.logits_of` finds them in.
         batches: dictionaries with ``images`` and ``labels`` (N,), or pairs.
+        also: is shown each batch's logits (N, K) in float32, and its labels.
 
     Returns:
         ``top1`` and, of more than five classes, ``top5`` in percent, ``loss`` in nats, ``n`` images.
@@ -48,15 +52,23 @@ def evaluate(network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
             logits, labels = logits_of(output, name), entries["labels"]
             check_logits(logits, name, len(labels))
             logits = logits.float()
-            hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+            if also is not None:
+                also(logits, labels)
+            hits = best_classes(logits) == labels[:, None]
             loss = F.cross_entropy(logits, labels, reduction="sum")
-            row = torch.stack([hits[:, 0].sum(), hits.sum(), loss, loss.new_tensor(len(labels))]).double()
+            row = torch.stack([hits[:, 0].sum(), hits.sum(), loss, loss.new_tensor(len(labels))])
+            row = row.to(widest(row.device))
             sums = row if sums is None else sums + row
     if sums is None:
         raise BadInput("nothing to evaluate: no batch")
     top1, top5, loss_sum, n = sums.tolist()
     best = {"top1": 100 * top1 / n} | ({"top5": 100 * top5 / n} if logits.shape[1] > 5 else {})
     return {**best, "loss": loss_sum / n, "n": int(n)}
+
+
+def best_classes(logits: Tensor) -> Tensor:
+    """The numbers (N, 5) of the most likely classes, best first; fewer, where there are no five."""
+    return logits.topk(min(5, logits.shape[1]), dim=1).indices
 
 
 def labelled(batch: Batch, network: nn.Module) -> Batch:

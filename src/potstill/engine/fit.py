@@ -14,18 +14,24 @@ from potstill.answers.tested import Tested
 from potstill.batch import Batch
 from potstill.compiler import without_compiler
 from potstill.data.data import Data
+from potstill.data.own_loaders import OwnLoader
 from potstill.device import find_device, make_deterministic
 from potstill.distiller import Distiller
+from potstill.engine.balance import balance_classes
 from potstill.engine.description import describe_run
+from potstill.engine.early_stop import check_early_stop
 from potstill.engine.evaluate import evaluate
 from potstill.engine.insight import write_insight
 from potstill.engine.measuring import Measuring, check_networks
+from potstill.engine.parts import check_parts
 from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
 from potstill.engine.state import State
 from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
+from potstill.image_changes.chosen import chosen_changes
+from potstill.image_changes.mixing import check_mixable
 from potstill.memory_layout import lay_out
 from potstill.ranks.meeting import meet, members
 from potstill.ranks.onlooker import folder_of
@@ -35,6 +41,7 @@ from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
 from potstill.runs.schema import Summary
 from potstill.side_by_side.shared_passes import join
+from potstill.trackers.chosen import must_be_installed
 from potstill.training import Training
 
 
@@ -61,8 +68,9 @@ def fit(
             torch's random numbers, which are seeded by the run's seed, the epoch and the step.
         measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
             the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers.
-        recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and TensorBoard: objects with
-            ``log(record)`` and ``close()``. One that fails is named on stderr, and the run goes on.
+        recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and the training's ``log``:
+            objects with ``log(record)`` and ``close()``, and with ``finish(summary)`` if they like. One that fails is
+            named on stderr, and the run goes on.
         after_step: called with the distiller after every step, to average weights for example. What its ``state_dict``
             gives, if it has one, is kept in the checkpoint.
 
@@ -94,10 +102,12 @@ def fit(
     device = find_device(training.device)
     make_deterministic()
     check_networks(distiller, data)  # before anything is written
+    own = _asked_for(training, distiller, data)
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
+    check_parts(training, distiller, team)
     data = data if team is None else team.data
-    changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,))
+    changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
     measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
     seams = Seams(changes, measuring, recorders, after_step)
     out = training.out or default_folder(record, training)
@@ -107,7 +117,7 @@ def fit(
             take_finished(State(distiller, run, after_step=after_step), data)
             return summary
         training = _prepared(training, distiller, data, run)
-        kept = answering(distiller, data, training, plain=not transforms)
+        kept = answering(distiller, data, training, plain=not changes.functions)
         try:
             with without_compiler(), kept, nullcontext() if team is None else signals.deferred():  # none stops alone
                 return train(distiller, data, training, run, seams)
@@ -116,6 +126,18 @@ def fit(
         except OSError as error:
             where = error.filename or run.path
             raise TrainingFailed(f"{error.strerror} while writing {where}; {_kept(run)}") from error
+
+
+def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Callable[[Batch], Batch]]:
+    """What the training does to batches; whatever else it asks for, and cannot have, is refused."""
+    must_be_installed(training.log)
+    check_early_stop(training, data)
+    if training.augment == "none" and isinstance(data.train, OwnLoader):
+        raise BadInput("--augment none is for data sets that are loaded here; your own loader gives what it gives")
+    if training.mixes:
+        check_mixable(distiller.terms)
+    balance_classes(training, distiller, data)
+    return chosen_changes(training, data)
 
 
 def _of(data: Data, training: Training) -> Training:

@@ -11,6 +11,7 @@ from potstill.answers.tested import Tested
 from potstill.batch import Batch, as_batch
 from potstill.data.data import Batches, Data
 from potstill.distiller import Distiller
+from potstill.engine.details import Answers
 from potstill.engine.evaluate import evaluate
 from potstill.engine.undisturbed import undisturbed
 from potstill.errors import BadInput, TrainingFailed
@@ -19,7 +20,9 @@ from potstill.example_pass import FEW
 from potstill.guard import foreign
 from potstill.network_call import call, title
 from potstill.outputs import logits_of
+from potstill.runs.details import Details
 from potstill.runs.headline import describe
+from potstill.runs.names import averaged
 from potstill.runs.schema import Measured, Splits
 from potstill.soundness import is_constant
 
@@ -46,6 +49,7 @@ class Measuring:
         self.measure, self.distiller, self.data = measure, distiller, data
         self.kept = kept if measure is evaluate else None
         self.answers: dict[str, Tensor] = {}  # of teachers, to the test images, as far as they are known
+        self.details: dict[str, Details] = {}  # of learners, once they were measured for the last time
 
     def teachers(self, say: Callable[[str], None]) -> dict[str, Measured]:
         """What each teacher that classifies reaches on the test images, said before anything trains.
@@ -63,22 +67,47 @@ class Measuring:
                 say(f"{name}: {describe(found[name])} of the test images")
         return found
 
-    def learners(self, epoch: int) -> dict[str, Splits]:
-        """What each learner reaches on the ``test`` images, and on those of the ``holdout``.
+    def learners(
+        self, epoch: int, averages: Mapping[str, nn.Module] | None = None, *, last: bool = False
+    ) -> dict[str, Splits]:
+        """What each learner, and the average of its weights, reaches on the ``test`` and ``holdout`` images.
+
+        In the ``last`` epoch the same pass over the test images gives `details`, if accuracy is what is measured.
 
         Raises:
             TrainingFailed: its last update has broken it, which no term has seen.
         """
         found: dict[str, Splits] = {}
-        for name, network in self.distiller.learners.items():
-            fits = name in self.distiller.classifiers or self.measure is not evaluate
+        classify = {*self.distiller.classifiers, *map(averaged, self.distiller.classifiers)}
+        for name, network in {**self.distiller.learners, **(averages or {})}.items():
+            fits = name in classify or self.measure is not evaluate
+            measure = self._closely(name) if last and self.measure is evaluate else self.measure
             found[name] = {
-                "test": self._on(self.measure, network, self.data.test) if fits and self.data.test is not None else {}
+                "test": self._on(measure, network, self.data.test) if fits and self.data.test is not None else {}
             }
             if fits and self.data.holdout is not None:
                 found[name]["holdout"] = self._on(self.measure, network, self.data.holdout)
             _check_finite(name, network, found[name]["test"], epoch)
         return found
+
+    def in_detail(self) -> dict[str, Details]:
+        """`details` of the learners that classify; of a run that was stopped after its last epoch, from a pass now."""
+        if self.measure is evaluate and self.data.test is not None:
+            for name, network in self.distiller.learners.items():
+                if name in self.distiller.classifiers and name not in self.details:
+                    self._on(self._closely(name), network, self.data.test)
+        return self.details
+
+    def _closely(self, name: str) -> Measure:
+        """The measure of accuracy, which leaves a learner's details behind."""
+
+        def look(network: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+            answers = Answers()
+            measured = evaluate(network, batches, answers)
+            self.details[name] = answers.details(self.data.classes)
+            return measured
+
+        return look
 
     def _tested(self, name: str, teacher: nn.Module) -> Measure:
         """The measure; of a teacher whose answers are kept, one that looks them up."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from potstill.device import widest
 from potstill.errors import TrainingFailed
 
 
@@ -19,7 +20,7 @@ class Meter:
         self.names = list(names)
         self.images = 0
         self.steps = 0
-        self.sums = torch.zeros(len(names), dtype=torch.float64, device=device)
+        self.sums = torch.zeros(len(names), dtype=widest(device), device=device)
         self.finite_steps = torch.zeros(len(names), dtype=torch.int64, device=device)
         self.all_finite = torch.ones(len(names), dtype=torch.bool, device=device)
 

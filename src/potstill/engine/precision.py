@@ -15,6 +15,7 @@ from torch import Tensor
 from potstill.batch import Batch, as_batch, on_device, rows_of
 from potstill.compiler import uncompiled
 from potstill.data.data import Data
+from potstill.device import widest
 from potstill.distiller import Distiller
 from potstill.engine.snapshot import Snapshot
 from potstill.runs.folder import RunFolder
@@ -115,9 +116,9 @@ def _timed(distiller: Distiller, batch: Batch, precision: str, again: Snapshot) 
     total.backward()
     wait_for(distiller.weights)
     seconds = time.perf_counter() - begin
-    found = [p.grad.detach().flatten().double() for p in distiller.parameters() if p.grad is not None]
+    found = [p.grad.detach().flatten().to(widest(p.device)) for p in distiller.parameters() if p.grad is not None]
     distiller.zero_grad()
-    return (total.detach().double(), torch.cat(found)), seconds
+    return (total.detach().to(widest(total.device)), torch.cat(found)), seconds
 
 
 @contextmanager

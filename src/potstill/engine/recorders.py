@@ -1,48 +1,24 @@
 """Who is told what a run measures, beside its own ``metrics.jsonl``."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from secrets import token_hex
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from potstill.errors import first_line
-from potstill.runs.schema import Epoch
+from potstill.runs.schema import Epoch, Summary
 
 
 class Recorder(Protocol):
-    """A tracker: TensorBoard, or somebody's own."""
+    """A tracker: one of `potstill.trackers`, or somebody's own.
+
+    One that also has ``finish(summary)`` is told what came out of a run that has come to its end, before ``close``.
+    """
 
     def log(self, record: Epoch) -> None:
         """Take what an epoch measured, as a line of ``metrics.jsonl`` has it: nested, with the key ``epoch``."""
 
     def close(self) -> None:
         """Take leave: the run has ended, or broken off."""
-
-
-class TensorBoard:
-    """Scalars in TensorBoard's event files.
-
-    Args:
-        folder: where they lie.
-        purge_step: forget what an earlier, killed process wrote from this epoch on.
-    """
-
-    def __init__(self, folder: Path, purge_step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        # Of a name that nobody can know beforehand, where a link could wait.
-        self.events = SummaryWriter(str(folder), purge_step=purge_step, filename_suffix=f".{token_hex(4)}")
-
-    def log(self, record: Epoch) -> None:
-        """Add a scalar for every number."""
-        for name, value in flat(record):
-            self.events.add_scalar(name, value, record["epoch"])
-        self.events.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self.events.close()
 
 
 class Recorders:
@@ -56,6 +32,12 @@ class Recorders:
         for recorder in self.recorders:
             self._guarded(recorder, f"cannot record epoch {record['epoch']}", lambda one: one.log(record))
 
+    def finish(self, summary: Summary) -> None:
+        """Tell those of them that take it what came out."""
+        for recorder in self.recorders:
+            if callable(getattr(recorder, "finish", None)):
+                self._guarded(recorder, "cannot record the summary", lambda one: one.finish(summary))
+
     def __enter__(self) -> Self:
         return self
 
@@ -63,7 +45,7 @@ class Recorders:
         for recorder in self.recorders:
             self._guarded(recorder, "cannot close", lambda one: one.close())
 
-    def _guarded(self, recorder: Recorder, what: str, call: Callable[[Recorder], None]) -> None:
+    def _guarded(self, recorder: Recorder, what: str, call: Callable[[Any], None]) -> None:
         try:
             call(recorder)
         except Exception as error:  # of anybody's code

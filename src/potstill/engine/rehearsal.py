@@ -92,6 +92,8 @@ def _parts(state: State) -> list[tuple[str, Any]]:
     parts.append(("the losses' state", state.distiller.losses))
     if state.after_step is not None:
         parts.append(("the state of after_step", state.after_step))
+    if state.averages is not None:
+        parts.append(("the averages of weights", state.averages))
     return parts
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import nn
 from torch.optim import Optimizer
 
 from potstill.distiller import Distiller
+from potstill.engine.averages import Averages
 from potstill.engine.checkpoint import (
     load_checkpoint,
     load_newest,
@@ -35,6 +37,7 @@ class State:
         run: its folder.
         optimizer: None for a finished run, which has no use for it.
         after_step: a function of the caller's that may have a state of its own: ``state_dict`` and ``load_state_dict``.
+        averages: of the learners' weights, if they are kept.
     """
 
     def __init__(
@@ -43,19 +46,25 @@ class State:
         run: RunFolder,
         optimizer: Optimizer | None = None,
         after_step: Callable[..., Any] | None = None,
+        averages: Averages | None = None,
     ) -> None:
-        self.distiller, self.run, self.optimizer = distiller, run, optimizer
+        self.distiller, self.run, self.optimizer, self.averages = distiller, run, optimizer, averages
         self.inside: dict[str, Any] | None = None  # where in an epoch a stopped run was, see `Place`
         self.team = distiller.team
         self.writes = self.team is None or self.team.world.rank == 0
         self.after_step: Any = after_step if hasattr(after_step, "load_state_dict") else None
+
+    @property
+    def kept(self) -> dict[str, nn.Module]:
+        """The networks whose weights a run keeps, by the names of their files: learners, and their averages."""
+        return {**self.distiller.learners, **({} if self.averages is None else self.averages.networks)}
 
     def save(self, history: History) -> None:
         """Write an epoch's files. The checkpoint comes last: until it is there, a restart repeats the epoch."""
         if not self.writes:
             return
         epoch = history[-1]["epoch"]
-        for name, network in self.distiller.learners.items():
+        for name, network in self.kept.items():
             save_weights(network, self.run.path / names.weights(name))
             if best_epoch(history, name)["epoch"] == epoch:
                 save_weights(network, self.run.path / names.best_weights(name))
@@ -89,6 +98,8 @@ class State:
         }
         if self.after_step is not None:
             state["after_step"] = self.after_step.state_dict()
+        if self.averages is not None:
+            state["averages"] = self.averages.state_dict()
         if place is not None:
             state["inside"] = place.state_dict()
         return state
@@ -124,6 +135,8 @@ class State:
             self.optimizer.load_state_dict(state["optimizer"])
             if self.after_step is not None:
                 self.after_step.load_state_dict(state["after_step"])
+            if self.averages is not None:
+                self.averages.load_state_dict(state["averages"])
             restore_random_states(state["random"])
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise BadInput(f"{self.run.checkpoint} is of other networks: {first_line(error)}") from error

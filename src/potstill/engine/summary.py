@@ -6,6 +6,7 @@ from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.costs import peak_memory
 from potstill.runs.headline import best_epoch
+from potstill.runs.names import averaged
 from potstill.runs.schema import Costs, Epoch, Learner, Measured, Summary
 
 
@@ -23,10 +24,11 @@ def summarize(
     "process": resident, since it began.
     """
     learners: dict[str, Learner] = {}
-    for name in distiller.learners:
+    own = {averaged(name): costs[name] for name in distiller.learners} | dict(costs)
+    for name in history[-1]["learners"]:
         last, best = history[-1], best_epoch(history, name)
         learners[name] = {
-            **costs[name],
+            **own[name],
             "last": {"epoch": last["epoch"], **last["learners"][name]},
             "best": {"epoch": best["epoch"], **best["learners"][name]},
         }

@@ -1,7 +1,7 @@
 """The training loop: epoch after epoch, from where a run's checkpoint leaves off."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,10 @@ import torch
 from potstill import signals
 from potstill.data.data import Data
 from potstill.distiller import Distiller
+from potstill.engine.averages import Averages
 from potstill.engine.cuda_graph import StepGraphs, step_graphs
+from potstill.engine.details import written
+from potstill.engine.early_stop import is_over
 from potstill.engine.epoch import length, train_epoch
 from potstill.engine.extension import extend
 from potstill.engine.insight import write_insight
@@ -18,7 +21,7 @@ from potstill.engine.measuring import Measuring
 from potstill.engine.optimizer import make_optimizer, set_learning_rate
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
-from potstill.engine.recorders import Recorder, Recorders, TensorBoard
+from potstill.engine.recorders import Recorder, Recorders
 from potstill.engine.rehearsal import rehearse
 from potstill.engine.state import History, State
 from potstill.engine.summary import summarize
@@ -27,9 +30,11 @@ from potstill.errors import BadInput
 from potstill.ranks.onlooker import progress_of
 from potstill.ranks.team import on_first
 from potstill.runs.folder import RunFolder
-from potstill.runs.schema import Epoch, Summary
+from potstill.runs.names import DETAILS
+from potstill.runs.schema import Costs, Epoch, Measured, Summary
 from potstill.say import say
-from potstill.training import Training
+from potstill.trackers.chosen import recorders_of
+from potstill.training import OF_TIMM, Training
 
 
 @dataclass(frozen=True)
@@ -57,27 +62,27 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
         TrainingFailed: a loss was not finite.
     """
     optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
-    state = State(distiller, run, optimizer, seams.after_step)
+    averages = None if training.ema is None else Averages(distiller, training.ema)
+    state = State(distiller, run, optimizer, seams.after_step, averages)
     graphs = step_graphs(training, distiller.weights.device, _waiting(distiller, training))
     torch.manual_seed(training.seed)
     history = state.resume()
     if (team := distiller.team) is not None:
         team.begin(state.after_step)
-    if run.extends is not None:
-        past = history if state.inside is None else [*history, state.inside["asked"]]
-        if (changed := extend(run, past, distiller, training)) is not None:
-            say(f"{run.path} is not what {training.epochs} epochs from the start would be: {changed}")
+    _extended(state, history, training)
     costs = on_first(team, lambda: rehearse(state, data))
     run.start_logs(history)
     if distiller.weights.is_cuda:
         torch.cuda.reset_peak_memory_stats(distiller.weights.device)
     with (
         progress_of(team, training.epochs, length(data.train), len(history)) as progress,
-        Recorders(_recorders(state, seams, len(history)), progress.say) as recorders,
+        Recorders(_recorders(state, training, seams, history, progress.say), progress.say) as recorders,
     ):
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}{_inside(state)}")
         teachers = on_first(team, lambda: seams.measuring.teachers(progress.say))
         for epoch in range(len(history), training.epochs):
+            if is_over(history, training.early_stop, progress.say):
+                break
             set_learning_rate(optimizer, learning_rate(epoch))
             history.append(_epoch(state, data, training, seams, history, progress, graphs))
             with signals.deferred():
@@ -86,28 +91,54 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
                 recorders.log(history[-1])
             progress.epoch(history[-1])
 
-    def finish() -> Summary:
-        summary = summarize(distiller, data, teachers, history, costs)
-        if team is not None:
-            summary["processes"] = team.described()
-        run.finish(summary)
-        write_insight(run.insight, distiller, data, seams.measuring.answers)
-        return summary
+        return on_first(team, lambda: _finished(state, data, seams, recorders, history, teachers, costs))
 
-    return on_first(team, finish)
+
+def _finished(
+    state: State,
+    data: Data,
+    seams: Seams,
+    recorders: Recorders,
+    history: History,
+    teachers: Mapping[str, Measured],
+    costs: Mapping[str, Costs],
+) -> Summary:
+    """Write what came out, and tell it; the summary that was written."""
+    summary = summarize(state.distiller, data, teachers, history, costs)
+    if state.team is not None:
+        summary["processes"] = state.team.described()
+    if details := seams.measuring.in_detail():
+        state.run.write({DETAILS: written(details)})
+    state.run.finish(summary)  # which marks it as finished: what is looked at later, it can do without
+    recorders.finish(summary)
+    write_insight(state.run.insight, state.distiller, data, seams.measuring.answers)
+    return summary
+
+
+def _extended(state: State, history: History, training: Training) -> None:
+    """Have a run go on that was shorter; it is said if that makes it another one."""
+    if state.run.extends is None:
+        return
+    past = history if state.inside is None else [*history, state.inside["asked"]]
+    if (changed := extend(state.run, past, state.distiller, training)) is not None:
+        say(f"{state.run.path} is not what {training.epochs} epochs from the start would be: {changed}")
 
 
 def _waiting(distiller: Distiller, training: Training) -> str | None:
     """What steps wait for besides the device."""
     if distiller.team is not None:
         return "several processes"
+    if training.optimizer.startswith(OF_TIMM):
+        return f"--optimizer {training.optimizer}"
     if training.teacher_engine != "torch":
         return f"--teacher-engine {training.teacher_engine}"
     return "kept answers of teachers" if distiller.answered else None
 
 
-def _recorders(state: State, seams: Seams, epoch: int) -> list[Recorder]:
-    return [TensorBoard(state.run.path, purge_step=epoch), *seams.recorders] if state.writes else []
+def _recorders(
+    state: State, training: Training, seams: Seams, history: History, say: Callable[[str], None]
+) -> list[Recorder]:
+    return [*recorders_of(training.log, state.run, history, say), *seams.recorders] if state.writes else []
 
 
 def _epoch(
@@ -136,13 +167,14 @@ def _epoch(
             team.stop.between()
 
     seam: dict[str, Any] = {"transforms": seams.transforms, "after_step": seams.after_step, "graphs": graphs}
+    seam |= {"place": place, "between": save_sometimes, "averages": state.averages}
+    averaged = None if state.averages is None else state.averages.networks
     try:
-        trained = train_epoch(
-            distiller, data.train, optimizer, epoch, training, progress, **seam, place=place, between=save_sometimes
-        )
+        trained = train_epoch(distiller, data.train, optimizer, epoch, training, progress, **seam)
         if team is not None:
             team.stop.now()
-        learners = on_first(team, lambda: seams.measuring.learners(epoch))
+        last = epoch == training.epochs - 1
+        learners = on_first(team, lambda: seams.measuring.learners(epoch, averaged, last=last))
     except signals.ENDINGS as error:
         with signals.ending():
             progress.say(_saved(error, state, history, place))

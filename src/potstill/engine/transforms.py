@@ -20,12 +20,19 @@ class Transforms:
         functions: what to apply.
         seed: the run's.
         rank: of a process among several, whose images are others.
+        before: what to apply before that.
     """
 
-    def __init__(self, functions: Sequence[Callable[[Batch], Batch]], seed: int, rank: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        functions: Sequence[Callable[[Batch], Batch]],
+        seed: int,
+        rank: tuple[int, ...] = (),
+        before: Sequence[Callable[[Batch], Batch]] = (),
+    ) -> None:
         if callable(functions) or not all(map(callable, functions)):
             raise BadInput("transforms is a list of functions from batch to batch: transforms=[mixup]")
-        self.functions, self.seed, self.rank = functions, seed, rank
+        self.functions, self.seed, self.rank = [*before, *functions], seed, rank
 
     def __call__(self, batch: Batch, epoch: int, step: int) -> Batch:
         """The batch of a step, transformed.

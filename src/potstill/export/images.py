@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from potstill.data.data import Data
 from potstill.data.load import describe_data_sets
 from potstill.errors import BadInput
 from potstill.export.run_network import RunNetwork
@@ -20,12 +21,16 @@ CHECKED_IMAGES = 32
 
 @dataclass(frozen=True)
 class RunImages:
-    """Real test images of a run, (N, C, H, W), normalised, with the names of the classes and the normalisation."""
+    """Real test images of a run, (N, C, H, W), normalised, with the names of the classes and the normalisation.
+
+    ``data`` are all of the run's.
+    """
 
     images: Tensor
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    data: Data
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -66,7 +71,8 @@ def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
     assert data.test is not None, "data.load gives test images"
     assert data.mean is not None, "and knows how they are normalised"
     assert data.std is not None
-    found = RunImages(next(iter(data.test))["images"][:CHECKED_IMAGES].contiguous(), data.classes, data.mean, data.std)
+    images = next(iter(data.test))["images"][:CHECKED_IMAGES].contiguous()
+    found = RunImages(images, data.classes, data.mean, data.std, data)
     _must_fit(found, chosen)
     return found
 

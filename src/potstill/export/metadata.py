@@ -4,6 +4,7 @@ import json
 
 import potstill
 from potstill.export.images import RunImages
+from potstill.export.preparation import shorter_side
 from potstill.export.run_network import RunNetwork
 from potstill.text import printable
 
@@ -12,8 +13,10 @@ def metadata(chosen: RunNetwork, data: RunImages) -> dict[str, str]:
     """Entries for a file's metadata, texts all of them; lists are JSON.
 
     ``classes`` are the names of the logits; an image of ``shape`` (C, H, W), of values in 0..1, becomes the network's
-    input by taking ``mean`` from each channel and dividing by ``std``.
+    input by taking ``mean`` from each channel and dividing by ``std``. ``shorter_side`` says how a picture of another
+    size becomes such an image: it is scaled to that, and its centre is cut; ``bits``, how many of 16 bits count.
     """
+    side = shorter_side(data.data.name, data.shape[1])
     return {
         "network": printable(chosen.spec),
         "name": printable(chosen.name),
@@ -22,5 +25,7 @@ def metadata(chosen: RunNetwork, data: RunImages) -> dict[str, str]:
         "mean": json.dumps(data.mean),
         "std": json.dumps(data.std),
         "shape": json.dumps(data.shape),
+        "shorter_side": json.dumps(side),
+        **({} if data.data.bits is None else {"bits": json.dumps(data.data.bits)}),
         "potstill": potstill.__version__,
     }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -92,10 +93,12 @@ def load_onnx(path: Path) -> Function:
 
 
 def running(model: str | bytes) -> Callable[[Tensor], list[Tensor]]:
-    """What runs a model, or the file of one, in onnxruntime on as many CPU threads as torch: images to all outputs.
+    """What runs a model, or the file of one, in onnxruntime on as many CPU threads as torch: images to all outputs."""
+    return runner_of(session_of(model))
 
-    Between two calls its threads sleep: they would keep torch from the processor.
-    """
+
+def session_of(model: str | bytes) -> Any:
+    """A session of onnxruntime. Between two calls its threads sleep: they would keep torch from the processor."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -103,7 +106,11 @@ def running(model: str | bytes) -> Callable[[Tensor], list[Tensor]]:
     options.log_severity_level = 3  # errors
     options.use_deterministic_compute = True
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def runner_of(session: Any) -> Callable[[Tensor], list[Tensor]]:
+    """What runs a session: images to all outputs."""
 
     def run(images: Tensor) -> list[Tensor]:
         return [torch.from_numpy(found) for found in session.run(None, {"images": images.contiguous().numpy()})]

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,9 +10,13 @@ from functools import cache
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
+from typing import Any
 
+from potstill.configured import configuration_of
 from potstill.networks.built_in import by_name
 from potstill.networks.create import CHEAPER
+from potstill.networks.headed import Headed
+from potstill.networks.hugging_face import has_classifier, read_config, settings_of
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import classes_argument
 from potstill.own_modules import base_of
@@ -52,6 +57,8 @@ def making(spec: str, classes: int) -> Making:
         whole, cheaper = making(plus["network"], classes), (substitute.__module__, substitute.__name__)
         expression = f"{substitute.__name__}({whole.expression}, {plus['conv']!r})"
         return Making(expression, whole.imports, (*whole.ours, cheaper), whole.folder)
+    if (configuration := configuration_of(spec)) is not None:
+        return _configured(spec, configuration, classes)
     home, _, name = spec.rpartition(":")
     if home == "timm":
         return Making(f"timm.create_model({name!r}, pretrained=False, num_classes={classes!r})", ("import timm",))
@@ -67,6 +74,28 @@ def making(spec: str, classes: int) -> Making:
     if all(map(_is_name, [*home.split("."), name])):
         return Making(f"{name}{call}", (f"from {home} import {name}",))
     return Making(f"getattr(importlib.import_module({home!r}), {name!r}){call}", ("import importlib",))
+
+
+def _configured(spec: str, file: Path, classes: int) -> Making:
+    """The same of a network that a ``config.json`` defines, whose content goes into the expression."""
+    if not spec.startswith("hf:"):
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        given = {
+            "pretrained_cfg": content.get("pretrained_cfg"),
+            "num_classes": classes,
+            **content.get("model_args", {}),
+        }
+        return Making(
+            f"timm.create_model({content['architecture']!r}, pretrained=False, **{given!r})", ("import timm",)
+        )
+    config = read_config(file, f"network {spec!r}")
+    whole, given = has_classifier(config), settings_of(config, classes)
+    kind = "AutoModelForImageClassification" if whole else "AutoModel"
+    expression = f"transformers.{kind}.from_config(transformers.AutoConfig.for_model(**{given!r}))"
+    if whole:
+        return Making(expression, ("import transformers",))
+    head = Headed.__module__, Headed.__name__
+    return Making(f"{Headed.__name__}({expression}, {classes!r})", ("import transformers",), (head,))
 
 
 def _is_name(text: str) -> bool:

@@ -99,7 +99,7 @@ class CRD(Loss):
         self.temperature, self.momentum, self.eps = temperature, momentum, eps
         self.relaxed, self.contrast = relaxed, contrast
         self.has_bank = contrast != "batch"
-        self.by_class = relaxed or contrast == "classes"
+        self.by_class = self.hard_labels = relaxed or contrast == "classes"
         extra = {"index": self.has_bank, "labels": self.by_class, "size": self.has_bank and samples is None}
         self.taps = ("student.pooled", "teacher.pooled", *(entry for entry, needed in extra.items() if needed))
         self.embed_s: nn.Module = nn.Identity()

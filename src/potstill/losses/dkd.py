@@ -53,6 +53,8 @@ class DKD(Loss):
 
     taps = ("student", "teacher", "labels")
 
+    hard_labels = True
+
     @checked
     def __init__(
         self,

@@ -37,11 +37,14 @@ class KD(Loss):
         standardize: logits become z-scores over the classes first, so that the student need not match the teacher's
             scale. Sun et al., "Logit standardization", CVPR 2024, eq. 10: https://arxiv.org/abs/2403.01427. As there,
             the deviation is unbiased and 1e-7 is added to it.
+        hard: the teacher's favourite class is a label, and L the cross-entropy with it; no temperature is taken. Beside
+            a cross-entropy with the labels, each has half the weight. Touvron et al., "Training data-efficient image
+            transformers", ICML 2021, eq. 3: https://arxiv.org/abs/2012.12877.
 
     Shapes: student and teacher logits (N, K); if guided, labels: class indices (N,), or probabilities (N, K).
 
     Raises:
-        BadInput: guided without labels, or the labels do not fit the logits.
+        BadInput: guided without labels, or the labels do not fit the logits; hard together with what changes soft ones.
 
     >>> import torch
     >>> from potstill.losses import KD
@@ -61,8 +64,12 @@ class KD(Loss):
         reduction: Literal["batchmean", "elementmean"] = "batchmean",
         guided: bool = False,
         standardize: bool = False,
+        hard: bool = False,
     ) -> None:
         super().__init__()
+        if hard and (standardize or guided or reduction != "batchmean"):
+            raise BadInput("KD(hard=True) is a cross-entropy: standardize, guided and elementmean are for soft labels")
+        self.hard = hard
         self.temperature = temperature
         self.reduction = reduction
         self.standardize = standardize
@@ -71,6 +78,8 @@ class KD(Loss):
         self.taps = ("student", "teacher", "labels") if guided else ("student", "teacher")
 
     def forward(self, student: Tensor, teacher: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.hard:
+            return F.cross_entropy(student, teacher.argmax(dim=1))
         if self.standardize:
             student, teacher = z_scores(student), z_scores(teacher)
         log_student = F.log_softmax(student / self.temperature, dim=1)

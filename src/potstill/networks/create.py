@@ -12,14 +12,15 @@ from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
+from potstill.networks.hugging_face import from_hf
 from potstill.networks.lazy import sizes_from
 from potstill.networks.substitution import substitute
-from potstill.networks.third_party import from_callable, from_timm, from_torchvision
+from potstill.networks.third_party import DropPath, check_drop_path, from_callable, from_timm, from_torchvision
 from potstill.networks.weights import load_weights
 from potstill.ranges import Classes, Seed
 from potstill.runs import networks as run_networks
 from potstill.runs.manifest import verify
-from potstill.runs.source import source_of
+from potstill.runs.source import LIBRARIES, source_of
 
 MOST_PLUSES = 20  # each is a network of its own
 CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
@@ -28,17 +29,24 @@ CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
 
 @checked
 def create(
-    spec: str, classes: Classes = 10, *, weights: Path | str | None = None, seed: Seed | None = None
+    spec: str,
+    classes: Classes = 10,
+    *,
+    weights: Path | str | None = None,
+    seed: Seed | None = None,
+    drop_path: DropPath = 0.0,
 ) -> nn.Module:
     """Build the network that ``spec`` names, with ``classes`` logits.
 
-    ``spec`` is a built-in name (``resnet20``, ``wrn-16-2``), ``timm:NAME``, ``torchvision:NAME``,
-    ``package.module:callable``, ``path/to/file.py:callable``, or a run folder (``runs/abc`` or ``runs/abc:light``),
-    which brings its weights. After a plus, any of them takes cheap convolutions in the place of its spatial ones:
-    ``wrn-40-2+G8B2`` is ``substitute(create("wrn-40-2"), "G8B2")``. A path that has a plus of its own stays a path.
-    ``weights`` is a file to load afterwards, a run folder, or ``pretrained`` for what timm or torchvision offer; they
-    have as many classes. The same ``seed`` gives the same first weights, those of the cheap convolutions included, and
-    leaves the caller's random numbers alone (those of the CPU, where networks are built).
+    ``spec`` is a built-in name (``resnet20``, ``wrn-16-2``), ``timm:NAME``, ``torchvision:NAME``, ``hf:ORG/NAME`` or
+    ``hf:FOLDER`` for `transformers`, ``package.module:callable``, ``path/to/file.py:callable``, or a run folder
+    (``runs/abc`` or ``runs/abc:light``), which brings its weights. After a plus, any of them takes cheap convolutions
+    in the place of its spatial ones: ``wrn-40-2+G8B2`` is ``substitute(create("wrn-40-2"), "G8B2")``. A path that has a
+    plus of its own stays a path. ``weights`` is a file to load afterwards, a run folder, or ``pretrained`` for what
+    those three libraries offer; they have as many classes. The same ``seed`` gives the same first weights, those of the
+    cheap convolutions included, and leaves the caller's random numbers alone (those of the CPU, where networks are
+    built). ``drop_path`` is the rate of stochastic depth in the deepest block, of networks of timm and torchvision that
+    have it.
 
     The network carries ``spec`` and ``classes`` as attributes; out of a run folder, the spec that is stored there,
     with the cheap convolutions after it: what ``create`` builds from them has room for these weights.
@@ -58,13 +66,16 @@ def create(
         network = built_in(spec, classes)
         plus = None if network is not None or _is_folder(spec) else re.fullmatch(CHEAPER, spec)
         if plus is not None:
-            network, spec, source = _cheaper(plus["network"], plus["conv"], classes)
-        stored = run_networks.find(spec) if network is None else None
+            network, spec, source = _cheaper(plus["network"], plus["conv"], classes, drop_path)
+        of_library = spec.partition(":")[0] in LIBRARIES
+        stored = run_networks.find(spec) if network is None and not of_library else None
         if stored is not None:
-            network, source = _restore(spec, stored, classes)
+            network, source = _restore(spec, stored, classes, drop_path)
             spec, _ = stored.made_from()
         if network is None:
-            network = _elsewhere(spec, classes)
+            network = _elsewhere(spec, classes, drop_path)
+    if drop_path:
+        check_drop_path(network, spec)
     network.spec, network.classes = spec, classes  # type: ignore[assignment]
     network.own_file = source or source_of(spec)  # type: ignore[assignment]
     if weights is not None:
@@ -83,28 +94,32 @@ def _is_folder(spec: str) -> bool:
     return found
 
 
-def _restore(spec: str, stored: run_networks.StoredNetwork, classes: int) -> tuple[nn.Module, Path | None]:
+def _restore(
+    spec: str, stored: run_networks.StoredNetwork, classes: int, drop_path: float
+) -> tuple[nn.Module, Path | None]:
     """The network of a run, and the file of its own code."""
     _, trained = stored.made_from()
     if trained != classes:
         raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
     verify(stored.weights)
-    network = create(str(stored.located()["spec"]), classes, weights=stored.weights)
+    network = create(str(stored.located()["spec"]), classes, weights=stored.weights, drop_path=drop_path)
     return network, network.own_file  # type: ignore[return-value]
 
 
-def _cheaper(spec: str, conv: str, classes: int) -> tuple[nn.Module, str, Path | None]:
-    network = create(spec, classes)
+def _cheaper(spec: str, conv: str, classes: int, drop_path: float) -> tuple[nn.Module, str, Path | None]:
+    network = create(spec, classes, drop_path=drop_path)
     whole = f"{network.spec}+{conv}"
     return substitute(network, conv), whole, network.own_file  # type: ignore[return-value]
 
 
-def _elsewhere(spec: str, classes: int) -> nn.Module:
+def _elsewhere(spec: str, classes: int, drop_path: float) -> nn.Module:
     library, _, rest = spec.partition(":")
     if library == "timm":
-        return from_timm(rest, classes)
+        return from_timm(rest, classes, drop_path)
     if library == "torchvision":
-        return from_torchvision(rest, classes)
+        return from_torchvision(rest, classes, drop_path)
+    if library == "hf":
+        return from_hf(rest, classes)
     home, colon, name = spec.rpartition(":")
     if spec.endswith(".py"):
         raise BadInput(f"network {spec!r} is a file; say which function of it: {spec}:NAME")

@@ -60,7 +60,8 @@ def adapt_input(network: nn.Module, given: Input, wanted: Input) -> Input:
 def only_size(network: nn.Module) -> Size | None:
     """The height and width of the only images that a network takes; None if it takes several sizes.
 
-    That is what timm's configuration of it or its patch embedding says, or torchvision's vision transformers.
+    That is what timm's configuration of it or its patch embedding says, torchvision's vision transformers, or what was
+    tried of a network of Hugging Face's.
     """
     embedding: Any = getattr(network, "patch_embed", None)
     if getattr(embedding, "strict_img_size", False) and getattr(embedding, "img_size", None):
@@ -71,6 +72,8 @@ def only_size(network: nn.Module) -> Size | None:
         _, height, width = configuration["input_size"]
         return int(height), int(width)
     side = getattr(network, "image_size", None)
+    if isinstance(side, tuple) and len(side) == 2:
+        return side
     return (side, side) if isinstance(side, int) else None
 
 

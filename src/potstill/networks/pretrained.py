@@ -1,4 +1,4 @@
-"""Weights that timm and torchvision offer to download for their networks."""
+"""Weights that timm, torchvision and the Hugging Face Hub offer to download for their networks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from potstill.errors import BadInput, first_line
 from potstill.guard import foreign
+from potstill.hub import library, without_waiting
 from potstill.network_input import Input
-from potstill.networks.third_party import is_hosted, library, of_the_hub
+from potstill.networks.hugging_face_weights import offered
+from potstill.networks.third_party import is_hosted, of_the_hub
 
 PRETRAINED = "pretrained"
 """In the place of a weights file: what the network's library offers."""
@@ -27,6 +29,7 @@ class Pretrained:
     spec: str
     name: str
     classes: int
+    """0: they are of a backbone, and the classifier is fresh."""
     input: Input
     build: Callable[[], nn.Module]
 
@@ -39,6 +42,8 @@ class Pretrained:
         try:
             with torch.random.fork_rng(devices=[]):  # what is drawn here is not used
                 network = self.build()
+        except BadInput:  # they are there, and no use
+            raise
         except Exception as error:  # each library, and each of its hosts, has errors of its own
             reason = (first_line(error) or type(error).__name__).rstrip(".")
             raise CannotDownload(f"cannot download the weights of {self.spec} ({self.name}): {reason}") from error
@@ -47,8 +52,10 @@ class Pretrained:
 
 
 def find_pretrained(spec: str) -> Pretrained | None:
-    """What there is to download for a network of timm or torchvision; None if nothing is, or it is of neither."""
+    """What there is to download for a network of timm, torchvision or the Hub; None if nothing is, or it is of none."""
     home, _, name = spec.partition(":")
+    if home == "hf":
+        return _of_hf(spec)
     if home == "timm":
         return _of_timm(spec, name)
     if home == "torchvision":
@@ -57,7 +64,7 @@ def find_pretrained(spec: str) -> Pretrained | None:
 
 
 def _of_timm(spec: str, name: str) -> Pretrained | None:
-    timm = library("timm")
+    timm = library("timm", "models")
     if is_hosted(name):
         return _of_a_host(spec, name)
     if not timm.is_model(name):
@@ -71,12 +78,18 @@ def _of_timm(spec: str, name: str) -> Pretrained | None:
     _, height, width = found.input_size
     own = Input((tuple(found.mean), tuple(found.std)), (height, width))
     where = found.hf_hub_id or found.file or found.url
-    return Pretrained(spec, where, found.num_classes, own, lambda: timm.create_model(name, pretrained=True))
+
+    def build() -> nn.Module:
+        with without_waiting():  # most of them are of the Hub
+            network: nn.Module = timm.create_model(name, pretrained=True)
+        return network
+
+    return Pretrained(spec, where, found.num_classes, own, build)
 
 
 def _of_a_host(spec: str, name: str) -> Pretrained:
     """What lies beside a configuration on Hugging Face's hub, or in a folder."""
-    timm = library("timm")
+    timm = library("timm", "models")
     with foreign(f"network {spec!r}"), of_the_hub(name), torch.random.fork_rng(devices=[]):
         found: dict[str, Any] = timm.create_model(name, pretrained=False).pretrained_cfg
     _, height, width = found["input_size"]
@@ -84,8 +97,13 @@ def _of_a_host(spec: str, name: str) -> Pretrained:
     return Pretrained(spec, name, found["num_classes"], own, lambda: timm.create_model(name, pretrained=True))
 
 
+def _of_hf(spec: str) -> Pretrained | None:
+    found = offered(spec)
+    return None if found is None else Pretrained(spec, *found)
+
+
 def _of_torchvision(spec: str, name: str) -> Pretrained | None:
-    models = library("torchvision").models
+    models = library("torchvision", "models").models
     if name not in models.list_models(module=models):
         return None
     weights: Any = models.get_model_weights(name).DEFAULT

@@ -1,38 +1,39 @@
 """Networks that live elsewhere: timm, torchvision, anybody's own callable."""
 
 import inspect
-import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 from torch import nn
 
+from potstill.configured import configuration_of, is_configured
 from potstill.errors import BadInput, nearest
 from potstill.guard import foreign
+from potstill.hub import library, without_waiting
 from potstill.networks.lazy import refuse_meta
+from potstill.ranges import Range
 from potstill.user_code import find_callable
 
-HOSTS = ("hf-hub", "hf_hub", "local-dir")
-"""Where timm finds the configuration of a network that it does not know by name."""
+DropPath = Annotated[float, Range(0, 0.95)]
+SKIPPING = ("DropPath", "StochasticDepth")
+"""What timm and torchvision call the modules that skip a block at random."""
 
 
-def from_timm(name: str, classes: int) -> nn.Module:
+def from_timm(name: str, classes: int, drop_path: float = 0.0) -> nn.Module:
     """Build timm's network ``name``, untrained, with ``aliases`` for its stages where timm knows them.
 
     ``hf-hub:ORG/NAME`` is one whose configuration lies on Hugging Face's hub; ``local-dir:FOLDER``, in a folder.
     """
-    timm = library("timm")
+    timm = library("timm", "models")
     if not is_hosted(name) and not timm.is_model(name):
         raise unknown_of("timm", name, timm.list_models())
     with foreign(f"network 'timm:{name}'"), of_the_hub(name):
-        network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
+        settings: dict[str, Any] = {"pretrained": False, "num_classes": classes}
+        network = _built(timm.create_model, name, settings, {"drop_path_rate": drop_path})
     paths = [feature["module"] for feature in getattr(network, "feature_info", None) or []]
     there = {path for path, _ in network.named_modules()}
     # Of HRNet it names modules that do not exist.
@@ -42,32 +43,18 @@ def from_timm(name: str, classes: int) -> nn.Module:
 
 def is_hosted(name: str) -> bool:
     """Whether a name of timm's says where the network's configuration lies: ``hf-hub:ORG/NAME``."""
-    return name.partition(":")[0] in HOSTS and ":" in name
+    return is_configured(f"timm:{name}")
 
 
 @contextmanager
 def of_the_hub(name: str) -> Iterator[None]:
     """Say in one line, instead of many warnings, that a network cannot be had of Hugging Face's hub."""
-    host, _, path = name.partition(":")
     if not is_hosted(name):
         yield
         return
-    if host == "local-dir" and not (Path(path) / "config.json").is_file():
-        raise BadInput(f"network 'timm:{name}': no file {str(Path(path) / 'config.json')!r}")
-    if host != "local-dir" and not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", path):
-        raise BadInput(f"network 'timm:{name}': the form is timm:hf-hub:ORG/NAME")
-    log = logging.getLogger("huggingface_hub")
-    before = log.level
-    log.setLevel(logging.CRITICAL)  # it tries again and again, and warns each time
-    try:
+    configuration_of(f"timm:{name}")  # which timm reads again, out of the Hub's cache
+    with without_waiting():
         yield
-    except OSError as error:  # what the hub's client raises, which needs it for a configuration, too
-        raise BadInput(
-            f"network 'timm:{name}' is neither in the cache of Hugging Face's hub nor to be had from there: "
-            f"{type(error).__name__}; it needs a connection"
-        ) from error
-    finally:
-        log.setLevel(before)
 
 
 def _stages(paths: list[str]) -> dict[str, str]:
@@ -82,31 +69,52 @@ def _stages(paths: list[str]) -> dict[str, str]:
     return {"stem": paths[0], **stages} if has_stem else stages
 
 
-def from_torchvision(name: str, classes: int) -> nn.Module:
+def from_torchvision(name: str, classes: int, drop_path: float = 0.0) -> nn.Module:
     """Build torchvision's classifier ``name``, untrained."""
-    models = library("torchvision").models
+    models = library("torchvision", "models").models
     names = models.list_models(module=models)
     if name not in names:
         raise unknown_of("torchvision", name, names)
     with foreign(f"network 'torchvision:{name}'"):
-        network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+        settings: dict[str, Any] = {"weights": None, "num_classes": classes}
+        network = _built(models.get_model, name, settings, {"stochastic_depth_prob": drop_path})
     return network
+
+
+def _built(
+    build: Callable[..., nn.Module], name: str, settings: dict[str, Any], drop_path: dict[str, float]
+) -> nn.Module:
+    """A library's network; with stochastic depth of the rate behind the library's word for it, if that is not 0."""
+    if not any(drop_path.values()):
+        return build(name, **settings)
+    try:
+        return build(name, **settings, **drop_path)
+    except TypeError as error:  # it knows no such argument, or sets it itself
+        raise no_drop_path(name) from error
+
+
+def check_drop_path(network: nn.Module, spec: str) -> None:
+    """Refuse a network that skips no block.
+
+    Raises:
+        BadInput: it does not.
+    """
+    if not any(type(module).__name__ in SKIPPING for module in network.modules()):
+        raise no_drop_path(spec)
+
+
+def no_drop_path(name: str) -> BadInput:
+    """The error for a network whose stochastic depth cannot be set."""
+    return BadInput(
+        f"--drop-path is for networks that skip blocks at random, as timm:convnext_tiny does, not for {name!r}: "
+        "leave it out, or give 0"
+    )
 
 
 def unknown_of(home: str, name: str, names: list[str]) -> BadInput:
     """The error for a name that a library does not know: the three nearest, however far, of its hundreds."""
     near = nearest(name, names) or get_close_matches(name, names, cutoff=0.0)
     return BadInput(f"unknown {home} network {name!r}; did you mean {' or '.join(near)}? {home} has {len(names)}")
-
-
-def library(name: str) -> ModuleType:
-    """Import timm or torchvision; BadInput if it is not installed."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:  # it is there, but something it needs is not
-            raise
-        raise BadInput(f"{name} is not installed; networks of it need: pip install potstill[models]") from error
 
 
 def from_callable(home: str, name: str, classes: int) -> nn.Module:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.networks.seeing import see
+from potstill.runs.source import LIBRARIES
 from potstill.say import say
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from potstill.data import Data
     from potstill.networks import Input
-
-LIBRARIES = ("timm", "torchvision")
 
 
 def create_trained(
@@ -29,8 +28,8 @@ def create_trained(
 ) -> "nn.Module":
     """A frozen network with trained weights, which sees the images that it was trained on, whatever the data's are.
 
-    Its weights are those of the file, of the run folder, of the user's own function, or those that timm or torchvision
-    offer. What it sees is said on stderr where it differs from the data.
+    Its weights are those of the file, of the run folder, of the user's own function, or those that timm,
+    torchvision or the Hugging Face Hub offer. What it sees is said on stderr where it differs from the data.
 
     Args:
         spec: the network.
@@ -98,9 +97,10 @@ def _trained_weights(spec: str, data: "Data", weights: Path | None, kind: str, f
         ps.networks.create(spec, len(data.classes))  # it may not even be a network
         raise BadInput(f"{kind} {spec!r} has no trained weights; give {flag} FILE, or a run folder")
     if offered.classes != len(data.classes):
+        theirs = f"have {offered.classes} classes" if offered.classes else "are a backbone's, without a classifier"
         raise BadInput(
-            f"{kind} {spec!r}: its pre-trained weights have {offered.classes} classes, {data.name} has "
-            f"{len(data.classes)}; fine-tune it first: "
+            f"{kind} {spec!r}: its pre-trained weights {theirs}, {data.name} has {len(data.classes)} classes; "
+            "fine-tune it first: "
             f"potstill supervised --network {spec} --weights {PRETRAINED} --data {data.name}"
         )
     if weights is None:

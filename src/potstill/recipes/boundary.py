@@ -20,7 +20,7 @@ def boundary(
     weight: NotNegative = 2.0,
     temperature: Temperature = 3.0,
     attack_size: Count = 32,
-    warmup: Index = 10,
+    attack_from: Index = 10,
     training: Training = Training(),
 ) -> Summary:
     """Train a student to imitate its teacher on images that an attack has moved to the teacher's decision boundary.
@@ -35,16 +35,16 @@ def boundary(
         weight: of the attacked images, at the height the line has in epoch 0.
         temperature: of their probabilities.
         attack_size: how many images of a batch to attack at most.
-        warmup: epochs without any.
+        attack_from: the first epoch with any, counted from 0.
     """
     from potstill.losses.bss import BoundaryAttack
 
     data = training.load_data()
     networks = {
-        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        "student": create_learner(student, data, training, weights=student_weights),
         **teacher.create(data),
     }
-    falling = ps.schedules.from_epoch(ps.schedules.linear(weight, epochs=round(0.8 * training.epochs)), warmup)
+    falling = ps.schedules.from_epoch(ps.schedules.linear(weight, epochs=round(0.8 * training.epochs)), attack_from)
     networks["attack"] = BoundaryAttack(networks["teacher"], attack_size)
     bss = ps.losses.BSS(temperature)
     terms = [

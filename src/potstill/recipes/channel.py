@@ -46,7 +46,7 @@ def channel(
     """
     data = training.load_data()
     networks = {
-        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        "student": create_learner(student, data, training, weights=student_weights),
         **teacher.create(data),
     }
     at = list(decay_at) or [max(1, round(part * training.epochs)) for part in (0.3, 0.8)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import potstill as ps
 from potstill import term_strings
-from potstill.recipes.learner import create_learner
+from potstill.recipes.learner import create_learner, learn_with_every_head
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary
 from potstill.teacher import Teachers
@@ -27,12 +27,15 @@ def distill(
         student_weights: weights to start the student from: a file, a run folder or pretrained; fresh ones by default.
         terms: what to minimise, one string a term: "weight * Loss(arguments) on taps". "1000 * AT on stages" is
             one a stage, "FitNet on layer3=blocks.8" pairs a student's tap with a teacher's, "file.py:Loss" is your own.
+            "0.5 * CE on student#0" and "0.5 * KD(hard=True) on student#1" are of two heads, as distilled ViTs have.
     """
     data = training.load_data()
     networks = {
-        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        "student": create_learner(student, data, training, weights=student_weights),
         **teacher.create(data),
     }
+    if any("student#" in term for term in terms):
+        learn_with_every_head(networks["student"])
     example = data.example()
     parsed = term_strings.terms(terms, networks, example)
     distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed, classifiers=[*networks])

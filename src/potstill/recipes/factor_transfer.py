@@ -53,7 +53,7 @@ def factor_transfer(
 
     data = training.load_data()
     networks = {
-        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        "student": create_learner(student, data, training, weights=student_weights),
         **teacher.create(data),
     }
     maps = places(networks, on)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import potstill as ps
 from potstill.say import say
+from potstill.training import Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -13,20 +14,48 @@ if TYPE_CHECKING:
 
 
 def create_learner(
-    spec: str, data: "Data", *, seed: int, weights: Path | None = None, name: str = "student"
+    spec: str,
+    data: "Data",
+    training: Training,
+    *,
+    weights: Path | None = None,
+    name: str = "student",
+    seed: int | None = None,
 ) -> "nn.Module":
-    """A network to train: fresh by ``seed``, or from a file, a run folder or ``pretrained`` weights to start from.
+    """A network to train: fresh by a seed, or from a file, a run folder or ``pretrained`` weights to start from.
 
     A classifier of other classes than the data's stays fresh; that is said on stderr, and so is a size of images that
     is the only one that the network takes.
+
+    Args:
+        spec: the network.
+        data: gives its classes and images.
+        training: whether layers are skipped at random, what is frozen, and the seed, unless there is another.
+        weights: to start from.
+        name: what messages call it.
+        seed: of its fresh weights.
     """
+    from potstill.networks.freezing import freeze_parts
     from potstill.networks.seeing import see
 
-    network = ps.networks.create(spec, len(data.classes), seed=seed)
+    seed = training.seed if seed is None else seed
+    network = ps.networks.create(spec, len(data.classes), seed=seed, drop_path=training.drop_path)
     if weights is not None:
         fresh = ps.networks.start_from(network, weights)
         if fresh:
             say(f"{name} starts from {weights}, but for {', '.join(fresh)}: there it has other classes")
+    if training.freeze:
+        freeze_parts(network, training.freeze, name)
     see(network, data, ps.networks.Input(), name)
     network.title = name  # type: ignore[assignment]
     return network
+
+
+def learn_with_every_head(network: "nn.Module") -> None:
+    """Have a network of timm that has a second head for distillation give both while it trains.
+
+    Otherwise, and in the end, it gives their mean.
+    """
+    switch = getattr(network, "set_distilled_training", None)
+    if callable(switch):
+        switch(True)

@@ -63,7 +63,7 @@ def moonshine(
     frozen = teacher.create(data)["teacher"]
     base = student or str(frozen.spec)
     spec = base if conv == "Conv" else f"{base}+{conv}"  # Conv: nothing is cheaper than in the teacher
-    networks = {"student": create_learner(spec, data, seed=training.seed), "teacher": frozen}
+    networks = {"student": create_learner(spec, data, training), "teacher": frozen}
     if keep == "1x1":
         ps.networks.keep_weights(networks["student"], frozen)
     if split != 1:

@@ -41,7 +41,7 @@ def mutual(
         raise BadInput(f"--networks needs two networks or more to learn from each other, not {len(networks)}")
     data = training.load_data()
     peers = {
-        name: create_learner(spec, data, seed=training.seed + SEEDS_APART * i, name=name)
+        name: create_learner(spec, data, training, name=name, seed=training.seed + SEEDS_APART * i)
         for i, (name, spec) in enumerate(zip(ascii_lowercase, networks, strict=False))
     }
     terms = []

@@ -49,7 +49,7 @@ def rocket(
     """
     data = training.load_data()
     networks = {
-        name: create_learner(spec, data, seed=training.seed, name=name)
+        name: create_learner(spec, data, training, name=name)
         for name, spec in {"light": light, "booster": booster}.items()
     }
     if share != "none":

@@ -30,6 +30,7 @@ def earlier_stage(
     earlier = replace(
         training,
         epochs=epochs,
+        warmup=min(training.warmup, epochs),
         lr=training.lr / 10 if lr is None else lr,
         schedule="milestones",
         milestones=milestones or (epochs,),  # one at the end is never reached; none would mean the usual ones

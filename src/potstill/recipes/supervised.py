@@ -19,7 +19,7 @@ def supervised(*, network: str, weights: Path | None = None, training: Training 
             torchvision offer; fresh ones by default. A classifier of other classes than the data's starts afresh.
     """
     data = training.load_data()
-    networks = {"student": create_learner(network, data, seed=training.seed, weights=weights, name=network)}
+    networks = {"student": create_learner(network, data, training, weights=weights, name=network)}
     terms = [ps.Term(ps.losses.CE(), "student", "labels")]
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)

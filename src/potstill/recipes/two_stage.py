@@ -44,7 +44,7 @@ def two_stage(
     """
     data = training.load_data()
     networks = {
-        "student": create_learner(student, data, seed=training.seed, weights=student_weights),
+        "student": create_learner(student, data, training, weights=student_weights),
         **teacher.create(data),
     }
     # Both before either trains: a mistake in the second should not wait for the first.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any, TypedDict
 
+from potstill.report.in_detail import in_detail
 from potstill.report.rows import ReportRow, baseline
 from potstill.runs.headline import ACCURACY, COSTS, digits, heads, results, title
 from potstill.runs.recorded import RecordedRun
@@ -48,6 +49,7 @@ def _row(row: ReportRow, rows: Sequence[ReportRow], measure: str, images: list[l
         "loss": None if any(r.runs is row.runs for r in rows[: rows.index(row)]) else _loss(row.runs),
         "baseline": None if alone is None else rows.index(alone),
         "look": _look(row, images),
+        "details": in_detail(row),
     }
 
 

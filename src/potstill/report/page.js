@@ -63,6 +63,7 @@ startLegend();
 startMeasures();
 startSorting();
 startLooks();
+startDetails();
 drawVisible();
 drawShares();
 let width = document.body.clientWidth;
@@ -71,4 +72,5 @@ window.addEventListener("resize", () => {
   width = document.body.clientWidth;
   drawVisible();
   drawShares();
+  drawDetails();
 });

@@ -16,7 +16,8 @@ from potstill.runs.names import INSIGHT
 from potstill.text import in_html, printable
 from potstill.whole_file import write_whole
 
-SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "page.js")  # in this order
+SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "details.js", "page.js")
+"""In this order."""
 ABSENT = f'<p class="missing note">None of these runs recorded it: a single network, or no {INSIGHT}.</p>'
 
 

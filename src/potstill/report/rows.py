@@ -9,7 +9,6 @@ from pathlib import Path
 from potstill.errors import BadInput
 from potstill.report.labels import labels
 from potstill.runs.headline import headline, heads
-from potstill.runs.names import INSIGHT
 from potstill.runs.recorded import RecordedRun, read_run
 from potstill.runs.same_run import SEED, asked, difference
 from potstill.runs.spread import Spread
@@ -143,8 +142,8 @@ def _read(folders: Sequence[Path]) -> tuple[list[RecordedRun], dict[str, str]]:
         except BadInput as error:
             left_out[str(folder)] = _inside(folder, str(error))
         else:
-            if reason := runs[-1].insight_missing:
-                left_out[f"{folder / INSIGHT}"] = _inside(folder, reason)
+            for name, reason in runs[-1].unread.items():
+                left_out[str(folder / name)] = _inside(folder, reason)
     return runs, left_out
 
 

@@ -11,6 +11,7 @@ from potstill.runs.digests import there
 from potstill.runs.names import (
     CHECKPOINT,
     CONFIG,
+    DETAILS,
     INSIGHT,
     MANIFEST,
     METRICS,
@@ -21,7 +22,7 @@ from potstill.runs.names import (
     WEIGHTS,
 )
 from potstill.runs.names import weights as weights_name
-from potstill.runs.reading import read_config, read_history, read_insight, read_summary
+from potstill.runs.reading import read_config, read_details, read_history, read_insight, read_summary
 from potstill.runs.recorded import read_run
 
 Load = Callable[[Path], object]
@@ -110,7 +111,8 @@ def _check_texts(found: Audit) -> None:
         _try(found, METRICS, lambda: read_history(folder))
     _try(found, SUMMARY, lambda: read_summary(folder))
     _try(found, INSIGHT, lambda: read_insight(folder))
-    if len(found.problems) > sound or found.problems.keys() & {*SIGNS, INSIGHT}:
+    _try(found, DETAILS, lambda: read_details(folder))
+    if len(found.problems) > sound or found.problems.keys() & {*SIGNS, INSIGHT, DETAILS}:
         return
     found.finished = read_summary(folder) is not None
     if found.finished:

@@ -8,6 +8,10 @@ SUMMARY = "summary.json"
 """What came out; a run that has it is finished."""
 INSIGHT = "insight.json"
 """How far the networks agree, and where they look."""
+TRACKERS = "trackers.json"
+"""What trackers call the run, and how much of it they know."""
+DETAILS = "details.json"
+"""What was answered to the test images in the end: by class, which were taken for which, and how surely."""
 CHECKPOINT = "last.ckpt"
 """What a killed run continues from."""
 PREVIOUS = "previous.ckpt"
@@ -18,7 +22,7 @@ SOURCE = "source"
 """The folder with the user's own code that a run used."""
 WEIGHTS = ".safetensors"
 """How files of weights end."""
-FILES = (CONFIG, METRICS, SUMMARY, INSIGHT, CHECKPOINT, PREVIOUS)
+FILES = (CONFIG, METRICS, SUMMARY, INSIGHT, DETAILS, TRACKERS, CHECKPOINT, PREVIOUS)
 """The files of a run besides its weights and its source."""
 SIGNS = (CONFIG, METRICS, SUMMARY)
 """Any of these makes a folder a run's, broken or not; they are what is worth keeping of it."""
@@ -40,3 +44,12 @@ def best_weights(network: str) -> str:
     'student-best.safetensors'
     """
     return f"{network}-best{WEIGHTS}"
+
+
+def averaged(network: str) -> str:
+    """What the average of a learner's weights is called, as a network of its own.
+
+    >>> weights(averaged("student"))
+    'student-ema.safetensors'
+    """
+    return f"{network}-ema"

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 from potstill.errors import BadInput
 from potstill.runs import manifest
+from potstill.runs.details import Details, must_add_up
 from potstill.runs.digests import bytes_of, there
 from potstill.runs.json_text import parse
-from potstill.runs.names import CONFIG, INSIGHT, MANIFEST, METRICS, SUMMARY
+from potstill.runs.names import CONFIG, DETAILS, INSIGHT, MANIFEST, METRICS, SUMMARY
 from potstill.runs.schema import Config, Epoch, Insight, Networks, Summary, Told
 from potstill.runs.shapes import check
 from potstill.say import say
@@ -80,6 +81,25 @@ def read_insight(folder: Path) -> Insight | None:
     insight = _read(file, Insight)
     _must_fit(insight, file)
     return insight
+
+
+def read_details(folder: Path) -> dict[str, Details]:
+    """What the learners of the run in ``folder`` answered to the test images in the end; empty if it left nothing.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    file = folder / DETAILS
+    if manifest.content_of(folder, DETAILS) is None:
+        return {}
+    content = _parsed(_content(file), file)
+    try:
+        details: dict[str, Details] = check(content, dict[str, Details])
+        for name, found in details.items():
+            must_add_up(found, name)
+    except ValueError as error:
+        raise BadInput(f"{file} is damaged: {error}") from error
+    return details
 
 
 def read_history(folder: Path) -> list[Epoch]:

@@ -1,26 +1,36 @@
 """A run that was made, as its folder tells: whatever is read here can be shown."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from potstill.errors import BadInput
+from potstill.runs.details import Details
 from potstill.runs.headline import best_epoch, headline, of_teacher
-from potstill.runs.reading import read_config, read_history, read_insight, read_summary
+from potstill.runs.names import DETAILS, INSIGHT
+from potstill.runs.reading import read_config, read_details, read_history, read_insight, read_summary
 from potstill.runs.schema import Config, Epoch, Insight, Measured, Segment, Summary
 from potstill.runs.segments import segments_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedRun:
-    """A run with at least one epoch; ``summary`` is None while it is unfinished, ``insight`` where it left none."""
+    """A run with at least one epoch; ``summary`` is None while it is unfinished, ``insight`` where it left none.
+
+    ``details`` are those of its learners, by their names; empty where it left none. ``unread`` says why an insight or
+    details are not there though a file was.
+    """
 
     folder: Path
     config: Config
     history: list[Epoch]
     summary: Summary | None
     insight: Insight | None
-    insight_missing: str | None
-    """Why there is no insight, if a file was there."""
+    details: dict[str, Details]
+    unread: dict[str, str]
 
     @property
     def learners(self) -> list[str]:
@@ -97,12 +107,22 @@ def read_run(folder: Path) -> RecordedRun:
             _must_have_one_headline(name, splits["test"], summary["learners"][name]["last"]["test"])
     if not history[-1]["learners"]:
         raise BadInput("no network of this run learns")
-    insight, reason = None, None
+    unread: dict[str, str] = {}
+    details: dict[str, Details] = {}
+    insight = _unless_damaged(INSIGHT, lambda: read_insight(folder), None, unread)
+    # While a run goes on, what lies there is of its shorter past.
+    if summary is not None:
+        details = _unless_damaged(DETAILS, lambda: read_details(folder), details, unread)
+    return RecordedRun(folder, config, history, summary, insight, details, unread)
+
+
+def _unless_damaged(name: str, read: Callable[[], T], otherwise: T, unread: dict[str, str]) -> T:
+    """What a file holds without which the rest of a run is sound."""
     try:
-        insight = read_insight(folder)
-    except BadInput as error:  # the rest of the run is sound
-        reason = str(error)
-    return RecordedRun(folder, config, history, summary, insight, reason)
+        return read()
+    except BadInput as error:
+        unread[name] = str(error)
+        return otherwise
 
 
 def _must_have_one_headline(learner: str, history: Measured, summary: Measured) -> None:

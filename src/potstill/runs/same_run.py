@@ -11,6 +11,7 @@ from potstill.runs.schema import Arguments, Config, DataSet, Network
 NOT_COMPARED = frozenset(
     {
         "out",  # where a run lies makes it no other one,
+        "log",  # nor does who is told of it,
         "data_dir",  # nor does where its data lie, whose classes and counts are compared,
         "device",  # nor what it was computed on: rounding apart, each gives the same,
         "save_every",  # nor how often it is saved,

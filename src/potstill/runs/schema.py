@@ -45,7 +45,7 @@ class Network(TypedDict):
 class DataSet(TypedDict):
     """The data of a run: what its networks must be told later, and how many ``images`` each split has.
 
-    ``digest``: of which images these are, where that is known.
+    ``digest``: of which images these are, where that is known. ``bits``: how many its 16-bit images use, if not all.
     """
 
     name: str
@@ -55,6 +55,7 @@ class DataSet(TypedDict):
     shape: NotRequired[list[int] | None]
     images: NotRequired[dict[str, int] | None]
     digest: NotRequired[str | None]
+    bits: NotRequired[int | None]
 
 
 class Networks(TypedDict):
@@ -183,6 +184,13 @@ class Summary(TypedDict):
     seconds: float
     memory: NotRequired[Memory | None]
     processes: NotRequired[Processes | None]
+
+
+class Trackers(TypedDict):
+    """An entry of ``trackers.json``: what a tracker calls the run, and how many epochs it was told."""
+
+    id: str
+    epochs: int
 
 
 class Array(TypedDict):

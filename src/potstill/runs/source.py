@@ -5,23 +5,32 @@ from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path, PurePosixPath
 
-from potstill.guard import LIBRARIES, OURS
+from potstill.configured import CONFIG as CONFIGURATION
+from potstill.configured import configuration_of
+from potstill.guard import LIBRARIES as PLACES
+from potstill.guard import OURS
 from potstill.own_modules import NEVER, base_of, neighbour
 from potstill.runs.names import SOURCE
 from potstill.runs.schema import Config, Network
 
-ELSEWHERE = ("timm", "torchvision")
-"""Libraries that specs name directly."""
+LIBRARIES = ("timm", "torchvision", "hf")
+"""Those that specs name directly."""
 
 
 def needs_code(spec: str | None) -> bool:
     """Whether making a network of that spec runs a user's function."""
     home, colon, _ = (spec or "").rpartition(":")
-    return bool(colon) and (home.partition(":")[0] not in ELSEWHERE or home.endswith(".py"))
+    return bool(colon) and (home.partition(":")[0] not in LIBRARIES or home.endswith(".py"))
 
 
 def source_of(spec: str | None) -> Path | None:
-    """The file of a user's own that a spec names; None for what is installed or not there."""
+    """The file of a user's own that a spec names, or that defines its network; None for what is installed or not there.
+
+    Raises:
+        BadInput: a configuration that has the form of the Hub's cannot be had.
+    """
+    if (configuration := configuration_of(str(spec))) is not None:
+        return configuration
     if not needs_code(spec):
         return None
     home = str(spec).rpartition(":")[0]
@@ -47,9 +56,11 @@ def gather(config: Config) -> tuple[Config, dict[str, bytes]]:
         path = Path(file)
         if not path.is_absolute():  # it is one of the folder's already
             return file
-        base = base_of(path)
+        configured = path.name == CONFIGURATION
+        base = path.parent if configured else base_of(path)
         folder = folders.setdefault(base, f"{SOURCE}/{len(folders) + 1}")
-        for name, content in files_of(path).items():
+        files = {path.name: path.read_bytes()} if configured else files_of(path)
+        for name, content in files.items():
             copies.setdefault(f"{folder}/{name}", content)
         return f"{folder}/{path.relative_to(base).as_posix()}"
 
@@ -139,6 +150,6 @@ def _entry_of(top: str) -> Path | None:
         return None
     spec = PathFinder.find_spec(top)
     places = [] if spec is None else [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else ())]
-    if not places or str(places[0]).startswith((OURS, *LIBRARIES)):
+    if not places or str(places[0]).startswith((OURS, *PLACES)):
         return None
     return Path(places[0]).parent

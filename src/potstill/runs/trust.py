@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from potstill.configured import is_configured, relocated
 from potstill.errors import BadInput
 from potstill.runs import manifest
 from potstill.runs.digests import state_of
@@ -87,7 +88,10 @@ def _specs(identity: Network) -> list[str]:
 def _with_copies(identity: Network, folder: Path) -> Network:
     found: Network = {key: value for key, value in identity.items() if key != "source"}  # type: ignore[assignment]
     source, spec = identity.get("source"), identity.get("spec")
-    if source and spec:
+    if source and spec and is_configured(spec):
+        manifest.verify_in(folder, source)
+        found["spec"] = relocated(spec, folder / source)
+    elif source and spec:
         found["spec"] = f"{folder / source}:{spec.rpartition(':')[2]}"
     if members := identity.get("mean_of"):
         found["mean_of"] = [_with_copies(member, folder) for member in members]

@@ -49,7 +49,7 @@ def methods(budget: Budget, data: str) -> dict[str, tuple[str, dict[str, Any]]]:
     paraphraser = {"paraphraser_epochs": budget.lasting(30), "paraphraser_lr": 0.01}
     norm = {"batch_norm": data == "cifar10"}  # only there, says its code
     found["FT"] = "factor-transfer", {"weight": 200.0, "factor": 0.5, **norm, **paraphraser}
-    found["BSS"] = "boundary", {"weight": 2.0, "temperature": 3.0, "attack_size": 32, "warmup": budget.lasting(10)}
+    found["BSS"] = "boundary", {"weight": 2.0, "temperature": 3.0, "attack_size": 32, "attack_from": budget.lasting(10)}
     return found
 
 

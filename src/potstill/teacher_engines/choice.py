@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from potstill.batch import as_batch, on_device, rows_of
-from potstill.data.batch_sizes import rows_of_part
+from potstill.data.batch_sizes import parts_of_step, rows_of_part
 from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.undisturbed import undisturbed
@@ -55,7 +55,7 @@ def settle_teacher_engine(training: Training, distiller: Distiller, data: Data, 
     device = distiller.weights.device
     example = on_device(as_batch(data.example()), device)
     differentiated = any(term.needs_graph for term in distiller.terms)
-    sizes = _sizes(data, rows_of(example))
+    sizes = _sizes(data, rows_of(example), training.accumulate)
     trial = Trial(frozen, example.get("images"), sizes, training.precision, differentiated)
     tried: dict[str, Candidate] = {}
     with _as_in_a_step(distiller, training):
@@ -80,13 +80,14 @@ def _as_in_a_step(distiller: Distiller, training: Training) -> Iterator[None]:
         yield
 
 
-def _sizes(data: Data, example: int) -> list[int]:
+def _sizes(data: Data, example: int, parts: int) -> list[int]:
     """How many images this process's batches have, the usual number first; of somebody's own loader, the example's."""
     train = data.train
     whole = train.whole if isinstance(train, Sliced) else train
     sizes: list[int] = getattr(whole, "sizes", [example])
     if isinstance(train, Sliced):
         sizes = [max(1, len(rows_of_part(size, train.world.rank, train.world.size))) for size in sizes]
+    sizes = [len(rows) for size in sizes for rows in parts_of_step(size, parts)]
     return [size for size, _ in Counter(sizes).most_common()]
 
 

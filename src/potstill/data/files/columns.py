@@ -1,4 +1,4 @@
-"""Which columns of a Parquet file are the images and the labels, and which classes numbers are."""
+"""Which columns of a Parquet or Arrow file are the images and the labels, and which classes numbers are."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-import pyarrow.parquet
 from numpy.typing import NDArray
 
-from potstill.data.files.arrow_path import arrow_file
 from potstill.data.files.names import listed
-from potstill.errors import BadInput, first_line, unknown
+from potstill.data.files.shard_file import schema_of
+from potstill.errors import BadInput, unknown
 from potstill.selection import Place
 
 LABELS = ("label", "labels", "fine_label", "target", "class")
@@ -40,11 +39,7 @@ def find_columns(shard: Path, how: Place) -> Columns:
     Raises:
         BadInput: no such columns, or several; the message names what there is.
     """
-    try:
-        with arrow_file(shard) as content:
-            schema = pyarrow.parquet.read_schema(content)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise BadInput(f"{shard} is not a readable Parquet file: {first_line(error)}") from error
+    schema = schema_of(shard)
     image = _image(shard, schema, how)
     label, notes = _label(shard, schema, image, how)
     kind = schema.field(label).type

@@ -63,15 +63,19 @@ class Crops:
     Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6, https://arxiv.org/abs/1409.4842, as
     torchvision's RandomResizedCrop and its training scripts have it. Bilinear, antialiased.
 
+    Args:
+        size: side of a crop in pixels.
+        shorter_side: of the image before its centre is cut, where that is not ``size / 0.875``.
+
     Raises:
         BadInput: torchvision is not installed.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, shorter_side: int | None = None) -> None:
         if size < 1:
             raise BadInput(f"--image-size is {size}, but must be positive")
         self.size = size
-        self.shorter_side = round(size / EVALUATED)
+        self.shorter_side = evaluated_from(size) if shorter_side is None else shorter_side
         self.random_crop = _transforms().RandomResizedCrop(size)
 
     def view(self, pixels: Pixels, view: int) -> Tensor:
@@ -93,6 +97,15 @@ class Crops:
         if min(pixels.shape[:2]) == self.shorter_side:
             return pixels
         return _resized(pixels, (self.shorter_side,)).contiguous().numpy()
+
+
+def evaluated_from(size: int) -> int:
+    """The shorter side of an image of which a crop of ``size`` pixels is evaluated.
+
+    >>> evaluated_from(224)
+    256
+    """
+    return round(size / EVALUATED)
 
 
 def deep_values(content: bytes, picture: ImageFile.ImageFile) -> NDArray[np.uint16] | None:
@@ -152,4 +165,4 @@ def _transforms() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torchvision":
             raise
-        raise BadInput("image folders need torchvision: pip install potstill[models]") from error
+        raise BadInput("images in files need torchvision: pip install potstill[models]") from error

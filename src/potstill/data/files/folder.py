@@ -53,7 +53,7 @@ class Folder(Listed):
         labels: list[int] = []
         others: list[str] = []
         for name, place in found.items():
-            files = list(_files(root, place, litter))
+            files = list(files_in(root, place, litter))
             images = [file for file in files if is_image(file)]
             if not images:
                 raise BadInput(f"{root / place} holds no image ({', '.join(EXTENSIONS)})")
@@ -153,8 +153,12 @@ def _holds_images(folder: Path) -> bool:
         raise _unreadable(error) from error
 
 
-def _files(root: Path, name: str, litter: list[str]) -> Iterator[str]:
-    """Paths below ``root`` of all that lies in the folder ``name``, sorted; what is ``litter`` is added to that."""
+def files_in(root: Path, name: str, litter: list[str]) -> Iterator[str]:
+    """Paths below ``root`` of all that lies in the folder ``name``, sorted; what is ``litter`` is added to that.
+
+    Raises:
+        BadInput: a folder cannot be read, or is a link to one that it lies in.
+    """
     for folder, below, files in os.walk(root / name, onerror=_refuse, followlinks=True):
         litter += [inner for inner in [*below, *files] if is_litter(inner)]
         below[:] = sorted(inner for inner in below if not is_litter(inner))

@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow
 import pyarrow.compute
 import pyarrow.ipc
-import pyarrow.parquet
 import torch
 from numpy.typing import NDArray
 
 from potstill.data.cache import cache_folder, key, make_once
-from potstill.data.files.arrow_path import arrow_file, arrow_path
+from potstill.data.files.arrow_path import arrow_path
 from potstill.data.files.columns import are_numbers, find_columns, numbers_as_classes
 from potstill.data.files.listed import HEAD
 from potstill.data.files.lists import choose_test, class_order
 from potstill.data.files.names import TRAIN, must_look_different, split_named
+from potstill.data.files.shard_file import batches_of, rows_of
 from potstill.data.files.taken import Taken
 from potstill.errors import BadInput, first_line
 from potstill.say import say
@@ -164,21 +164,20 @@ class Hub:
     def _rows(self, schema: pyarrow.Schema) -> Iterator[pyarrow.RecordBatch]:
         for shard in self.shards:
             columns = find_columns(shard, self._how)
-            try:
-                with arrow_file(shard) as opened, pyarrow.parquet.ParquetFile(opened) as file:
-                    for rows in file.iter_batches(batch_size=256, columns=[columns.image, columns.label]):
-                        images, labels = rows.column(columns.image), rows.column(columns.label)
-                        if labels.null_count:
-                            raise BadInput(f"{shard}: {labels.null_count} rows have no {columns.label}")
-                        content = images.field("bytes") if pyarrow.types.is_struct(images.type) else images
-                        cast = [content.cast(pyarrow.large_binary()), labels.cast(schema.field("label").type)]
-                        yield pyarrow.RecordBatch.from_arrays(cast, schema=schema)
-            except (pyarrow.ArrowException, OSError) as error:
-                raise BadInput(f"{shard} is not a readable Parquet file of images: {first_line(error)}") from error
+            for rows in batches_of(shard, [columns.image, columns.label]):
+                images, labels = rows.column(columns.image), rows.column(columns.label)
+                if labels.null_count:
+                    raise BadInput(f"{shard}: {labels.null_count} rows have no {columns.label}")
+                content = images.field("bytes") if pyarrow.types.is_struct(images.type) else images
+                try:
+                    cast = [content.cast(pyarrow.large_binary()), labels.cast(schema.field("label").type)]
+                    yield pyarrow.RecordBatch.from_arrays(cast, schema=schema)
+                except pyarrow.ArrowException as error:
+                    raise BadInput(f"{shard} is not a readable file of images: {first_line(error)}") from error
 
 
 def read_hub(root: Path, shards: Mapping[str, Sequence[Path]], how: Place) -> Taken:
-    """Training and test images out of a folder's Parquet files.
+    """Training and test images out of a folder's Parquet or Arrow files.
 
     Raises:
         BadInput: several splits and none to train on; whatever is wrong with one that is used.
@@ -203,16 +202,6 @@ def read_hub(root: Path, shards: Mapping[str, Sequence[Path]], how: Place) -> Ta
         if other != name:
             notes.append(f"{root}: {other} ({_count(paths)} images) is not looked at; --test-split chooses")
     return Taken(trained.classes, trained, measured, notes, (train, None if measured is None else name))
-
-
-def rows_of(shard: Path) -> int:
-    """How many rows a shard has."""
-    try:
-        with arrow_file(shard) as content:
-            rows: int = pyarrow.parquet.read_metadata(content).num_rows
-    except (pyarrow.ArrowException, OSError) as error:
-        raise BadInput(f"{shard} is not a readable Parquet file: {first_line(error)}") from error
-    return rows
 
 
 def _count(shards: Sequence[Path]) -> int:

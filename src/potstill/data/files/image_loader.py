@@ -52,6 +52,7 @@ class ImageLoader:
         on_bad_image: "fatal" or "skip".
         patience: seconds.
         views: how many random views of each image there are, whatever the seed; any number by default.
+        balanced: an epoch has as many images, drawn so that every class is as likely.
     """
 
     def __init__(
@@ -72,13 +73,14 @@ class ImageLoader:
         on_bad_image: OnBadImage = "fatal",
         patience: float = PATIENCE,
         views: int | None = None,
+        balanced: bool = False,
     ) -> None:
         if batch_size < 1:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         if workers < 0:
             raise BadInput(f"--workers is {workers}, but must not be negative")
         self.images, self.batch_size, self.seed, self.epoch, self.taken = images, batch_size, seed, 0, 0
-        self.workers, self.on_bad_image, self.views = workers, on_bad_image, views
+        self.workers, self.on_bad_image, self.views, self.balanced = workers, on_bad_image, views, balanced
         self.rows = torch.arange(len(images)) if rows is None else rows
         self.device = torch.device(device)
         self.labels = images.labels.to(device)
@@ -168,13 +170,19 @@ class ImageLoader:
         return loader
 
     @property
+    def augments(self) -> bool:
+        """Whether it gives random views, and not the plain ones."""
+        return self._order.augment
+
+    @property
     def sizes(self) -> list[int]:
         """The images of every batch of an epoch, before they are parted."""
         return self._order.sizes
 
     def _start(self, shuffle: bool, augment: bool) -> None:
         self._views = Views(self.source, self._crops)
-        self._order = Order(self.rows, self.batch_size, self.seed, shuffle, augment, self.views)
+        labels = self.images.labels if self.balanced else None
+        self._order = Order(self.rows, self.batch_size, self.seed, shuffle, augment, self.views, labels)
         self._loader: DataLoader[Any] | None = None
         self._begun = 0
 

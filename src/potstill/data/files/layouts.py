@@ -8,6 +8,7 @@ from potstill.data.files.labels import ANNOTATIONS
 from potstill.data.files.listed import Listed
 from potstill.data.files.lists import choose_test, read_labels, tiny_imagenet
 from potstill.data.files.names import TEST, TRAIN, say_litter, split_named
+from potstill.data.files.saved import find_saved
 from potstill.data.files.shards import find_shards
 from potstill.data.files.taken import Taken
 from potstill.errors import BadInput
@@ -22,7 +23,7 @@ def take(root: Path, how: Place) -> Taken:
     """
     if how.labels is not None:
         return read_labels(root, how)
-    if (shards := find_shards(root)) is not None:
+    if (shards := find_saved(root) or find_shards(root)) is not None:
         return read_hub(root, shards, how)
     for flag, value in {"image-column": how.image_column, "label-column": how.label_column}.items():
         if value is not None:
@@ -32,7 +33,7 @@ def take(root: Path, how: Place) -> Taken:
 
 def class_names(root: Path, how: Place) -> tuple[str, ...]:
     """The names of the classes in a folder, without looking at every image where they are folders."""
-    if how.labels is not None or find_shards(root) is not None:
+    if how.labels is not None or find_saved(root) is not None or find_shards(root) is not None:
         return take(root, how).classes
     split = _split_folders(root, [])
     return tuple(class_folders(root if split is None else split[0]))

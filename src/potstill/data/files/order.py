@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from potstill.data.balanced import drawn_balanced
 from potstill.data.batch_sizes import batch_sizes, rows_of_part, stretches
 from potstill.data.files.decoding import PLAIN
 from potstill.data.loader import EPOCH, seeded, shuffled
@@ -18,11 +19,22 @@ Item = tuple[int, int]  # row and view
 
 
 class Order(Sampler[list[Item]]):
-    """Row and view of every image of an epoch, batch by batch, from batch ``first`` on."""
+    """Row and view of every image of an epoch, batch by batch, from batch ``first`` on.
+
+    With ``labels``, those of all rows, it has as many images, drawn so that every class is as likely.
+    """
 
     def __init__(
-        self, rows: Tensor, batch_size: int, seed: int, shuffle: bool, augment: bool, views: int | None = None
+        self,
+        rows: Tensor,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        augment: bool,
+        views: int | None = None,
+        labels: Tensor | None = None,
     ) -> None:
+        self.labels = labels
         self.rows, self.seed, self.views = rows, seed, views
         self.shuffle, self.augment = shuffle, augment
         self.epoch = self.first = 0
@@ -35,7 +47,9 @@ class Order(Sampler[list[Item]]):
     def __iter__(self) -> Iterator[list[Item]]:
         rows, views = self.rows, None
         generator = seeded(self.seed, EPOCH, self.epoch)
-        if self.shuffle:
+        if self.shuffle and self.labels is not None:
+            rows = drawn_balanced(rows, self.labels, generator)
+        elif self.shuffle:
             rows = shuffled(rows, generator)
         if self.augment:
             views = torch.randint(PLAIN + 1, LAST_VIEW, (len(rows),), generator=generator)
