@@ -86,6 +86,7 @@ def commands() -> dict[str, Command]:
         "predict": commands.predict,
         "describe": commands.describe,
         "export": commands.export,
+        "push": commands.push,
         "table": commands.table,
         "report": commands.report,
         "verify": commands.verify,

@@ -35,6 +35,7 @@ EXAMPLES = {
     "predict": "potstill predict runs/resnet20 photos/ --out photos.csv",
     "describe": "potstill describe resnet20 --classes 100 --layers",
     "export": "potstill export runs/resnet20 --to onnx",
+    "push": "potstill push runs/resnet20 me/resnet20 --dry-run",
     "table": "potstill table rocket-table1 --seeds 3 --dry-run",
     "report": "potstill report runs",
     "verify": "potstill verify runs",

@@ -7,8 +7,21 @@ from potstill.commands.evaluate import evaluate
 from potstill.commands.export import export
 from potstill.commands.list_kind import list_kind
 from potstill.commands.predict import predict
+from potstill.commands.push import push
 from potstill.commands.report import report
 from potstill.commands.table import table
 from potstill.commands.verify import verify
 
-__all__ = ["check", "demo", "describe", "evaluate", "export", "list_kind", "predict", "report", "table", "verify"]
+__all__ = [
+    "check",
+    "demo",
+    "describe",
+    "evaluate",
+    "export",
+    "list_kind",
+    "predict",
+    "push",
+    "report",
+    "table",
+    "verify",
+]

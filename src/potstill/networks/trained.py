@@ -97,10 +97,10 @@ def _trained_weights(spec: str, data: "Data", weights: Path | None, kind: str, f
         ps.networks.create(spec, len(data.classes))  # it may not even be a network
         raise BadInput(f"{kind} {spec!r} has no trained weights; give {flag} FILE, or a run folder")
     if offered.classes != len(data.classes):
-        theirs = f"have {offered.classes} classes" if offered.classes else "are a backbone's, without a classifier"
+        here = f"have {offered.classes} classes, {data.name} has {len(data.classes)}"
+        theirs = here if offered.classes else "are a backbone's, without a classifier"
         raise BadInput(
-            f"{kind} {spec!r}: its pre-trained weights {theirs}, {data.name} has {len(data.classes)} classes; "
-            "fine-tune it first: "
+            f"{kind} {spec!r}: its pre-trained weights {theirs}; fine-tune it first: "
             f"potstill supervised --network {spec} --weights {PRETRAINED} --data {data.name}"
         )
     if weights is None:
