@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-COMMIT = "c0ffee" + "0" * 34
 TOKEN = "hf_of_the_test"
 
 
@@ -35,6 +34,13 @@ class Hub(ThreadingHTTPServer):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def files(self, kind: str, name: str, revision: str) -> dict[str, bytes] | None:
+        """The files of a revision: main is "models/ORG/NAME", others have "@REVISION" behind; or it is a commit."""
+        wanted = f"{kind}/{name}" if revision == "main" else f"{kind}/{name}@{revision}"
+        return next(
+            (files for key, files in self.repositories.items() if wanted == key or revision == commit_of(key)), None
+        )
+
 
 @contextmanager
 def running() -> Iterator[Hub]:
@@ -47,6 +53,11 @@ def running() -> Iterator[Hub]:
     finally:
         hub.shutdown()
         hub.server_close()
+
+
+def commit_of(key: str) -> str:
+    """The commit that a revision is at."""
+    return hashlib.sha1(key.encode()).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -68,13 +79,13 @@ class Handler(BaseHTTPRequestHandler):
             # A revision may hold slashes, as refs/convert/parquet does.
             for cut in range(file.count("/") + 1):
                 parts = file.split("/")
-                files = self._repository(kind or "models", name, "/".join([revision, *parts[:cut]]))
+                files = self.server.files(kind or "models", name, "/".join([revision, *parts[:cut]]))
                 if files is not None and (rest := "/".join(parts[cut:])) in files:
-                    return self._file(files[rest])
+                    return self._file(files[rest], self._commit_of(files))
             known = f"{kind or 'models'}/{name}" in self.server.repositories
             return self._missing("EntryNotFound" if known else "RepoNotFound")
         if found := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)/tree/([^?]+?)(?:/)?", path):
-            files = self._repository(*found.groups())
+            files = self.server.files(*found.groups())
             if files is None:
                 return self._missing(
                     "RepoNotFound" if f"{found[1]}/{found[2]}" not in self.server.repositories else "RevisionNotFound"
@@ -84,25 +95,29 @@ class Handler(BaseHTTPRequestHandler):
             )
         if found := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+?)(?:/revision/(.+))?", path):
             kind, name, revision = found.groups()
-            files = self._repository(kind, name, revision or "main")
+            files = self.server.files(kind, name, revision or "main")
             if files is None:
                 known = f"{kind}/{name}" in self.server.repositories
                 return self._missing("RevisionNotFound" if known else "RepoNotFound")
             siblings = [{"rfilename": file, "size": len(text), "blobId": _oid(text)} for file, text in files.items()]
-            return self._json({"id": name, "sha": COMMIT, "siblings": siblings, "private": False, "tags": []})
+            return self._json(
+                {"id": name, "sha": self._commit_of(files), "siblings": siblings, "private": False, "tags": []}
+            )
         return self._missing("EntryNotFound")
 
     def do_POST(self):
         path, body = self._path(), self._body()
         if self.headers.get("authorization") != f"Bearer {TOKEN}":
             return self._answer(401, b'{"error": "Invalid username or password."}')
+        if path == "/api/validate-yaml":
+            return self._json({"warnings": [], "errors": []})
         if path == "/api/repos/create":
             asked = json.loads(body)
             name = f"{asked.get('organization') or 'me'}/{asked['name']}"
             if name.startswith("others/"):
                 return self._answer(403, b'{"error": "You do not have the rights"}')
             self.server.repositories.setdefault(f"models/{name}", {".gitattributes": b""})
-            self.server.private.setdefault(name, bool(asked.get("private")))
+            self.server.private.setdefault(name, bool(asked.get("private")) or asked.get("visibility") == "private")
             return self._json({"url": f"{self.server.endpoint}/{name}", "name": name})
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/preupload/.+", path):
             files = json.loads(body)["files"]
@@ -140,13 +155,9 @@ class Handler(BaseHTTPRequestHandler):
                 content = self.server.objects[value["oid"]]
                 assert hashlib.sha256(content).hexdigest() == value["oid"]
                 files[value["path"]] = content
-        url = f"{self.server.endpoint}/{name}/commit/{COMMIT}"
-        self._json({"success": True, "commitOid": COMMIT, "commitUrl": url, "hookOutput": ""})
-
-    def _repository(self, kind, name, revision):
-        """The files of a revision: main and its commit are "models/ORG/NAME", others have "@REVISION" behind."""
-        key = f"{kind}/{name}" if revision in ("main", COMMIT) else f"{kind}/{name}@{revision}"
-        return self.server.repositories.get(key)
+        commit = commit_of(f"models/{name}")
+        url = f"{self.server.endpoint}/{name}/commit/{commit}"
+        self._json({"success": True, "commitOid": commit, "commitUrl": url, "hookOutput": ""})
 
     def _path(self):
         path = unquote(urlsplit(self.path).path)
@@ -163,8 +174,11 @@ class Handler(BaseHTTPRequestHandler):
             return b"".join(parts)
         return self.rfile.read(int(self.headers.get("content-length") or 0))
 
-    def _file(self, content):
-        self._answer(200, content, {"ETag": f'"{_oid(content)}"', "X-Repo-Commit": COMMIT})
+    def _commit_of(self, files):
+        return next(commit_of(key) for key, known in self.server.repositories.items() if known is files)
+
+    def _file(self, content, commit):
+        self._answer(200, content, {"ETag": f'"{_oid(content)}"', "X-Repo-Commit": commit})
 
     def _json(self, content):
         self._answer(200, json.dumps(content).encode(), {"Content-Type": "application/json"})

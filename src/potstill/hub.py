@@ -24,6 +24,10 @@ REMEMBERED = 60.0
 _answers: dict[str, tuple[float, bool]] = {}  # when an endpoint was asked, and whether it answered
 
 
+class NoRevision(BadInput):
+    """A repository is there, but not the revision that is asked for."""
+
+
 @dataclass(frozen=True)
 class Repository:
     """A repository of the Hub, as ``ORG/NAME`` or ``ORG/NAME@REVISION`` names it.
@@ -86,7 +90,7 @@ class Repository:
         except errors.RepositoryNotFoundError as error:
             raise BadInput(f"{self}: the Hub has no such {self.kind}, or it is private; hf auth login") from error
         except errors.RevisionNotFoundError as error:
-            raise BadInput(f"{self}: the Hub's {self.name} has no revision {self.revision!r}") from error
+            raise NoRevision(f"{self}: the Hub's {self.name} has no revision {self.revision!r}") from error
         except (errors.HfHubHTTPError, OSError) as error:
             raise out_of_reach(str(self), error) from error
 

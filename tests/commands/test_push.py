@@ -108,8 +108,8 @@ def test_the_card_says_what_the_run_says(runs, dry):
 
 def test_no_place_of_this_machine_is_in_any_file(runs, dry, tmp_path, monkeypatch):
     folders = []
-    kept = "potstill.commands.push.TemporaryDirectory"
-    monkeypatch.setattr(kept, lambda prefix: _Kept(tmp_path / str(len(folders)), folders))
+    module = sys.modules["potstill.commands.push"]  # which the command of its name hides
+    monkeypatch.setattr(module, "TemporaryDirectory", lambda prefix: _Kept(tmp_path / str(len(folders)), folders))
     for name in dry:
         assert main(["push", str(runs / name), f"me/{name}", "--dry-run"]) == 0
     texts = [file.read_bytes() for folder in folders for file in folder.iterdir()]
@@ -149,96 +149,50 @@ def parquet(count, first=0):
 
 
 LOADED = """
-import json, re, runpy, sys, torch
+import json, re, sys, torch
 from huggingface_hub import hf_hub_download
 from PIL import Image
 from safetensors.torch import save_file
+
+def keep(name, network):
+    state = {{key: value.contiguous() for key, value in network.state_dict().items()}}
+    save_file(state, f"{folder}/{{name}}.safetensors")
+
 text = open(hf_hub_download("me/{name}", "README.md"), encoding="utf-8").read()
 (code,) = re.findall(r"```python\\n(.*?)```", text, re.DOTALL)
-image = Image.new("RGB", (8, 8), (90, 40, 200))
-images = torch.full((1, 3, 8, 8), 0.5)
-names = {{"image": image, "images": images}}
-exec(code, names)
-{rest}
+image, images = Image.new("RGB", (8, 8), (90, 40, 200)), torch.full((1, 3, 8, 8), 0.5)
+exec(code)
+{then}
 """
+"""Runs the code on a card, and keeps the network that it gives."""
 
 
 @pytest.fixture(scope="module")
 def session(runs, tmp_path_factory):
     """Everything that needs the Hub, in one process; and the stand-in as it is afterwards."""
     folder = tmp_path_factory.mktemp("hub")
-    evaluate = [
-        "evaluate",
-        "--data",
-        "hf-data:who/pets",
-        "--image-size",
-        "8",
-        "--workers",
-        "0",
-        "--device",
-        "cpu",
-        "--json",
-    ]
-    save = (
-        f"save_file({{k: v.contiguous() for k, v in {{}}.state_dict().items()}}, {str(folder)!r} + '/{{}}.safetensors')"
-    )
-    steps = {
-        **{name: ["push", str(runs / name), f"me/{name}", "--json"] for name in PUSHED},
-        "again": ["push", str(runs / "vit"), "me/vit", "--json"],
-        "replace": ["push", str(runs / "vit"), "me/vit", "--best", "--replace", "--json"],
-        "closed": ["push", str(runs / "vit"), "others/vit", "--json"],
-        "private": ["push", str(runs / "own"), "me/own", "--private", "--json"],
-        "loaded student": LOADED.format(
-            name="student",
-            rest=save.format('names["network"]', "student") + '\nassert names["logits"].shape == (1, 10)',
-        ),
-        "loaded timm": LOADED.format(
-            name="timm", rest=save.format('names["network"]', "timm") + '\nprint(names["label"])'
-        ),
-        "loaded vit": LOADED.format(
-            name="vit",
-            rest=save.format('names["classify"].model', "vit") + '\nprint(json.dumps(names["classify"](image)))',
-        ),
-        "hf": ["describe", "hf:me/vit", "--classes", "5", "--input", "3", "8", "8", "--json"],
-        "teacher": [
-            "distill",
-            "--student",
-            "timm:hf-hub:me/timm",
-            "--teacher",
-            "hf:me/vit",
-            *SHORT.split(),
-            "--out",
-            str(folder / "run"),
-            "--json",
-        ],
-        "data": [
-            "supervised",
-            "--network",
-            "resnet8",
-            "--data",
-            "hf-data:who/pets",
-            "--image-size",
-            "8",
-            "--workers",
-            "0",
-            "--epochs",
-            "1",
-            "--batch-size",
-            "4",
-            "--device",
-            "cpu",
-            "--out",
-            str(folder / "pets"),
-            "--json",
-        ],
-        "no such model": ["describe", "hf:who/nobody", "--json"],
-        "no config": ["describe", "hf:who/empty", "--json"],
-        "text": ["describe", "hf:who/text", "--json"],
-        "no such data": [*evaluate[:2], "hf-data:who/nothing", "--network", "resnet8", *evaluate[3:]],
-        "no Parquet": [*evaluate[:2], "hf-data:who/zips", "--network", "resnet8", *evaluate[3:]],
-        "a part": [*evaluate[:2], "hf-data:who/huge", "--network", "resnet8", *evaluate[3:]],
-        "no such configuration": [*evaluate[:2], "hf-data:who/pets:other", "--network", "resnet8", *evaluate[3:]],
+    loaded = {
+        "student": 'keep("student", network)\nassert logits.shape == (1, 10)',
+        "timm": 'keep("timm", network)\nprint(label)',
+        "vit": 'keep("vit", classify.model)\nprint(json.dumps(classify(image)))',
     }
+    pets = "--network resnet8 --data hf-data:who/pets --image-size 8 --workers 0 --batch-size 4 --device cpu"
+    commands = {
+        **{name: f"push {runs}/{name} me/{name}" for name in PUSHED},
+        "again": f"push {runs}/vit me/vit",
+        "replace": f"push {runs}/vit me/vit --best --replace",
+        "closed": f"push {runs}/vit others/vit",
+        "private": f"push {runs}/own me/own --private",
+        "hf": "describe hf:me/vit --classes 5 --input 3 8 8",
+        "teacher": f"distill --student timm:hf-hub:me/timm --teacher hf:me/vit {SHORT} --out {folder}/run",
+        "data": f"supervised {pets} --epochs 1 --out {folder}/pets",
+        "no such model": "describe hf:who/nobody",
+        "no config": "describe hf:who/empty",
+        "text": "describe hf:who/text",
+        **{place: f"check hf-data:who/{place} --workers 0" for place in ("nothing", "zips", "huge", "pets:other")},
+    }
+    steps = {name: [*command.split(), "--json"] for name, command in commands.items()}
+    steps |= {f"loaded {name}": LOADED.format(name=name, folder=folder, then=then) for name, then in loaded.items()}
     with hub_stand_in.running() as hub:
         hub.repositories |= {
             "models/who/empty": {"README.md": b""},
@@ -272,7 +226,7 @@ def test_pushed_networks_lie_on_the_hub_as_they_were_shown(session, dry, runs):
     for name in PUSHED:
         found = json.loads(results[name]["out"])
         assert (found["uploaded"], found["place"]) == (True, f"{hub.endpoint}/me/{name}")
-        assert found["commit"] == f"{hub.endpoint}/me/{name}/commit/{hub_stand_in.COMMIT}"
+        assert found["commit"] == f"{hub.endpoint}/me/{name}/commit/{hub_stand_in.commit_of(f'models/me/{name}')}"
         there = hub.repositories[f"models/me/{name}"]
         assert sorted(there.keys() - {".gitattributes"}) == [row["file"] for row in dry[name]["table"]]
         assert there["config.json"]
@@ -321,7 +275,10 @@ def test_networks_and_images_of_the_hub_are_used_by_name(session):
         ["cat", "dog"],
         {"train": 12, "test": 4},
     )
-    assert f"hf-data:who/pets: revision {hub_stand_in.COMMIT}" in results["data"]["err"]
+    assert (
+        f"hf-data:who/pets: revision {hub_stand_in.commit_of('datasets/who/pets@refs/convert/parquet')}"
+        in results["data"]["err"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -335,13 +292,10 @@ def test_networks_and_images_of_the_hub_are_used_by_name(session):
         ("no such model", "who/nobody: the Hub has no such model, or it is private; hf auth login"),
         ("no config", r"who/empty of the Hub has no config\.json: it is no model of transformers"),
         ("text", "'hf:who/text' is a bert model, which takes no images"),
-        ("no such data", "--data hf-data:who/nothing: who/nothing: the Hub has no such dataset"),
-        ("no Parquet", "--data hf-data:who/zips: .*"),
-        ("a part", r"the Hub has converted a part of it only \(partial-train\)"),
-        (
-            "no such configuration",
-            "--data hf-data:who/pets:other: .* holds no Parquet files of a configuration 'other'",
-        ),
+        ("nothing", "--data hf-data:who/nothing: who/nothing: the Hub has no such dataset"),
+        ("zips", "--data hf-data:who/zips: who/zips holds no Parquet files, and only these are read"),
+        ("huge", r"the Hub has converted a part of it only \(partial-train\)"),
+        ("pets:other", "--data hf-data:who/pets:other: .* holds no Parquet files of a configuration 'other'"),
     ],
 )
 def test_what_the_hub_does_not_have_or_refuses_is_one_line(session, step, message):
@@ -359,7 +313,7 @@ def test_without_a_hub_or_a_token_nothing_is_uploaded(runs, monkeypatch, capsys)
     assert main(["push", str(runs / "student"), "me/student"]) == 2
     assert "does not answer: nothing was uploaded" in capsys.readouterr().err
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("potstill.pushing.upload.answers", lambda endpoint: True)
+    monkeypatch.setattr(sys.modules["potstill.pushing.upload"], "answers", lambda endpoint: True)
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     assert main(["push", str(runs / "student"), "me/student"]) == 2
     assert "no token of the Hub's" in capsys.readouterr().err

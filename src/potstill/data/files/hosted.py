@@ -1,10 +1,11 @@
 """Image sets of the Hugging Face Hub, ``hf-data:ORG/NAME``: their Parquet files, kept by the Hub's own client."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from potstill.errors import BadInput
-from potstill.hub import FORM, Repository, library, out_of_reach
+from potstill.hub import FORM, NoRevision, Repository, library, out_of_reach
 from potstill.say import say
 
 PREFIX = "hf-data:"
@@ -33,34 +34,38 @@ def hosted_folder(name: str) -> Path:
     configuration = found["configuration"]
     try:
         folder = _download(repository, configuration)
-        if repository.revision is None and not any(folder.rglob("*.parquet")):
-            repository = Repository(found["name"], CONVERTED, "dataset")
-            folder = _download(repository, configuration)
+        if repository.revision is None and not _parquet(folder):
+            with suppress(NoRevision):
+                folder = _download(Repository(found["name"], CONVERTED, "dataset"), configuration)
     except BadInput as error:
         raise BadInput(f"--data {name}: {error}") from error
-    files = sorted(folder.rglob("*.parquet"))
-    if not files:
+    if not (files := _parquet(folder)):
         raise BadInput(
             f"--data {name}: {repository} holds no Parquet files{_of(configuration)}, and only these are read"
         )
     if partial := [file for file in files if file.parent.name.startswith(PARTIAL)]:
         raise BadInput(f"--data {name}: the Hub has converted a part of it only ({partial[0].parent.name})")
-    say(f"{name}: revision {folder.name}")
-    return folder if configuration is None else folder / configuration
+    say(f"{name}: revision {folder.name if configuration is None else folder.parent.name}")
+    return folder
 
 
 def _download(repository: Repository, configuration: str | None) -> Path:
-    """The folder with the Parquet files of a revision."""
+    """The folder with the Parquet files of a revision, or of one of its configurations."""
     client = library("huggingface_hub", "hf")
     wanted = "*.parquet" if configuration is None else f"{configuration}/*.parquet"
 
     def download() -> Path:
         try:
-            return Path(client.snapshot_download(**repository.place, allow_patterns=[wanted]))
+            whole = Path(client.snapshot_download(**repository.place, allow_patterns=[wanted]))
         except client.errors.LocalEntryNotFoundError as error:
             raise out_of_reach(str(repository), error) from error
+        return whole if configuration is None else whole / configuration
 
     return repository.asked(download)
+
+
+def _parquet(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.parquet"))
 
 
 def _of(configuration: str | None) -> str:
