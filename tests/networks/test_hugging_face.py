@@ -52,7 +52,8 @@ TINY = {
     "resnet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"},
     "regnet": {"embedding_size": 8, "hidden_sizes": [8, 16, 16, 16], "depths": [1, 1, 1, 1], "groups_width": 8},
     "mobilenet_v2": {"depth_multiplier": 0.25, "image_size": 32},
-    "mobilevit": {"hidden_sizes": [16, 16, 16], "neck_hidden_sizes": [8, 8, 16, 16, 16, 16, 32], "image_size": 64},
+    "mobilevit": {"hidden_sizes": [16, 16, 16], "neck_hidden_sizes": [8, 8, 16, 16, 16, 16, 32], "image_size": 64}
+    | {"initializer_range": 0.2},
     "pvt": {
         "image_size": 32,
         "hidden_sizes": [8, 8, 16, 16],
@@ -77,7 +78,8 @@ def folder_of(kind, where, classes=10, **more):
 
     torch.manual_seed(0)
     config = AutoConfig.for_model(kind, **{**TINY[kind], **more}, num_labels=classes)
-    AutoModelForImageClassification.from_config(config).save_pretrained(where)
+    kinds = AutoModelForImageClassification._model_mapping[type(config)]
+    (kinds[0] if isinstance(kinds, tuple) else kinds)(config).save_pretrained(where)
     return f"hf:{where}"
 
 
@@ -85,7 +87,19 @@ def folder_of(kind, where, classes=10, **more):
 def test_as_student_and_teacher_in_one_command(kind, picture_folder, tmp_path, capsys):
     spec, run = folder_of(kind, tmp_path / "model", classes=3), tmp_path / "run"
     data = f"--data {picture_folder} --image-size 64 --workers 0"
-    words = ["distill", "--student", spec, "--teacher", spec, *SETTINGS.split()[6:], *data.split(), "--out", str(run)]
+    words = [
+        "distill",
+        "--student",
+        spec,
+        "--teacher",
+        spec,
+        *SETTINGS.split()[6:],
+        "--lr",
+        "0.01",
+        *data.split(),
+        "--out",
+        str(run),
+    ]
     assert main([*words, "--terms", "CE", "KD", "1 * AT on stages"]) == 0, capsys.readouterr().err
     said = capsys.readouterr().err
     assert f"teacher: pre-trained weights {tmp_path / 'model'}" in said

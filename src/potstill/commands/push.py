@@ -49,8 +49,8 @@ def push(
         text = pushing.card(about, form, repository.name)
         (folder / "README.md").write_text(text, "utf-8")
         files = [{"file": file.name, "bytes": file.stat().st_size} for file in sorted(folder.iterdir())]
-        result = {"run": str(about.chosen.folder), "network": about.chosen.spec, "weights": about.chosen.epoch}
-        result |= {"repository": to, "library": form.library, "table": files}
+        result: dict[str, Any] = {"run": str(about.chosen.folder), "network": about.chosen.spec}
+        result |= {"weights": about.chosen.epoch, "repository": to, "library": form.library, "table": files}
         if dry_run:
             return {**result, "uploaded": False, "code": text.splitlines()}
         message = f"{about.chosen.name} of a run, by potstill {potstill.__version__}"

@@ -29,7 +29,7 @@ class Headed(nn.Module):
         with torch.no_grad():
             features = self.pool(torch.zeros(1, getattr(config, "num_channels", 3), height, width))
         self.backbone.train(training)
-        return features.shape[1]
+        return int(features.shape[1])
 
     def pool(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) to features (N, D)."""

@@ -19,7 +19,7 @@ from potstill.outputs import logits_of
 
 USUAL = 224
 """Side of the images of a network that says nothing of it."""
-SAID_ELSEWHERE = ("id2label", "label2id", "transformers_version", "architectures", "dtype", "_name_or_path")
+SAID_ELSEWHERE = ("id2label", "label2id", "transformers_version", "dtype", "_name_or_path")
 """Entries of a configuration that do not define the network."""
 STEP = 32
 """By how much smaller images are if it is tried whether a network takes others; more than the patches of most."""
@@ -66,6 +66,8 @@ def read_config(file: Path, spec: str) -> Any:
         config = transformers.AutoConfig.from_pretrained(file.parent, trust_remote_code=False)
     if not has_classifier(config) and _main_input(config) != "pixel_values":
         raise BadInput(f"{spec} is a {config.model_type} model, which takes no images")
+    if has_classifier(config) and not config.architectures:  # without, the library cannot choose among several
+        config.architectures = classifiers_of(config)[:1]
     return config
 
 
@@ -95,13 +97,17 @@ def has_classifier(config: Any) -> bool:
 
 def is_classifier(config: Any) -> bool:
     """Whether the weights beside a configuration are a classifier's: it says which class they were saved from."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
-
     if not has_classifier(config):
         return False
+    return bool(config.architectures[0] in classifiers_of(config))
+
+
+def classifiers_of(config: Any) -> list[str]:
+    """The classes of `transformers` for image classifiers of that kind, the usual one first."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+
     kinds = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[type(config)]
-    names = [kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
-    return not config.architectures or config.architectures[0] in names
+    return [kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
 
 
 def _main_input(config: Any) -> str | None:
@@ -111,9 +117,11 @@ def _main_input(config: Any) -> str | None:
     return getattr(MODEL_MAPPING[type(config)], "main_input_name", None) if type(config) in MODEL_MAPPING else None
 
 
-def sides_of(config: Any) -> tuple[int, int]:
-    """Height and width of the images that a configuration is for."""
-    side = getattr(getattr(config, "vision_config", config), "image_size", None) or USUAL
+def sides_of(config: Any) -> tuple[int, int] | None:
+    """Height and width of the images that a configuration is for; None if it does not say."""
+    side = getattr(getattr(config, "vision_config", config), "image_size", None)
+    if not side:
+        return None
     height, width = side if isinstance(side, list | tuple) else (side, side)
     return int(height), int(width)
 
@@ -124,7 +132,7 @@ def only_images(network: nn.Module, config: Any, spec: str) -> tuple[int, int] |
     Raises:
         BadInput: it takes no images.
     """
-    height, width = sides_of(config)
+    height, width = sides_of(config) or (USUAL, USUAL)
     try:
         logits = _try(network, config, height, width)
     except Exception as error:  # of anybody's model

@@ -8,7 +8,7 @@ from potstill.hub import library
 from potstill.pushing.forms import Form
 from potstill.pushing.published import Published, shown_data, shown_spec
 from potstill.runs.headline import describe, of_teacher, value_of
-from potstill.runs.schema import Reached
+from potstill.runs.schema import DataSet, Reached
 from potstill.text import in_markdown, printable
 
 TAGS = ["image-classification", "knowledge-distillation", "potstill"]
@@ -103,17 +103,17 @@ def _rows(about: Published) -> Iterator[tuple[str, str]]:
     """What a run says of itself, in rows."""
     chosen, summary = about.chosen, about.summary
     config, learner = chosen.config, summary["learners"][chosen.name]
-    images = (config.get("data") or {}).get("images") or {}
+    data: DataSet = config.get("data") or {"name": summary["data"]}
     yield "weights", f"{chosen.epoch} ({_reached(about)[chosen.epoch]['epoch']})"
     for words, reached in _reached(about).items():
         yield f"{words}, test images", f"{describe(reached['test'])} (epoch {reached['epoch']})"
     yield "the best epoch was chosen on", f"the {summary['best_chosen_on']} images"
     for name, teacher in summary["teachers"].items():
         yield name, f"{shown_spec(config['networks'][name])}, {describe(of_teacher(teacher))}"
-    counts = ", ".join(f"{count} {split}" for split, count in images.items())
+    counts = ", ".join(f"{count} {split}" for split, count in (data.get("images") or {}).items())
     yield "data", f"{shown_data(summary['data'])}: {counts} images"
     yield "classes", listed(about.classes)
-    if digest := (config.get("data") or {}).get("digest"):
+    if digest := data.get("digest"):
         yield "digest of the data", digest
     for cost, words in {"parameters": "parameters", "macs": "multiply-adds an image"}.items():
         if (count := learner.get(cost)) is not None:

@@ -47,7 +47,7 @@ def published(chosen: RunNetwork) -> Published:
     if summary is None:
         raise BadInput(f"{chosen.folder} is not finished: the same command that began it goes on with it")
     data: DataSet = chosen.config.get("data") or {"name": ""}
-    classes, mean, std, shape = (data.get(key) for key in ("classes", "mean", "std", "shape"))
+    classes, mean, std, shape = data.get("classes"), data.get("mean"), data.get("std"), data.get("shape")
     if not (classes and mean and std and shape and len(shape) == 3):
         raise BadInput(f"{chosen.folder / CONFIG} does not say which classes and images the network is for")
     own = own_input(chosen.config["networks"][chosen.name])
