@@ -33,6 +33,8 @@ class Range:
 Positive = Annotated[float, Range(SMALLEST)]
 NotNegative = Annotated[float, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
+Points = Annotated[float, Range(0, 100)]
+"""Of an accuracy in percent."""
 Share = Annotated[float, Range(SMALLEST, 1)]
 """A fraction above 0."""
 Momentum = Annotated[float, Range(0, 0.9999)]

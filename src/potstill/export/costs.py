@@ -22,7 +22,7 @@ FILE = "file"
 Row = dict[str, Any]
 
 
-class _Exported(nn.Module):
+class Exported(nn.Module):
     """A function in the place of a network, to be measured like one."""
 
     def __init__(self, run: Function) -> None:
@@ -30,6 +30,7 @@ class _Exported(nn.Module):
         self.run = [run]  # in a list: if it is a network, it is none of this one's
 
     def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to logits (N, K)."""
         return self.run[0](images)
 
 
@@ -62,8 +63,13 @@ def compare(
         found, times = _times(both, data.shape, run)
         result |= found
         rows += times
+    return {**result, "table": aligned(rows)}
+
+
+def aligned(rows: list[Row]) -> list[Row]:
+    """Rows that all have the columns of each."""
     columns = dict.fromkeys(key for row in rows for key in row)
-    return {**result, "table": [{key: row.get(key, "") for key in columns} for row in rows]}
+    return [{key: row.get(key, "") for key in columns} for row in rows]
 
 
 def _spec(identity: Network) -> str:
@@ -98,7 +104,7 @@ def _times(
     both: dict[str, nn.Module], shape: tuple[int, int, int], run: Function | None
 ) -> tuple[dict[str, Any], list[Row]]:
     """How long they take in turns, as numbers and as rows of text."""
-    measured = both if run is None else {**both, FILE: _Exported(run)}
+    measured = both if run is None else {**both, FILE: Exported(run)}
     numbers, rows = [], []
     latencies = networks.latencies(list(measured.values()), shape, BATCHES, SECONDS)
     for found in latencies:

@@ -48,7 +48,7 @@ def write(chosen: RunNetwork, network: nn.Module, data: RunImages, to: str, out:
         BadInput: it cannot be written, or is not what the network is; then there is no file.
     """
     file = out or default_file(chosen, to)
-    _must_be_free(file, chosen, to)
+    must_be_free(file, chosen, to)
     with TemporaryDirectory(prefix="potstill-") as folder:
         draft = Path(folder) / file.name
         run, found = _WRITERS[to](chosen, network, data, draft)
@@ -59,7 +59,8 @@ def write(chosen: RunNetwork, network: nn.Module, data: RunImages, to: str, out:
     return Written(tuple(file.parent / path.name for path in written), found, run)
 
 
-def _must_be_free(file: Path, chosen: RunNetwork, to: str) -> None:
+def must_be_free(file: Path, chosen: RunNetwork, to: str) -> None:
+    """Raise BadInput, before anything is made, if ``file`` cannot be an export in the format ``to``."""
     if file.suffix != FORMATS[to]:
         raise BadInput(f"--out {file} does not end in {FORMATS[to]}, as --to {to} has it; try {file.stem}{FORMATS[to]}")
     if to == "onnx":
@@ -70,7 +71,8 @@ def _must_be_free(file: Path, chosen: RunNetwork, to: str) -> None:
         plain.must_be_ours(plain.loader_of(file))
 
 
-def _write_onnx(chosen: RunNetwork, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
+def write_onnx(chosen: RunNetwork, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
+    """Write an ONNX file; what runs it, and what was found in the check. Errors as `write`."""
     onnx_file.save_onnx(trace(network, data.images), file, metadata(chosen, data))
     run = onnx_file.load_onnx(file)
     return run, check(run, network, data.images, file.name)
@@ -90,7 +92,7 @@ def _write_plain(chosen: RunNetwork, network: nn.Module, data: RunImages, file: 
 
 
 _WRITERS: dict[str, Callable[[RunNetwork, nn.Module, RunImages, Path], tuple[Function, Check]]] = {
-    "onnx": _write_onnx,
+    "onnx": write_onnx,
     "torch": _write_program,
     "safetensors": _write_plain,
 }
