@@ -19,23 +19,10 @@ from record_result import copy
 
 from potstill.cli import main as potstill
 
-SMALL = [
-    "--images",
-    "4000",
-    "--test-images",
-    "5000",
-    "--epochs",
-    "5",
-    "--batch-size",
-    "64",
-    "--schedule",
-    "cosine",
-    "--device",
-    "cpu",
-]
+FEW = ["--images", "4000", "--test-images", "5000", "--epochs", "5", "--batch-size", "64"]
 DATA = os.environ.get("POTSTILL_DATA", "data")
 TEACHER = ["--teacher", "resnet56a", "--teacher-weights", f"{DATA}/teachers/resnet56-4bfd9763.th"]
-CIFAR = ["--data", "cifar10", "--normalize", "imagenet", *SMALL]
+CIFAR = ["--data", "cifar10", "--normalize", "imagenet", *FEW, "--schedule", "cosine", "--device", "cpu"]
 STUDENTS = {
     "resnet8-digits": ["supervised", "--network", "resnet8", "--data", "digits", "--epochs", "40", "--lr", "0.05"],
     "resnet20-kd-cifar10": ["distill", "--student", "resnet20", *TEACHER, *CIFAR, "--lr", "0.05"],
@@ -75,8 +62,8 @@ def page(record: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Students in 8-bit numbers",
         "",
-        "Written by `tools/record_int8.py` from `record.json`; the runs' own files lie beside it. Test top-1 in percent, by",
-        "onnxruntime; sizes of the ONNX files in bytes. Trained small: what counts is the difference.",
+        "Written by `tools/record_int8.py` from `record.json`; the runs' own files lie beside it. Test top-1 in percent,",
+        "by onnxruntime; sizes of the ONNX files in bytes. Trained small: what counts is the difference.",
         "",
         f"| {' | '.join(HEAD)} |",
         "|---" * len(HEAD) + "|",

@@ -1,6 +1,12 @@
 """8-bit files are written, run by onnxruntime alone, and measured again by hand; what loses too much is no file."""
 
+import contextlib
+import io
 import json
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +15,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
+from PIL import Image
 
 import potstill as ps
 from potstill.cli import main
@@ -48,9 +55,6 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(run):
     """The command's own file, and what it printed."""
-    import contextlib
-    import io
-
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         assert main(["export", str(run), "--int8", "--calibration-images", "120", "--no-latency", "--json"]) == 0
@@ -139,6 +143,47 @@ def test_what_loses_too_much_is_refused_and_leaves_no_file(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)["int8"]
     assert found["drop"] > 5
     assert f"{found['drop']:.2f} points below {found['float_top1']:.2f} %" in said
+
+
+def blocks(language):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "quantisation.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def test_the_python_of_the_page_says_what_predict_says(run, exported, tmp_path, monkeypatch, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "student").symlink_to(run, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    (python,) = blocks("python")
+    said = []
+    for row in range(5):
+        picture = Image.fromarray(digits()[1].images[row].numpy())
+        picture.resize((8, 8) if row else (16, 24), Image.Resampling.BICUBIC).save("photo.png")
+        capsys.readouterr()
+        exec(python, {})
+        said.append(capsys.readouterr().out.strip())
+        assert main(["predict", str(exported[0]), "photo.png", "--json"]) == 0
+        predicted = json.loads(capsys.readouterr().out)["predictions"][0]["top"][0]["class"]
+        assert said[-1] == predicted
+    assert len(set(said)) > 1
+
+
+def test_the_cpp_of_the_page_does_so_too(exported, tmp_path):
+    """Where onnxruntime's headers and library are: its releases have both, its Python package has neither."""
+    home = Path(os.environ.get("ONNXRUNTIME_HOME", "/usr"))
+    header = next((path.parent for path in home.glob("include/**/onnxruntime_cxx_api.h")), None)
+    if header is None or shutil.which("g++") is None:
+        pytest.skip(f"no onnxruntime_cxx_api.h below {home}/include: the C++ example is not compiled")
+    (tmp_path / "example.cpp").write_text(blocks("cpp")[0])
+    program, library = tmp_path / "example", home / "lib"
+    flags = ["-std=c++17", f"-I{header}", f"-L{library}", f"-Wl,-rpath,{library}", "-lonnxruntime"]
+    subprocess.run(["g++", str(tmp_path / "example.cpp"), "-o", str(program), *flags], check=True)
+    (tmp_path / "image.rgb").write_bytes(digits()[1].images[1].numpy().tobytes())
+    statistics = [str(value) for values in ps.data.normalize.STATISTICS["digits"] for value in values]
+    command = [str(program), str(exported[0]), str(tmp_path / "image.rgb"), "8", *statistics]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    chosen, _ = predicted(exported[0], digits()[1].images[1:2].permute(0, 3, 1, 2).numpy().astype("float32") / 255)
+    assert int(said) == chosen[0]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -283,3 +285,17 @@ def test_a_run_on_loaders_that_say_nothing_of_their_images(made, tmp_path, capsy
     assert found["predictions"][0]["top"][0]["probability"] == pytest.approx(expected.max().item(), rel=1e-4)
     assert main(["predict", str(tmp_path / "untold"), str(picture)]) == 2
     assert "config.json does not say how they were normalised" in capsys.readouterr().err
+
+
+def test_the_page_in_docs_runs(made, tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "after-training.md").read_text(encoding="utf-8")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "student").symlink_to(made / "run", target_is_directory=True)
+    (tmp_path / "pictures").symlink_to(made / "pictures", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) == 4
+    for line in lines:
+        assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
+    assert Path("predictions.csv").is_file()
+    assert Path("details.csv").is_file()
