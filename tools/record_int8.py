@@ -62,8 +62,8 @@ def page(record: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Students in 8-bit numbers",
         "",
-        "Written by `tools/record_int8.py` from `record.json`; the runs' own files lie beside it. Test top-1 in percent,",
-        "by onnxruntime; sizes of the ONNX files in bytes. Trained small: what counts is the difference.",
+        "Written by `tools/record_int8.py` from `record.json`; the runs' own files lie beside it. Test top-1 in",
+        "percent, by onnxruntime; sizes of the ONNX files in bytes. Trained small: what counts is the difference.",
         "",
         f"| {' | '.join(HEAD)} |",
         "|---" * len(HEAD) + "|",

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from potstill.batch import Batch
 from potstill.data.files.image_loader import ImageLoader
 from potstill.data.loader import Loader
 from potstill.data.split import drawn
@@ -129,7 +130,7 @@ def quantise(plain: Path, draft: Path, images: Loader | ImageLoader) -> None:
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.left: Iterator[dict[str, Tensor]] = iter(images)
+            self.left: Iterator[Batch] = iter(images)
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self.left, None)

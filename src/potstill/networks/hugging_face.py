@@ -75,7 +75,6 @@ def build(config: Any) -> nn.Module:
     """The network of a configuration, untrained."""
     transformers = library("transformers", "hf")
     if has_classifier(config):
-        config.architectures = config.architectures or []  # of several classifiers the first, where it says none
         network: nn.Module = transformers.AutoModelForImageClassification.from_config(config, dtype=torch.float32)
         return network
     backbone = transformers.AutoModel.from_config(config, dtype=torch.float32)
