@@ -20,8 +20,8 @@ def seen(monkeypatch):
     """The networks, by their titles, and how many images of each were measured at once."""
     found = []
 
-    def counted(network, batches):
-        measured = evaluate(network, batches)
+    def counted(network, batches, *also):
+        measured = evaluate(network, batches, *also)
         found.append((getattr(network, "title", "teacher"), measured["n"]))
         return measured
 
