@@ -343,7 +343,7 @@ HINTS = [
     (["images.h5"], "an HDF5 file"),
     (["train-images-idx3-ubyte"], "IDX files"),
     (["x.npz"], "numpy arrays"),
-    (["data-00000-of-00001.arrow", "state.json"], "Arrow files"),
+    (["data-00000-of-00001.arrow"], "Arrow files"),
     (["a.jpg"], "a.jpg has to lie in it"),
     ([], "wanted are train/CLASS"),
 ]
