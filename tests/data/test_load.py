@@ -160,7 +160,7 @@ def test_bad_input(name, options, message):
 
 
 def test_the_listing_has_a_sentence_for_every_set():
-    assert list(describe_data_sets()) == ["cifar10", "cifar100", "digits", "imagenet", "DIR"]
+    assert list(describe_data_sets()) == ["cifar10", "cifar100", "digits", "imagenet", "DIR", "hf-data:ORG/NAME"]
     assert all(sentence.endswith(".") for sentence in describe_data_sets().values())
 
 
