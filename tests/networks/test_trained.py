@@ -157,7 +157,7 @@ def test_a_run_of_a_network_of_one_size_is_a_teacher(tmp_path, capsys):
 
 
 def test_a_student_may_start_from_a_run_of_other_classes(other, data):
-    student = create_learner("resnet8", data, seed=3, weights=other)
+    student = create_learner("resnet8", data, SHORT, seed=3, weights=other)
     assert fingerprint(student) == fingerprint(ps.networks.create(str(other)))
     assert not student._forward_pre_hooks  # it learns to see the data as it is
 
