@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from drawn import by_hand
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -58,6 +59,7 @@ def test_bytes_are_those_of_convolutions_linear_layers_and_the_optimiser(epoch, 
     assert made.traffic() == convolved.bytes + 2 * forward + backward + state
 
 
+@by_hand
 def test_it_prints_a_section(tmp_path):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
     command = [sys.executable, str(BENCHMARKS / "epoch.py"), "--quick"]

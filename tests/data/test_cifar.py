@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
+from drawn import drawn
 
 from potstill.data.cifar import cifar10, cifar100
 from potstill.data.cifar_batches import read_batches
@@ -172,7 +173,7 @@ def test_ten_thousand_real_images_make_the_published_batch(shared_data, tmp_path
     assert torch.equal(from_batch.labels, from_parquet.labels)
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", drawn(READERS, 1))
 def test_statistics_are_those_of_the_training_images(shared_data, name):
     train, test = READERS[name](shared_data)
     assert (len(train), len(test)) == (50_000, 10_000)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from drawn import by_hand
 from ranks import several
 from torch import nn
 
@@ -427,6 +428,7 @@ print(asked)
 """
 
 
+@by_hand
 def test_ranks_have_the_engine_of_the_first_one(tmp_path):
     found = several.run(2, ["-c", RANK, str(Path(__file__).parent), str(tmp_path / "run")])
     assert [(code, out) for code, out, _ in found] == [(0, "[16, 16, 8]\n")] * 2, found

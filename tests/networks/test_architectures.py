@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from drawn import drawn
+from drawn import by_hand, drawn
 from torch import nn
 
 from potstill.networks import create, parameters, reasons_to_stay, substitute
@@ -42,7 +42,7 @@ def train(network: nn.Module, images: torch.Tensor, steps: int) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("name", drawn(TOOL.ARCHITECTURES, 8))
+@pytest.mark.parametrize("name", drawn(TOOL.ARCHITECTURES, 3))
 def test_any_architecture_takes_cheap_convolutions(name):
     torch.manual_seed(0)
     network = create(name, seed=0)
@@ -72,6 +72,7 @@ def test_there_are_twenty():
     assert len(set(TOOL.ARCHITECTURES)) == 20
 
 
+@by_hand
 def test_the_page_is_what_the_tool_writes():
     rows = [TOOL.row(name) for name in TOOL.ARCHITECTURES]
     page = TOOL.page(rows, [TOOL.refusal(name) for name in TOOL.NOTHING_TO_REPLACE])

@@ -83,7 +83,7 @@ def folder_of(kind, where, classes=10, **more):
     return f"hf:{where}"
 
 
-@pytest.mark.parametrize("kind", drawn(TINY, 2))
+@pytest.mark.parametrize("kind", drawn(TINY, 1))
 def test_as_student_and_teacher_in_one_command(kind, picture_folder, tmp_path, capsys):
     spec, run = folder_of(kind, tmp_path / "model", classes=3), tmp_path / "run"
     data = f"--data {picture_folder} --image-size 64 --workers 0"

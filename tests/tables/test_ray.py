@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 
 import pytest
+from drawn import by_hand
 
 from potstill.errors import BadInput
 from potstill.tables.runners.ray_cluster import Share, share_of
@@ -54,6 +55,7 @@ print(json.dumps({"failures": failures, "lines": Diary.lines, "handler": signal.
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'potstill[ray]'")
+@by_hand
 def test_a_local_ray_shares_its_gpu_and_what_vanishes_is_started_once_more(tmp_path):
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-c", SWEEP, str(tmp_path)]
