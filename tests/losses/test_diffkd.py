@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from potstill.losses import DiffKD
@@ -37,6 +38,17 @@ def test_the_student_does_not_teach_the_autoencoder():
         loss(own, teacher).backward()
         gradients.append(loss.autoencoder["encoder"].conv.weight.grad.clone())
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 10_000.0])
+def test_logits_of_any_scale(scale):
+    student, teacher = (scale * torch.randn(4, 6)).requires_grad_(), scale * torch.randn(4, 6)
+    loss = DiffKD(temperature=2)
+    loss.build(student, teacher)
+    value = loss(student, teacher)
+    value.backward()
+    assert value.isfinite()
+    assert all(p.grad.isfinite().all() for p in (student, *loss.parameters()))
 
 
 def test_steps_repeat_with_the_seed():

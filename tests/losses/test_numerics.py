@@ -316,7 +316,6 @@ VARIANTS = {
     "DIST, hot": replace(ROWS["DIST"], make=lambda: losses.DIST(temperature=1e4)),
     "DKD, standardize": replace(ROWS["DKD"], make=lambda: losses.DKD(standardize=True)),
     "DKD, cold": replace(ROWS["DKD"], make=lambda: losses.DKD(temperature=1e-3)),
-    "DiffKD, logits": Row(lambda: losses.DiffKD(steps=2), LOGITS, logits),
     "FT, channel_power=2": replace(ROWS["FT"], make=lambda: losses.FT(channel_power=2, p=2)),
     "KD, standardize": Row(lambda: losses.KD(standardize=True, reduction="elementmean"), LOGITS, logits),
     "KD, hot": Row(lambda: losses.KD(temperature=1e4), LOGITS, logits),

@@ -29,7 +29,7 @@ class Expansion(nn.Module):
         self.expand = make_connector(channels, copies * out_channels)
         self.reduce = make_connector(copies * out_channels, channels)
         for connector in (self.expand, self.reduce):
-            nn.init.kaiming_normal_(connector.conv.weight, mode="fan_out")
+            nn.init.kaiming_normal_(connector.get_parameter("conv.weight"), mode="fan_out")
 
     def forward(self, maps: Tensor) -> Tensor:
         """The map (N, channels, H, W) with what came through the expansion."""

@@ -52,8 +52,9 @@ class SRRL(Loss):
 
     def build(self, student: Tensor, teacher: Tensor, *rest: Tensor) -> None:
         """Make the connector for features of these shapes."""
-        self.connector = make_connector(student.shape[1], teacher.shape[1], relu=True).to(student)
-        nn.init.kaiming_normal_(self.connector.conv.weight, mode="fan_out")
+        connector = make_connector(student.shape[1], teacher.shape[1], relu=True)
+        nn.init.kaiming_normal_(connector.get_parameter("conv.weight"), mode="fan_out")
+        self.connector = connector.to(student)
 
     def forward(
         self, student: Tensor, teacher: Tensor, logits: Tensor, classifier: Tensor, bias: Tensor | None = None
