@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
+from drawn import drawn
 from torch import Tensor
 
 from potstill import losses
@@ -335,8 +337,7 @@ HARD = (
 )
 
 
-@pytest.mark.parametrize("condition", HARD)
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("variant", "condition"), drawn(product(VARIANTS, HARD), 130))
 def test_other_arguments_are_as_finite(variant, condition):
     row = VARIANTS[variant]
     values, student, _ = make_values(row, CONDITIONS[condition])
@@ -351,11 +352,12 @@ def test_every_loss_has_a_row():
     assert sorted(ROWS) == sorted(losses.__all__)
 
 
+WAYS = [*((condition, "bare") for condition in CONDITIONS), *((c, "term") for c in ("float32", "bfloat16", "float16"))]
+
+
 @pytest.mark.parametrize(
-    ("condition", "through"),
-    [*((condition, "bare") for condition in CONDITIONS), *((c, "term") for c in ("float32", "bfloat16", "float16"))],
+    ("name", "condition", "through"), drawn([(name, *way) for name in losses.__all__ for way in WAYS], 1000)
 )
-@pytest.mark.parametrize("name", losses.__all__)
 def test_value_and_gradients_are_finite_and_stay_with_the_student(name, condition, through):
     row = ROWS[name]
     values, student, teacher = make_values(row, CONDITIONS[condition])

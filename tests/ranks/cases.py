@@ -1,6 +1,7 @@
 """A few steps of every loss in float64, by one process or by one of several: the same batches, and what came out."""
 
 import torch
+from drawn import drawn
 
 import potstill as ps
 from potstill import losses
@@ -30,7 +31,7 @@ STRINGS = {
 WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
 WIDE |= {"FCFD", "ICKD", "PAD", "SRD", "SRRL", "SemCKD", "SimKD", "TaT", "VkD", "WKDF"}
 FLOWS = ["a later term", "turns", "shared weights", "stages", "boundary"]
-CASES = [*(text for name in losses.__all__ for text in STRINGS.get(name, [name])), *FLOWS]
+CASES = [*drawn([text for name in losses.__all__ for text in STRINGS.get(name, [name])], 30), *FLOWS]
 ROWS = (7, 3)  # of each step's batch: neither is a multiple of the processes, of which there may be more than rows
 ATTACKED = 2  # images of a step at most, by "boundary"
 SURE = 3  # the class that its networks see everywhere

@@ -17,8 +17,8 @@ def class_maps(given: Tensor | tuple[Tensor, ...]) -> Tensor:
     """
     if isinstance(given, Tensor):
         return given
-    maps, weight, *bias = given
-    return F.conv2d(maps, weight[:, :, None, None], *bias)
+    maps, weight, *rest = given
+    return F.conv2d(maps, weight[:, :, None, None], rest[0] if rest else None)
 
 
 class CATKD(Loss):

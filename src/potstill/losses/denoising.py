@@ -60,7 +60,7 @@ class Bottleneck(nn.Sequential):
 
     def forward(self, maps: Tensor) -> Tensor:
         """The map with the block's output added."""
-        changed: Tensor = super().forward(maps)
+        changed: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
         return maps + changed
 
 

@@ -97,7 +97,7 @@ class DiffKD(Loss):
         noisy = kept.sqrt() * teacher + (1 - kept).sqrt() * noise
         loss = loss + F.mse_loss(self.denoiser(noisy, steps), noise)
         match = self.divergence(cleaned.flatten(1), teacher.flatten(1)) if logits else F.mse_loss(cleaned, teacher)
-        return loss + match  # type: ignore[no-any-return]
+        return loss + match
 
 
 def _pointwise(channels: int, out_channels: int) -> nn.Sequential:

@@ -72,4 +72,5 @@ class MGD(Loss):
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         student, teacher = pool_to_smaller(self.align(student), teacher)
         made = self.generator(student * (self.draw(student) >= self.ratio))
-        return (made - teacher).square().sum() / len(teacher)
+        loss: Tensor = (made - teacher).square().sum() / len(teacher)
+        return loss

@@ -58,4 +58,5 @@ class PAD(Loss):
         log_variance = self.variance["bn"](with_positions(self.variance["linear"](student))).flatten(1)
         # In logarithms nothing overflows.
         guarded = torch.logaddexp(log_variance, log_variance.new_full((), math.log(self.eps)))
-        return ((teacher - student).square() * torch.exp(-guarded) + log_variance).mean()
+        loss: Tensor = ((teacher - student).square() * torch.exp(-guarded) + log_variance).mean()
+        return loss

@@ -60,6 +60,6 @@ class SRD(Loss):
     def forward(self, student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor]) -> Tensor:
         own = self.norm_s(with_positions(self.projector(position_mean(student[0]))))
         target = self.norm_t(with_positions(position_mean(teacher[0])))
-        distance = (own - target).abs().pow(self.exponent).sum().clamp(min=SMALLEST).log()
+        distance: Tensor = (own - target).abs().pow(self.exponent).sum().clamp(min=SMALLEST).log()
         log_student, log_teacher = (F.log_softmax(x[1] / self.temperature, dim=1) for x in (student, teacher))
         return 2 * distance + F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)

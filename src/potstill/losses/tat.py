@@ -72,4 +72,5 @@ class TaT(Loss):
 
     def _split(self, maps: Tensor) -> Tensor:
         """The maps by head, (N, heads, C / heads, positions)."""
-        return maps.flatten(2).unflatten(1, (self.heads, -1))
+        rows, channels, *size = maps.shape
+        return maps.reshape(rows, self.heads, channels // self.heads, size[0] * size[1])
