@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from potstill.schedules import cosine, from_epoch, linear, milestones, warmup
+from potstill.schedules import cosine, from_epoch, linear, milestones, steps, warmup
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from potstill.schedules import cosine, from_epoch, linear, milestones, warmup
         (cosine(3.0, 4), [3.0, 3 * (2 + math.sqrt(2)) / 4, 1.5, 3 * (2 - math.sqrt(2)) / 4]),
         (linear(3.0, 4), [3.0, 2.25, 1.5, 0.75, 0.0, 0.0]),
         (warmup(3.0, 4), [0.75, 1.5, 2.25, 3.0, 3.0]),
+        (warmup(3.0, 3, from_zero=True), [0.0, 1.0, 2.0, 3.0, 3.0]),
+        (steps([0.5, 2.0, 0.0], [1, 3]), [0.5, 2.0, 2.0, 0.0, 0.0]),
         (milestones(4.0, [1, 3, 3], 0.5), [4.0, 2.0, 2.0, 0.5]),
         (from_epoch(4.0, 2), [0.0, 0.0, 4.0, 4.0]),
         (from_epoch(linear(3.0, 4), 2), [0.0, 0.0, 1.5, 0.75]),

@@ -46,15 +46,38 @@ def cosine(value: NotNegative, epochs: Count) -> Schedule:
 
 
 @checked
-def warmup(value: NotNegative, epochs: Count) -> Schedule:
+def warmup(value: NotNegative, epochs: Count, from_zero: bool = False) -> Schedule:
     """Rises in equal steps to ``value``, reached in the last of the first ``epochs`` epochs, and stays there.
+
+    With ``from_zero`` it is 0 in epoch 0, and reaches ``value`` one epoch later.
 
     >>> import potstill as ps
     >>> weight = ps.schedules.warmup(1.0, epochs=20)
     >>> weight(0), weight(9), weight(19), weight(200)
     (0.05, 0.5, 1.0, 1.0)
     """
-    return partial(_warmup, value, epochs)
+    return partial(_warmup, value, epochs, from_zero)
+
+
+@checked
+def steps(values: Sequence[NotNegative], at: Sequence[Index]) -> Schedule:
+    """The first of ``values``, and the next one from every epoch in ``at`` on.
+
+    Raises:
+        BadInput: more than 100 epochs, or not in order; not one value more than epochs.
+
+    The weight of NORM on CIFAR-100, in its authors' code:
+
+    >>> import potstill as ps
+    >>> weight = ps.schedules.steps([0.1, 0.5, 1.0, 0.5, 0.1], at=[10, 20, 180, 210])
+    >>> weight(9), weight(10), weight(100), weight(240)
+    (0.1, 0.5, 1.0, 0.1)
+    """
+    if len(values) != len(at) + 1:
+        raise BadInput(f"steps: {len(at)} epochs part {len(at) + 1} values, not {len(values)}")
+    if list(at) != sorted(at) or len(at) > MOST:
+        raise BadInput(f"steps: at must be {MOST} epochs at most, in order, not {shown(list(at))}")
+    return partial(_steps, tuple(values), tuple(at))
 
 
 @checked
@@ -114,8 +137,12 @@ def _cosine(value: float, epochs: int, epoch: int) -> float:
     return value * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-def _warmup(value: float, epochs: int, epoch: int) -> float:
-    return value * min((epoch + 1) / epochs, 1.0)
+def _warmup(value: float, epochs: int, from_zero: bool, epoch: int) -> float:
+    return value * min((epoch + (0 if from_zero else 1)) / epochs, 1.0)
+
+
+def _steps(values: Sequence[float], at: Sequence[int], epoch: int) -> float:
+    return values[sum(epoch >= start for start in at)]
 
 
 def _warmed_up(schedule: Schedule, epochs: int, epoch: int) -> float:

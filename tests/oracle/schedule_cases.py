@@ -3,7 +3,7 @@
 import re
 
 from oracle.case import Case
-from potstill.schedules import Schedule, from_epoch, linear, milestones, warmup
+from potstill.schedules import Schedule, from_epoch, linear, milestones, steps, warmup
 
 RATES = {
     "kdzoo.main": milestones(0.1, at=[100, 150], factor=0.1),
@@ -41,10 +41,21 @@ def early_decay(name: str) -> Schedule:
     return from_epoch(weight, start) if decay == "lrdv2" and re.search("ce|kd", family) else weight
 
 
+def features(case: Case) -> dict[str, Schedule]:
+    """The weights of newer methods that compare features; NORM's epoch 240 is one that its authors train, too."""
+    known = {
+        "norm.cifar100": steps([0.1, 0.5, 1.0, 0.5, 0.1], at=[10, 20, 180, 210]),
+        "norm.imagenet": steps([0.1, 0.5, 0.9, 0.5, 0.1], at=[5, 15, 60, 80]),
+        "fcfd.appearance": warmup(1.0, epochs=20),
+        "nd.kd_warmup20": warmup(1.0, epochs=20, from_zero=True),
+    }
+    return {name: known[name] for name in case["tensors"]}
+
+
 def schedules(case: Case) -> dict[str, Schedule]:
     """Of every recorded vector, the schedule that should give it."""
     make = {"edt": early_decay, "schedules": learning_rates}[case["method"]]
     return {name: make(name) for name in case["tensors"]}
 
 
-SCHEDULES = {"edt": schedules, "schedules": schedules}
+SCHEDULES = {"edt": schedules, "schedules": schedules, "schedules_features": features}

@@ -22,8 +22,14 @@ STRINGS = {
     "CD": ["CD", "CD(connector=True)"],
     "FT": ["FT"],
     "AB": ["AB(reduction='batchmean')"],
+    "ICKD": ["ICKD(reduction='batchmean / batch')"],
+    # Of what is drawn, each process draws its own: here nothing depends on it.
+    "MGD": ["MGD(ratio=0)"],
+    "ViTKD": ["ViTKD(ratio=1)"],
+    "DiffKD": [],
 }
 WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
+WIDE |= {"FCFD", "ICKD", "PAD", "SRD", "SRRL", "SemCKD", "SimKD", "TaT", "VkD", "WKDF"}
 FLOWS = ["a later term", "turns", "shared weights", "stages", "boundary"]
 EVERY = [text for name in losses.__all__ for text in STRINGS.get(name, [name])]
 CASES = [*drawn(EVERY, 8), *FLOWS]

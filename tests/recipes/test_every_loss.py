@@ -11,6 +11,7 @@ from potstill.engine.checkpoint import fingerprint
 from potstill.networks import create
 
 WEIGHTS = {"PKT": 10000, "Sobolev": 20}  # the Knowledge-Distillation-Zoo's: their gradients are tiny
+WEIGHTS |= {"MGD": 1e-3, "WKDF": 0.08, "ViTKD": 100}  # sums over maps, the last with weights of its own for ViTs
 
 
 @pytest.fixture(scope="module")

@@ -12,54 +12,91 @@ from potstill.losses.ab import AB
 from potstill.losses.afd import AFD
 from potstill.losses.at import AT
 from potstill.losses.bss import BSS
+from potstill.losses.catkd import CATKD
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
 from potstill.losses.ce import CE
 from potstill.losses.crd import CRD
+from potstill.losses.cwd import CWD
+from potstill.losses.diffkd import DiffKD
 from potstill.losses.dist import DIST
 from potstill.losses.dkd import DKD
+from potstill.losses.fcfd import FCFD
 from potstill.losses.fitnet import FitNet
 from potstill.losses.fsp import FSP
 from potstill.losses.ft import FT
+from potstill.losses.ickd import ICKD
 from potstill.losses.irg import IRG
 from potstill.losses.kd import KD
 from potstill.losses.kdsvd import KDSVD
 from potstill.losses.logits import Logits
 from potstill.losses.lwm import LwM
+from potstill.losses.maskd import MasKD
+from potstill.losses.mgd import MGD
+from potstill.losses.norm import NORM, NORMLogits
 from potstill.losses.nst import NST
 from potstill.losses.ofd import OFD
+from potstill.losses.pad import PAD
+from potstill.losses.pkd import PKD
 from potstill.losses.pkt import PKT
 from potstill.losses.reviewkd import ReviewKD
 from potstill.losses.rkd import RKD
+from potstill.losses.semckd import SemCKD
+from potstill.losses.simkd import SimKD
 from potstill.losses.sobolev import Sobolev
 from potstill.losses.sp import SP
+from potstill.losses.srd import SRD
+from potstill.losses.srrl import SRRL
+from potstill.losses.tat import TaT
 from potstill.losses.vid import VID
+from potstill.losses.vitkd import ViTKD
+from potstill.losses.vkd import VkD
+from potstill.losses.wkdf import WKDF
 
 __all__ = [
     "AB",
     "AFD",
     "AT",
     "BSS",
+    "CATKD",
     "CC",
     "CD",
     "CE",
     "CRD",
+    "CWD",
     "DIST",
     "DKD",
+    "FCFD",
     "FSP",
     "FT",
+    "ICKD",
     "IRG",
     "KD",
     "KDSVD",
+    "MGD",
+    "NORM",
     "NST",
     "OFD",
+    "PAD",
+    "PKD",
     "PKT",
     "RKD",
     "SP",
+    "SRD",
+    "SRRL",
     "VID",
+    "WKDF",
+    "DiffKD",
     "FitNet",
     "Logits",
     "LwM",
+    "MasKD",
+    "NORMLogits",
     "ReviewKD",
+    "SemCKD",
+    "SimKD",
     "Sobolev",
+    "TaT",
+    "ViTKD",
+    "VkD",
 ]

@@ -27,3 +27,8 @@ def make_connector(channels: int, out_channels: int, relu: bool = False) -> nn.S
     if relu:
         layers["relu"] = nn.ReLU()
     return nn.Sequential(layers)
+
+
+def make_align(channels: int, out_channels: int) -> nn.Module:
+    """A 1x1 convolution from ``channels`` to ``out_channels``; what leaves a map as it is, if they are equal."""
+    return nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)

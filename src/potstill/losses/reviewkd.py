@@ -8,6 +8,7 @@ from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.connector import BatchNorm
 from potstill.losses.loss import Loss
+from potstill.losses.sizes import with_positions
 from potstill.ranges import Width
 
 
@@ -67,7 +68,7 @@ class ReviewKD(Loss):
     def forward(self, student: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Tensor:
         loss, deeper = student[0].new_zeros(()), None
         for fusion, own, target in zip(reversed(self.fusions), reversed(student), reversed(teacher), strict=True):
-            own, target = _as_map(own), _as_map(target)
+            own, target = with_positions(own), with_positions(target)
             fused, deeper = fusion(own, deeper, target.shape[2:])
             loss = loss + hierarchical_loss(fused, target)
         return loss
@@ -121,7 +122,3 @@ def hierarchical_loss(student: Tensor, teacher: Tensor) -> Tensor:
             loss = loss + weight * F.adaptive_avg_pool2d(difference, level).square().mean()
             total += weight
     return loss / total
-
-
-def _as_map(features: Tensor) -> Tensor:
-    return features if features.dim() == 4 else features[:, :, None, None]

@@ -1,4 +1,4 @@
-"""Maps of two sizes made one."""
+"""Maps of two sizes made one, and features as maps."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,3 +15,13 @@ def pool_to_smaller(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         for maps in (student, teacher)
     )
     return student, teacher
+
+
+def with_positions(features: Tensor) -> Tensor:
+    """Features (N, C) as a map of one pixel; a map (N, C, H, W) as it is."""
+    return features if features.dim() == 4 else features[:, :, None, None]
+
+
+def position_mean(features: Tensor) -> Tensor:
+    """The mean of a map (N, C, H, W) over its positions, (N, C); features (N, C) as they are."""
+    return features if features.dim() == 2 else features.mean(dim=(2, 3))
