@@ -64,6 +64,24 @@ def network(size: Sizes) -> Shapes:
     return shapes
 
 
+def in_rotations(shapes: Callable[[Sizes], Shapes]) -> Callable[[Sizes], Shapes]:
+    """For methods that see every image in four rotations."""
+    return lambda size: {name: (4 * rows, *rest) for name, (rows, *rest) in shapes(size).items()}
+
+
+def two_batches(size: Sizes) -> Shapes:
+    return {"student": (size.batch, size.classes), "student.before": (size.batch, size.classes)}
+
+
+def branches(size: Sizes) -> Shapes:
+    return {**logits(size), "student.branch": (size.batch, size.classes), "student.map": maps(size)["student.map"]}
+
+
+def with_scalars(values: Values) -> Values:
+    """What a distiller adds to every batch, in the middle of a run."""
+    return {**values, "epoch": torch.tensor(30.0), "progress": torch.tensor(0.5)}
+
+
 def as_wide(shapes: Callable[[Sizes], Shapes]) -> Callable[[Sizes], Shapes]:
     """For methods that need as many channels in the student as in the teacher."""
     return lambda size: shapes(replace(size, teacher=size.student))
@@ -98,15 +116,18 @@ ROWS = {
     "AFD": Row(losses.AFD, MAPS, maps),
     "AT": Row(losses.AT, MAPS, maps),
     "BSS": Row(losses.BSS, LOGITS, logits),
+    "BYOT": Row(losses.BYOT, (("student.map", "student.later", "student"), "labels", "student.pooled"), network),
     "CC": Row(losses.CC, POOLED, pooled),
     "CD": Row(losses.CD, MAPS, maps),
     "CE": Row(losses.CE, ("student", "labels"), logits),
     "CRD": Row(lambda: losses.CRD(samples=9, width=5, negatives=7), (*POOLED, "index", "labels"), pooled),
     "DIST": Row(losses.DIST, LOGITS, logits),
     "DKD": Row(losses.DKD, (*LOGITS, "labels"), logits),
+    "DLB": Row(losses.DLB, (("student", "student.before"), "labels", "labels"), two_batches),
     "FSP": Row(losses.FSP, both("map", "later"), as_wide(network)),
     "FT": Row(losses.FT, MAPS, maps),
     "FitNet": Row(losses.FitNet, MAPS, maps),
+    "HSAKD": Row(losses.HSAKD, (*both("map", "later", ""), "labels"), in_rotations(network)),
     "IRG": Row(losses.IRG, both("map", "later", "pooled", ""), network),
     "KD": Row(lambda: losses.KD(guided=True), (*LOGITS, "labels"), logits),
     "KDSVD": Row(losses.KDSVD, both("map", "later"), as_wide(network)),
@@ -114,10 +135,13 @@ ROWS = {
     "LwM": Row(losses.LwM, (*MAPS, *LOGITS, "labels"), images_and_weights, run_networks),
     "NST": Row(losses.NST, MAPS, maps),
     "OFD": Row(losses.OFD, MAPS, maps),
+    "ONE": Row(losses.ONE, (("student", "student.branch", "student.map"), "labels", "epoch"), branches, with_scalars),
     "PKT": Row(losses.PKT, POOLED, pooled),
+    "PSKD": Row(lambda: losses.PSKD(samples=9), ("student", "labels", "progress", "index"), logits, with_scalars),
     "RKD": Row(losses.RKD, POOLED, pooled),
     "ReviewKD": Row(losses.ReviewKD, both("map", "later"), network),
     "SP": Row(losses.SP, MAPS, maps),
+    "SSKD": Row(losses.SSKD, (*both("", "pooled"), "labels"), in_rotations(network)),
     "Sobolev": Row(losses.Sobolev, (*LOGITS, "labels", "images"), images_and_weights, run_networks),
     "VID": Row(losses.VID, MAPS, maps),
 }

@@ -12,15 +12,18 @@ from potstill.losses.ab import AB
 from potstill.losses.afd import AFD
 from potstill.losses.at import AT
 from potstill.losses.bss import BSS
+from potstill.losses.byot import BYOT
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
 from potstill.losses.ce import CE
 from potstill.losses.crd import CRD
 from potstill.losses.dist import DIST
 from potstill.losses.dkd import DKD
+from potstill.losses.dlb import DLB
 from potstill.losses.fitnet import FitNet
 from potstill.losses.fsp import FSP
 from potstill.losses.ft import FT
+from potstill.losses.hsakd import HSAKD
 from potstill.losses.irg import IRG
 from potstill.losses.kd import KD
 from potstill.losses.kdsvd import KDSVD
@@ -28,11 +31,14 @@ from potstill.losses.logits import Logits
 from potstill.losses.lwm import LwM
 from potstill.losses.nst import NST
 from potstill.losses.ofd import OFD
+from potstill.losses.one import ONE
 from potstill.losses.pkt import PKT
+from potstill.losses.pskd import PSKD
 from potstill.losses.reviewkd import ReviewKD
 from potstill.losses.rkd import RKD
 from potstill.losses.sobolev import Sobolev
 from potstill.losses.sp import SP
+from potstill.losses.sskd import SSKD
 from potstill.losses.vid import VID
 
 __all__ = [
@@ -40,22 +46,28 @@ __all__ = [
     "AFD",
     "AT",
     "BSS",
+    "BYOT",
     "CC",
     "CD",
     "CE",
     "CRD",
     "DIST",
     "DKD",
+    "DLB",
     "FSP",
     "FT",
+    "HSAKD",
     "IRG",
     "KD",
     "KDSVD",
     "NST",
     "OFD",
+    "ONE",
     "PKT",
+    "PSKD",
     "RKD",
     "SP",
+    "SSKD",
     "VID",
     "FitNet",
     "Logits",

@@ -8,6 +8,7 @@ from potstill.networks.ensemble import MeanOfLogits
 from potstill.networks.finder import within_budget
 from potstill.networks.input import adapt_input
 from potstill.networks.latency import latencies, latency
+from potstill.networks.rotations import Rotations
 from potstill.networks.sharing import share
 from potstill.networks.splitting import split_stages
 from potstill.networks.stages import Stage, find_stages
@@ -17,6 +18,7 @@ from potstill.networks.weights import load_weights, start_from
 __all__ = [
     "Input",
     "MeanOfLogits",
+    "Rotations",
     "Stage",
     "adapt_input",
     "cheap",
