@@ -6,6 +6,7 @@ from potstill.networks.cost import conv_parameters, layers, macs, parameters
 from potstill.networks.create import create
 from potstill.networks.ensemble import MeanOfLogits
 from potstill.networks.finder import within_budget
+from potstill.networks.graft import graft
 from potstill.networks.input import adapt_input
 from potstill.networks.latency import latencies, latency
 from potstill.networks.rotations import Rotations
@@ -25,6 +26,7 @@ __all__ = [
     "conv_parameters",
     "create",
     "find_stages",
+    "graft",
     "keep_weights",
     "latencies",
     "latency",
