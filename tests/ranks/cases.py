@@ -20,6 +20,8 @@ STRINGS = {
     "FitNet": ["FitNet", "FitNet(regressor=True)"],
     "CD": ["CD", "CD(connector=True)"],
     "FT": ["FT"],
+    # These carry batches over, want branches, or compare the images of each process alone.
+    **{name: [] for name in ("DLB", "HSAKD", "ONE", "SSKD")},
     "AB": ["AB(reduction='batchmean')"],
 }
 WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm

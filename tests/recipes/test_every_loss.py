@@ -20,7 +20,8 @@ def teacher(tmp_path_factory):
     return out
 
 
-CASES = [(name, "fp32") for name in losses.__all__] + [(name, "bf16") for name in drawn(losses.__all__, 4)]
+BY_NAME = [name for name in losses.__all__ if name != "ONE"]  # whose branches its own recipe makes
+CASES = [(name, "fp32") for name in BY_NAME] + [(name, "bf16") for name in drawn(BY_NAME, 4)]
 
 
 @pytest.mark.parametrize(("name", "precision"), CASES)

@@ -49,6 +49,7 @@ class DLB(Loss):
     tensor(True)
     """
 
+    carries = True
     taps = (("student", "student@previous"), "labels", "previous_labels")
     earlier: Tensor  # its first rows are the logits kept last; no rows before the first step
 
