@@ -3,10 +3,19 @@ import torch
 from torch import nn
 
 import potstill as ps
+from potstill.compiler import without_compiler
+from potstill.engine.epoch import train_step
 from potstill.engine.optimizer import make_optimizer
 from potstill.errors import BadInput
 from potstill.optimizers import DOT
 from potstill.training import Training
+
+
+@pytest.fixture(autouse=True)
+def quick():
+    """Optimisers import torch's compiler when they are first used: half a minute on a busy machine."""
+    with without_compiler():
+        yield
 
 
 def test_of_one_total_or_without_delta_it_is_sgd():
@@ -53,7 +62,7 @@ def test_the_engine_tells_the_two_gradients_apart():
         optimizer = make_optimizer(distiller, training)
         for _ in range(2):
             if whole:
-                ps.engine.epoch.train_step(distiller, batch, optimizer, optimizer.step, "fp32", parts=1)
+                train_step(distiller, batch, optimizer, optimizer.step, "fp32", parts=1)
                 continue
             results = distiller.results(batch)
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
