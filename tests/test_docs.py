@@ -168,6 +168,17 @@ def test_modern_training_runs(tmp_path, monkeypatch, capsys):
     assert Path("runs/mixed/summary.json").is_file()
 
 
+def test_self_and_chains_runs(tmp_path, monkeypatch, capsys):
+    page = (DOCS / "self-and-chains.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (shell,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    for command in shell.replace("\\\n", " ").splitlines():
+        fewer = " --images 60 --test-images 40" if "--data digits" in command else ""
+        assert main(shlex.split(command + fewer)[1:]) == 0, capsys.readouterr().err
+    assert Path("runs/pskd/student-epoch0.safetensors").is_file()
+    assert Path("student.safetensors").is_file()
+
+
 def test_your_own_model_runs(picture_folder, tmp_path, monkeypatch, capsys):
     page = (DOCS / "your-own-model.md").read_text(encoding="utf-8")
     network, python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -17,6 +17,7 @@ from potstill.training import Training
 
 OWN = {
     "boundary": {"student": "resnet8"},
+    "chain": {"networks": ("resnet8",)},
     "channel": {"student": "resnet8"},
     "distill": {"student": "resnet8"},
     "factor_transfer": {"student": "resnet8"},
@@ -43,7 +44,10 @@ def asked(monkeypatch):
 
 
 def words(arguments):
-    return [word for name, value in arguments.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    found = []
+    for name, value in arguments.items():
+        found += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return found
 
 
 def test_these_are_all_recipes_with_a_teacher():

@@ -53,7 +53,7 @@ stays.
 Channels, stride, padding and dilation stay as they are, so residual shapes do; the groups of one that a pattern chose
 do not. `substitute` changes the network in place: the new layers start afresh and the others keep their weights
 (`keep="1x1"`, the default), or start afresh too (`keep=None`). The student of `potstill moonshine` starts afresh, or
-with `--keep 1x1` from the teacher's weights wherever a layer is not replaced.
+with `--keep-weights 1x1` from the teacher's weights wherever a layer is not replaced.
 
 ## Types of convolutions
 """

@@ -167,6 +167,11 @@ class Distiller(nn.Module):
         ``turn`` are the indices of the terms to take, one of ``turns``; all active ones by default. A network whose
         input has no rows does not run, and terms that need it are 0.
         """
+        results = self.results(batch, turn)
+        return self.total(results), {self.terms[i].name: result.detach() for i, result in results.items()}
+
+    def results(self, batch: Any, turn: Sequence[int] | None = None) -> dict[int, Tensor]:
+        """The values of some terms by their indices, unweighted and with their graph."""
         values: dict[str, Tensor] = {**as_batch(batch), **self._scalars()}
         indices = tuple(self.active if turn is None else turn)
         plan = self.passes.plan(terms := tuple(self.terms[i] for i in indices))
@@ -180,10 +185,14 @@ class Distiller(nn.Module):
                 if not is_empty(given, one.inputs):
                     values |= self._run(one, given, plan)
         results = {i: self._value(i, values) for i in indices}
-        if self.team is not None:  # what comes of all processes is the sum
-            results = {i: self.team.share(self.terms[i], values) * result for i, result in results.items()}
-        total = torch.stack([self.weights[i] * result for i, result in results.items()]).sum()
-        return total, {self.terms[i].name: result.detach() for i, result in results.items()}
+        if self.team is None:
+            return results
+        # What comes of all processes is the sum.
+        return {i: self.team.share(self.terms[i], values) * result for i, result in results.items()}
+
+    def total(self, results: Mapping[int, Tensor]) -> Tensor:
+        """The weighted sum of some terms' values."""
+        return torch.stack([self.weights[i] * result for i, result in results.items()]).sum()
 
     def _run(self, one: ForwardPass, values: Batch, plan: Plan) -> Mapping[str, Tensor]:
         """What a pass gives."""

@@ -85,6 +85,17 @@ class OptionalTeacher(AnyTeacher):
 
 
 @dataclass(frozen=True)
+class FirstTeacher(AnyTeacher):
+    """A trained network that the first of several learns from, or none."""
+
+    teacher: str | None = None
+    """The teacher of the first network; without one, that learns from the labels alone."""
+    teacher_weights: Path | None = None
+    teacher_normalize: str | None = None
+    teacher_size: Side | None = None
+
+
+@dataclass(frozen=True)
 class Teachers(AnyTeacher):
     """One trained network to learn from, or several."""
 

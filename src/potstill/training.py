@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 TeacherEngine = Literal["torch", "compile", "onnxruntime", "auto"]
-OPTIMIZERS = ("sgd", "nesterov", "adamw")
+OPTIMIZERS = ("sgd", "nesterov", "adamw", "dot")
+TWO_GRADIENTS = ("dot",)
+"""Of these, one for what a teacher says."""
 OF_TIMM = "timm:"
 
 
@@ -38,11 +40,14 @@ class Training(Updates, Augmentation, Selection):
     batch_size: Count = 128
     """Images a step."""
     optimizer: str = "nesterov"
-    """sgd (plain momentum), nesterov, adamw, or any of timm's by its name there: timm:lamb."""
+    """sgd (plain momentum), nesterov, adamw, dot (two momenta, one for what a teacher says), or any of timm's by its
+    name there: timm:lamb."""
     lr: Positive = 0.1
     """Learning rate at the start."""
     momentum: Momentum = 0.9
-    """Momentum of sgd and nesterov."""
+    """Momentum of sgd, nesterov and dot."""
+    delta: Momentum = 0.075
+    """Of dot: the momentum is so much more for what a teacher says, and so much less for the rest."""
     weight_decay: Fraction = 5e-4
     """Weight decay, on all parameters."""
     schedule: Literal["milestones", "cosine"] = "milestones"

@@ -26,6 +26,8 @@ class Updates(Expanded):
     """Stochastic depth of the networks that learn, where timm or torchvision offers it: the deepest block's rate."""
     ema: Annotated[float, Range(0, 0.999999)] | None = None
     """Keep averages of weights, of which a step changes 1 - X: they are measured, and saved as NAME-ema."""
+    keep: Count | None = None
+    """Keep the weights of every so many epochs too, as NAME-epochN: after epoch N, counted from 0."""
     early_stop: Count | None = None
     """End a run whose best epoch is so many epochs ago."""
     freeze: tuple[str, ...] = ()

@@ -53,6 +53,8 @@ SOUND: list[tuple[list[str], list[str]]] = [
         STOP,
     ),
     (["mutual", "--networks", "wrn-10-1", "wrn-10-1", *DIGITS, "--milestones", "1", "2", "--decay", "0.1"], STOP),
+    (["chain", "--networks", "wrn-10-1", "resnet8", *TEACHER, *DIGITS], STOP),
+    (["native-ensemble", "--network", "resnet8", *DIGITS, "--branches", "2"], STOP),
     (["rocket", "--light", "wrn-10-1", "--booster", "wrn-16-1", *DIGITS, "--optimizer", "sgd"], STOP),
     (["moonshine", *TEACHER, "--conv", "G2B2", *DIGITS, "--seed", "3"], STOP),
 ]
@@ -124,7 +126,18 @@ def run(value: list[str], folder: Path) -> None:
 def _is_harmless(words: list[str]) -> bool:
     """Whether it cannot train: a recipe or a table is stopped by its last words, and the demo is left out."""
     first = next((word for word in words if word != "--json"), "")
-    if first in ("supervised", "distill", "mutual", "rocket", "moonshine", "channel", "boundary", "demo"):
+    if first in (
+        "supervised",
+        "distill",
+        "mutual",
+        "chain",
+        "native-ensemble",
+        "rocket",
+        "moonshine",
+        "channel",
+        "boundary",
+        "demo",
+    ):
         return words[-2:] == STOP
     return first not in ("stages", "factor-transfer", "two-stage", "table") or words[-1:] == ["--dry-run"]
 

@@ -21,6 +21,8 @@ STRINGS = {
     "FitNet": ["FitNet", "FitNet(regressor=True)"],
     "CD": ["CD", "CD(connector=True)"],
     "FT": ["FT"],
+    # These carry batches over, want branches, or compare the images of each process alone.
+    **{name: [] for name in ("DLB", "HSAKD", "ONE", "SSKD")},
     "AB": ["AB(reduction='batchmean')"],
     "ICKD": ["ICKD(reduction='batchmean / batch')"],
     # Of what is drawn, each process draws its own: here nothing depends on it.

@@ -63,7 +63,7 @@ def test_keep_starts_from_the_teachers_weights(teacher, tmp_path):
     for keep in (None, "1x1"):
         out = tmp_path / str(keep)
         # So small a learning rate leaves the first weights as they were.
-        moonshine(teacher=teacher, conv="DConv", keep=keep, training=replace(SHORT, lr=1e-30, out=out))
+        moonshine(teacher=teacher, conv="DConv", keep_weights=keep, training=replace(SHORT, lr=1e-30, out=out))
         starts[keep] = ps.networks.create(str(out)).state_dict()
     trained = ps.networks.create(teacher).state_dict()
     kept = [name for name in trained if name in starts["1x1"] and "running" not in name and "tracked" not in name]

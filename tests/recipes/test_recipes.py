@@ -8,7 +8,17 @@ import torch
 import potstill as ps
 from potstill import recipes
 from potstill.engine.checkpoint import fingerprint
-from potstill.recipes import boundary, channel, distill, factor_transfer, moonshine, rocket, supervised, two_stage
+from potstill.recipes import (
+    boundary,
+    chain,
+    channel,
+    distill,
+    factor_transfer,
+    moonshine,
+    rocket,
+    supervised,
+    two_stage,
+)
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=2, batch_size=100, lr=0.05)
@@ -52,6 +62,7 @@ TERMS = ("CE", "0.9 * KD(temperature=2)", "100 * AT on stages", "FitNet on stage
     ("recipe", "arguments"),
     [
         (boundary, {"student": "resnet8", "warmup": 0}),
+        (chain, {"networks": ("resnet8", "resnet8")}),
         (channel, {"student": "resnet8"}),
         (distill, {"student": "resnet8", "terms": TERMS}),
         (factor_transfer, {"student": "resnet8", "paraphraser_epochs": 1}),

@@ -130,6 +130,8 @@ EVERY_RECIPE = {
     "channel": {"student": "resnet8", "early_decay": True, "decay_at": (1,)},
     "rocket": {"light": "wrn-10-1", "booster": "wrn-10-1", "gradient_block": False},
     "mutual": {"networks": ("resnet8", "resnet8"), "alternate": False},
+    "chain": {"networks": ("resnet8", "resnet8"), "terms": ("CE", "KD")},
+    "native-ensemble": {"network": "resnet8", "branches": 2},
 }
 
 
@@ -143,7 +145,7 @@ def table_folder(tmp_path_factory):
 @pytest.mark.parametrize("recipe", EVERY_RECIPE)
 def test_what_a_recipe_records_is_what_its_row_says(recipe, table_folder):
     """Otherwise a finished run would be started again for ever."""
-    teacher = None if recipe in ("rocket", "mutual") else "teacher"
+    teacher = None if recipe in ("rocket", "mutual", "native-ensemble") else "teacher"
     run = Run(Row(recipe, recipe, EVERY_RECIPE[recipe], SETTINGS, teacher), 0, table_folder, {})
     assert main(list(run.command()[3:])) == 0
     assert run.is_finished()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,8 +16,11 @@ from potstill.data.images import ImageSet
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 
+if TYPE_CHECKING:
+    from potstill.data.beside import Companion
+
 TOGETHER = 64  # batches
-HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK = range(6)
+HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK, PAIRS, PREVIOUS = range(8)
 """What random numbers are drawn for: no two share a stream."""
 
 
@@ -76,6 +80,7 @@ class Loader:
             raise BadInput(f"batch size is {batch_size}, but must be at least 1")
         self.batch_size, self.seed, self.epoch, self.taken = batch_size, seed, 0, 0
         self.balanced = balanced
+        self.companions: tuple[Companion, ...] = ()  # give further entries
         self._part = (0, 1)  # which one of how many parts of every batch
         self.augment = Augment(pad=0, flip=False) if augment is None else augment
         self.shuffle = augment is not None
@@ -112,17 +117,20 @@ class Loader:
         What follows from it is computed for some batches together when the first of them comes: on a GPU one by one
         would be as many small operations, and of a large set all at once would have the first batch wait.
         """
-        index, view = (drawn.to(self.device) for drawn in self._draw(epoch))
+        index, view = (drawn.to(self.device) for drawn in self.draw(epoch))
         self.taken = first
         for begin, sizes in stretches(self.sizes, first, TOGETHER):
             some = slice(begin, begin + sum(sizes))
             columns = *self._locate(index[some], view[some]), self.labels[index[some]], index[some], view[some]
             of_batches = zip(*(self._parts(column, sizes) for column in columns), strict=True)
             for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in of_batches:
-                self.taken += 1
+                number, self.taken = self.taken, self.taken + 1
                 images = self._standardize(self._crop(batch_start, batch_mirrored))
                 batch = {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
-                yield {**batch, "size": self._rows_in_all}
+                batch["size"] = self._rows_in_all
+                for companion in self.companions:
+                    batch |= companion(self, epoch, number, batch)
+                yield batch
 
     def images(self, index: Tensor, view: Tensor) -> Tensor:
         """The normalised images (B, C, H, W) of given rows (B,) and views (B,): what a batch with them holds."""
@@ -140,9 +148,15 @@ class Loader:
     def plain(self, rows: Tensor | None = None, batch_size: int | None = None) -> "Loader":
         """The same images (or some ``rows`` of them) in order and unchanged, without a second copy in memory."""
         loader = copy.copy(self)
-        loader.shuffle = False
+        loader.shuffle, loader.companions = False, ()
         loader.rows = self.rows if rows is None else rows
         loader.batch_size = self.batch_size if batch_size is None else batch_size
+        return loader
+
+    def beside(self, companions: "Sequence[Companion]") -> "Loader":
+        """The same batches, with what these give as further entries."""
+        loader = copy.copy(self)
+        loader.companions = tuple(companions)
         return loader
 
     def part(self, part: int, parts: int) -> "Loader":
@@ -164,7 +178,12 @@ class Loader:
         wanted = [rows_of_part(len(batch), *self._part) or range(1) for batch in batches]
         return [batch[rows.start : rows.stop] for batch, rows in zip(batches, wanted, strict=True)]
 
-    def _draw(self, epoch: int) -> tuple[Tensor, Tensor]:
+    def part_of(self, column: Tensor) -> Tensor:
+        """This part's rows of a column of a whole batch."""
+        return self._parts(column, [len(column)])[0]
+
+    def draw(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """The order (n,) of an epoch's rows, and their views (n,), on the CPU."""
         if not self.shuffle:
             return self.rows, torch.full_like(self.rows, self.augment.plain)
         generator = seeded(self.seed, EPOCH, epoch)

@@ -19,6 +19,7 @@ from potstill.engine.optimizer import warm_up
 from potstill.engine.parts import parts_of, summed
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
+from potstill.engine.streams import differentiated
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
 from potstill.guard import guarded
@@ -169,11 +170,11 @@ def train_step(
     values: dict[str, Tensor] = {}
     for turn in distiller.turns:
         if parts == 1:
-            values_of_turn = _differentiate(distiller, batch, turn, precision)
+            values_of_turn = _differentiate(distiller, optimizer, batch, turn, precision)
         else:
             several = [(part, share) for share, part in parts_of(batch, parts)]
             values_of_turn = summed(
-                [_differentiate(distiller, part, turn, precision, share) for part, share in several]
+                [_differentiate(distiller, optimizer, part, turn, precision, share) for part, share in several]
             )
         if distiller.team is not None:
             values_of_turn = distiller.team.sum(turn, values_of_turn)
@@ -184,16 +185,20 @@ def train_step(
 
 
 def _differentiate(
-    distiller: Distiller, batch: Batch, turn: Sequence[int], precision: str, share: float | None = None
+    distiller: Distiller,
+    optimizer: Optimizer,
+    batch: Batch,
+    turn: Sequence[int],
+    precision: str,
+    share: float | None = None,
 ) -> dict[str, Tensor]:
     """Add a batch's gradient to what is there; each term's value. Of a part, the ``share`` of both that it is."""
-    values: dict[str, Tensor]
     with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        total, values = distiller(batch, turn)
+        backward, totals, values = differentiated(distiller, optimizer, batch, turn)
     if share is None:
-        guarded("the backward pass", total.backward)
+        guarded("the backward pass", backward, *totals)
         return values
-    guarded("the backward pass", (share * total).backward)
+    guarded("the backward pass", backward, *(share * total for total in totals))
     return {name: share * value for name, value in values.items()}
 
 

@@ -27,6 +27,7 @@ from potstill.engine.parts import check_parts
 from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
 from potstill.engine.state import State
+from potstill.engine.streams import check_streams
 from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
@@ -106,6 +107,7 @@ def fit(
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
     check_parts(training, distiller, team)
+    check_streams(training, distiller, team)
     data = data if team is None else team.data
     changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
     measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))

@@ -10,6 +10,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from potstill.distiller import Distiller
 from potstill.engine.depth import depths
 from potstill.engine.timm_optimizers import make
+from potstill.optimizers import DOT
 from potstill.training import OF_TIMM, Training
 
 SCALE = "lr_scale"
@@ -30,6 +31,8 @@ def make_optimizer(distiller: nn.Module, training: Training) -> Optimizer:
     for group in groups:
         group["lr"] = torch.tensor(training.lr, dtype=torch.float32, device=parameters[0].device)
     fused = all(parameter.is_floating_point() for parameter in parameters)  # complex ones are not taken
+    if training.optimizer == "dot":
+        return DOT(groups, training.lr, training.momentum, training.delta, training.weight_decay)
     if training.optimizer == "adamw":
         return AdamW(groups, weight_decay=training.weight_decay, fused=fused)
     sgd = SGD(

@@ -18,8 +18,13 @@ def check_parts(training: Training, distiller: Distiller, team: Team | None) -> 
     """Say what will not be that of the whole batch.
 
     Raises:
-        BadInput: several processes would exchange parts, of which they need not have equally many.
+        BadInput: several processes would exchange parts, of which they need not have equally many; a loss would carry
+            over a part of a batch.
     """
+    carrying = [term.name for term in distiller.terms if getattr(term.loss, "carries", False)]
+    if carrying and (team is not None or training.accumulate > 1):
+        what = "several processes" if team is not None else f"--accumulate {training.accumulate}"
+        raise BadInput(f"term '{carrying[0]}' carries a batch over to the next, which {what} would cut into parts")
     if training.accumulate == 1:
         return
     exchanged = [] if team is None else [*team.whole, *sorted(team.inner.keys), *(["--sync-bn"] if team.sync else [])]

@@ -38,6 +38,7 @@ class State:
         optimizer: None for a finished run, which has no use for it.
         after_step: a function of the caller's that may have a state of its own: ``state_dict`` and ``load_state_dict``.
         averages: of the learners' weights, if they are kept.
+        keep: of every so many epochs the weights stay.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class State:
         optimizer: Optimizer | None = None,
         after_step: Callable[..., Any] | None = None,
         averages: Averages | None = None,
+        keep: int | None = None,
     ) -> None:
+        self.keep = keep
         self.distiller, self.run, self.optimizer, self.averages = distiller, run, optimizer, averages
         self.inside: dict[str, Any] | None = None  # where in an epoch a stopped run was, see `Place`
         self.team = distiller.team
@@ -68,6 +71,8 @@ class State:
             save_weights(network, self.run.path / names.weights(name))
             if best_epoch(history, name)["epoch"] == epoch:
                 save_weights(network, self.run.path / names.best_weights(name))
+            if self.keep is not None and (epoch + 1) % self.keep == 0:
+                save_weights(network, self.run.path / names.weights_of_epoch(name, epoch))
         save_checkpoint(self.run.checkpoint, self.state_dict(history))
 
     def save_inside(self, history: History, place: Place) -> None:

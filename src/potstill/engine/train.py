@@ -34,7 +34,7 @@ from potstill.runs.names import DETAILS
 from potstill.runs.schema import Costs, Epoch, Measured, Summary
 from potstill.say import say
 from potstill.trackers.chosen import recorders_of
-from potstill.training import OF_TIMM, Training
+from potstill.training import OF_TIMM, TWO_GRADIENTS, Training
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
     """
     optimizer, learning_rate = make_optimizer(distiller, training), training.learning_rate()
     averages = None if training.ema is None else Averages(distiller, training.ema)
-    state = State(distiller, run, optimizer, seams.after_step, averages)
+    state = State(distiller, run, optimizer, seams.after_step, averages, training.keep)
     graphs = step_graphs(training, distiller.weights.device, _waiting(distiller, training))
     torch.manual_seed(training.seed)
     history = state.resume()
@@ -128,7 +128,7 @@ def _waiting(distiller: Distiller, training: Training) -> str | None:
     """What steps wait for besides the device."""
     if distiller.team is not None:
         return "several processes"
-    if training.optimizer.startswith(OF_TIMM):
+    if training.optimizer.startswith(OF_TIMM) or training.optimizer in TWO_GRADIENTS:
         return f"--optimizer {training.optimizer}"
     if training.teacher_engine != "torch":
         return f"--teacher-engine {training.teacher_engine}"

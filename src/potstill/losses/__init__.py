@@ -12,6 +12,7 @@ from potstill.losses.ab import AB
 from potstill.losses.afd import AFD
 from potstill.losses.at import AT
 from potstill.losses.bss import BSS
+from potstill.losses.byot import BYOT
 from potstill.losses.catkd import CATKD
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
@@ -21,10 +22,12 @@ from potstill.losses.cwd import CWD
 from potstill.losses.diffkd import DiffKD
 from potstill.losses.dist import DIST
 from potstill.losses.dkd import DKD
+from potstill.losses.dlb import DLB
 from potstill.losses.fcfd import FCFD
 from potstill.losses.fitnet import FitNet
 from potstill.losses.fsp import FSP
 from potstill.losses.ft import FT
+from potstill.losses.hsakd import HSAKD
 from potstill.losses.ickd import ICKD
 from potstill.losses.irg import IRG
 from potstill.losses.kd import KD
@@ -36,9 +39,11 @@ from potstill.losses.mgd import MGD
 from potstill.losses.norm import NORM, NORMLogits
 from potstill.losses.nst import NST
 from potstill.losses.ofd import OFD
+from potstill.losses.one import ONE
 from potstill.losses.pad import PAD
 from potstill.losses.pkd import PKD
 from potstill.losses.pkt import PKT
+from potstill.losses.pskd import PSKD
 from potstill.losses.reviewkd import ReviewKD
 from potstill.losses.rkd import RKD
 from potstill.losses.semckd import SemCKD
@@ -47,6 +52,7 @@ from potstill.losses.sobolev import Sobolev
 from potstill.losses.sp import SP
 from potstill.losses.srd import SRD
 from potstill.losses.srrl import SRRL
+from potstill.losses.sskd import SSKD
 from potstill.losses.tat import TaT
 from potstill.losses.vid import VID
 from potstill.losses.vitkd import ViTKD
@@ -58,6 +64,7 @@ __all__ = [
     "AFD",
     "AT",
     "BSS",
+    "BYOT",
     "CATKD",
     "CC",
     "CD",
@@ -66,9 +73,11 @@ __all__ = [
     "CWD",
     "DIST",
     "DKD",
+    "DLB",
     "FCFD",
     "FSP",
     "FT",
+    "HSAKD",
     "ICKD",
     "IRG",
     "KD",
@@ -77,13 +86,16 @@ __all__ = [
     "NORM",
     "NST",
     "OFD",
+    "ONE",
     "PAD",
     "PKD",
     "PKT",
+    "PSKD",
     "RKD",
     "SP",
     "SRD",
     "SRRL",
+    "SSKD",
     "VID",
     "WKDF",
     "DiffKD",

@@ -7,7 +7,7 @@ stable sort of all rows by class would have them, which takes longer. Nothing he
 import torch
 from torch import Tensor
 
-from potstill.losses.memory_bank import HIGH, draw_outside
+from potstill.losses.memory_bank import HIGH, draw_outside, last_of_each
 
 
 def sorted_lists(classes: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def move(lists: Tensor, classes: Tensor, index: Tensor, labels: Tensor) -> None:
     """
     rows = len(lists)
     place = torch.arange(len(index), device=index.device)
-    last = torch.where(index.unsqueeze(1) == index, place, -1).amax(dim=1)
+    last = last_of_each(index)
     labels, counts = labels[last], last == place
     old, new = _number(classes[index], index, rows), _number(labels, index, rows)
     out, into = torch.searchsorted(lists, old), torch.searchsorted(lists, new)

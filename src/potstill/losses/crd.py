@@ -13,11 +13,10 @@ from potstill.errors import BadInput
 from potstill.losses.class_lists import draw_by_class, move, sorted_lists
 from potstill.losses.labels import class_indices
 from potstill.losses.loss import Loss
-from potstill.losses.memory_bank import draw_others, products, update
+from potstill.losses.memory_bank import LARGEST_BANK, draw_others, products, update
 from potstill.losses.unit_length import unit_length
 from potstill.ranges import Count, Epsilon, Fraction, Range, Temperature, Width
 
-LARGEST_BANK = 5 * 10**8  # numbers: 2 GB, of each network
 ONE_CLASS = "CRD draws rows of its bank by their class; with mixup, use contrast='batch'"
 
 

@@ -12,6 +12,7 @@ Found by benchmarks/crd.py, and the same on every machine: the two ways round di
 not give the same bits again.
 """
 MAX_ELEMENTS = 2**26  # of the largest product with the bank
+LARGEST_BANK = 5 * 10**8  # numbers: 2 GB
 HIGH = 2**62  # random integers below it, modulo a count, are uniform: it is far above any count
 
 
@@ -32,10 +33,18 @@ def products(vectors: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
 def update(bank: Tensor, index: Tensor, vectors: Tensor, momentum: float) -> None:
     """Move the rows ``index`` towards the vectors, at unit length. Of an index given twice, the last one counts."""
     # Every copy of an index writes the last one's row, so that the order of the writes does not matter.
-    place = torch.arange(len(index), device=index.device)
-    last = torch.where(index.unsqueeze(1) == index, place, -1).amax(dim=1)
     moved = unit_length(momentum * bank[index] + (1 - momentum) * vectors)
-    bank[index] = moved[last]
+    bank[index] = moved[last_of_each(index)]
+
+
+def last_of_each(index: Tensor) -> Tensor:
+    """Where in ``index`` (N,) each of its numbers is for the last time.
+
+    >>> last_of_each(torch.tensor([7, 5, 7]))
+    tensor([2, 1, 2])
+    """
+    place = torch.arange(len(index), device=index.device)
+    return torch.where(index.unsqueeze(1) == index, place, -1).amax(dim=1)
 
 
 def draw_others(index: Tensor, count: int, size: int) -> Tensor:

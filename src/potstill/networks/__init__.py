@@ -6,8 +6,10 @@ from potstill.networks.cost import conv_parameters, layers, macs, parameters
 from potstill.networks.create import create
 from potstill.networks.ensemble import MeanOfLogits
 from potstill.networks.finder import within_budget
+from potstill.networks.graft import graft
 from potstill.networks.input import adapt_input
 from potstill.networks.latency import latencies, latency
+from potstill.networks.rotations import Rotations
 from potstill.networks.sharing import share
 from potstill.networks.splitting import split_stages
 from potstill.networks.stages import Stage, find_stages
@@ -17,12 +19,14 @@ from potstill.networks.weights import load_weights, start_from
 __all__ = [
     "Input",
     "MeanOfLogits",
+    "Rotations",
     "Stage",
     "adapt_input",
     "cheap",
     "conv_parameters",
     "create",
     "find_stages",
+    "graft",
     "keep_weights",
     "latencies",
     "latency",

@@ -12,6 +12,7 @@ from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.home import at_home
 from potstill.networks.built_in import built_in, unknown_network
+from potstill.networks.graft import graft
 from potstill.networks.hugging_face import from_hf
 from potstill.networks.lazy import sizes_from
 from potstill.networks.substitution import substitute
@@ -25,6 +26,8 @@ from potstill.runs.source import LIBRARIES, source_of
 MOST_PLUSES = 20  # each is a network of its own
 CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
 """A network and what takes its convolutions' place. A plus in a path has a / : or . after it, or is a run folder's."""
+GRAFTED = r"(?P<stock>[^^]+)\^(?P<scion>[^^]+)@(?P<at>[^@^/]+)"
+"""The lower part of one network, the upper part of another, and where they are cut."""
 
 
 @checked
@@ -42,7 +45,8 @@ def create(
     ``hf:FOLDER`` for `transformers`, ``package.module:callable``, ``path/to/file.py:callable``, or a run folder
     (``runs/abc`` or ``runs/abc:light``), which brings its weights. After a plus, any of them takes cheap convolutions
     in the place of its spatial ones: ``wrn-40-2+G8B2`` is ``substitute(create("wrn-40-2"), "G8B2")``. A path that has a
-    plus of its own stays a path. ``weights`` is a file to load afterwards, a run folder, or ``pretrained`` for what
+    plus of its own stays a path. ``resnet8^resnet14@stage3`` is the first up to that place, and on it the second from
+    there on, see `graft`. ``weights`` is a file to load afterwards, a run folder, or ``pretrained`` for what
     those three libraries offer; they have as many classes. The same ``seed`` gives the same first weights, those of the
     cheap convolutions included, and leaves the caller's random numbers alone (those of the CPU, where networks are
     built). ``drop_path`` is the rate of stochastic depth in the deepest block, of networks of timm and torchvision that
@@ -64,7 +68,11 @@ def create(
     source: Path | None = None
     with _seeded(seed):
         network = built_in(spec, classes)
-        plus = None if network is not None or _is_folder(spec) else re.fullmatch(CHEAPER, spec)
+        is_plain = network is not None or _is_folder(spec)
+        grafted = None if is_plain else re.fullmatch(GRAFTED, spec)
+        plus = None if is_plain or grafted is not None else re.fullmatch(CHEAPER, spec)
+        if grafted is not None:
+            network, spec, source = _grafted(grafted["stock"], grafted["scion"], grafted["at"], classes)
         if plus is not None:
             network, spec, source = _cheaper(plus["network"], plus["conv"], classes, drop_path)
         of_library = spec.partition(":")[0] in LIBRARIES
@@ -110,6 +118,12 @@ def _cheaper(spec: str, conv: str, classes: int, drop_path: float) -> tuple[nn.M
     network = create(spec, classes, drop_path=drop_path)
     whole = f"{network.spec}+{conv}"
     return substitute(network, conv), whole, network.own_file  # type: ignore[return-value]
+
+
+def _grafted(stock: str, scion: str, at: str, classes: int) -> tuple[nn.Module, str, Path | None]:
+    lower, upper = create(stock, classes), create(scion, classes)
+    whole = f"{lower.spec}^{upper.spec}@{at}"
+    return graft(lower, upper, at), whole, lower.own_file or upper.own_file  # type: ignore[return-value]
 
 
 def _elsewhere(spec: str, classes: int, drop_path: float) -> nn.Module:

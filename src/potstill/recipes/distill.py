@@ -4,6 +4,7 @@ from pathlib import Path
 
 import potstill as ps
 from potstill import term_strings
+from potstill.recipes.further_images import with_further_images
 from potstill.recipes.learner import create_learner, learn_with_every_head
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary
@@ -36,7 +37,7 @@ def distill(
     }
     if any("student#" in term for term in terms):
         learn_with_every_head(networks["student"])
-    example = data.example()
-    parsed = term_strings.terms(terms, networks, example)
-    distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed, classifiers=[*networks])
+    parsed, classifiers = term_strings.terms(terms, networks, data.example()), [*networks]
+    networks, data = with_further_images(parsed, networks, data, training)
+    distiller = ps.Distiller(networks, parsed, data.example(), seed=training.seed, classifiers=classifiers)
     return ps.fit(distiller, data, training)

@@ -26,7 +26,7 @@ def moonshine(
     beta: NotNegative = 1000.0,
     temperature: Temperature = 4.0,
     split: Count = 1,
-    keep: Literal["1x1"] | None = None,
+    keep_weights: Literal["1x1"] | None = None,
     training: Training = Training(optimizer="sgd"),
 ) -> Summary | dict[str, Any]:
     """Train a copy of the teacher with cheap convolutions, by attention transfer and KD.
@@ -49,8 +49,8 @@ def moonshine(
         beta: weight of attention transfer.
         temperature: of KD.
         split: parts of as many blocks that every stage of both networks has, each with a map of its own.
-        keep: 1x1 starts what the student has in common with the teacher from its weights: 1x1 convolutions, batch norms
-            and the classifier, and the stem.
+        keep_weights: 1x1 starts what the student has in common with the teacher from its weights: 1x1 convolutions,
+            batch norms and the classifier, and the stem.
     """
     if budget_params is not None or budget_macs is not None:
         if conv is not None:
@@ -64,7 +64,7 @@ def moonshine(
     base = student or str(frozen.spec)
     spec = base if conv == "Conv" else f"{base}+{conv}"  # Conv: nothing is cheaper than in the teacher
     networks = {"student": create_learner(spec, data, training), "teacher": frozen}
-    if keep == "1x1":
+    if keep_weights == "1x1":
         ps.networks.keep_weights(networks["student"], frozen)
     if split != 1:
         networks = {name: ps.networks.split_stages(network, split) for name, network in networks.items()}

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import potstill as ps
+from potstill import term_strings
+from potstill.recipes.further_images import with_further_images
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary
@@ -10,16 +12,25 @@ from potstill.training import Training
 
 
 @recipe
-def supervised(*, network: str, weights: Path | None = None, training: Training = Training()) -> Summary:
-    """Train one network from the labels alone: a baseline, or a teacher for later.
+def supervised(
+    *,
+    network: str,
+    weights: Path | None = None,
+    terms: tuple[str, ...] = ("CE",),
+    training: Training = Training(),
+) -> Summary:
+    """Train one network without a teacher, from the labels alone by default: a baseline, or a teacher for later.
 
     Args:
         network: what to train, for example resnet20, wrn-16-2, timm:NAME, file.py:callable, or a run folder.
         weights: weights to start from: a safetensors or torch file, a run folder, or pretrained for what timm or
             torchvision offer; fresh ones by default. A classifier of other classes than the data's starts afresh.
+        terms: what to minimise, strings as in distill, of the network called student: "CE(label_smoothing=0.1)", or one
+            in which it teaches itself: "PSKD", "DLB", "BYOT"; "CE" and "KD on student=student@pair", CS-KD's.
     """
     data = training.load_data()
     networks = {"student": create_learner(network, data, training, weights=weights, name=network)}
-    terms = [ps.Term(ps.losses.CE(), "student", "labels")]
-    distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
+    parsed, classifiers = term_strings.terms(terms, networks, data.example()), [*networks]
+    networks, data = with_further_images(parsed, networks, data, training)
+    distiller = ps.Distiller(networks, parsed, data.example(), seed=training.seed, classifiers=classifiers)
     return ps.fit(distiller, data, training)

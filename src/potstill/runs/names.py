@@ -46,6 +46,15 @@ def best_weights(network: str) -> str:
     return f"{network}-best{WEIGHTS}"
 
 
+def weights_of_epoch(network: str, epoch: int) -> str:
+    """The file of a learner's weights after an epoch, counted from 0, that is kept.
+
+    >>> weights_of_epoch("student", 9)
+    'student-epoch9.safetensors'
+    """
+    return f"{network}-epoch{epoch}{WEIGHTS}"
+
+
 def averaged(network: str) -> str:
     """What the average of a learner's weights is called, as a network of its own.
 

@@ -15,6 +15,7 @@ NOT_COMPARED = frozenset(
         "data_dir",  # nor does where its data lie, whose classes and counts are compared,
         "device",  # nor what it was computed on: rounding apart, each gives the same,
         "save_every",  # nor how often it is saved,
+        "keep",  # nor of how many epochs the weights are kept,
         "extend",  # nor whether it may go on for longer,
         "workers",  # nor how many processes read its images, whose order they leave alone,
         "graph",  # nor whether its steps are CUDA graphs,

@@ -37,9 +37,9 @@ class Places:
     def addresses(self, usual: tuple[Addresses, ...], taps: str | None, string: str) -> list[tuple[Addresses, ...]]:
         """The addresses of each term of a loss: its usual ones, with those inside the networks moved to ``taps``.
 
-        A loss that takes several maps of a network at once makes one term of all the places, any other one term of
-        each. Logits stay logits, unless the loss has nothing else to move. A loss whose usual places are stages wants
-        maps: with a matcher, tokens at its places become maps.
+        A loss that takes several maps of a network at once makes one term of all the places, and nothing else of it
+        moves; any other makes one term of each. Logits stay logits, unless the loss has nothing else to move. A loss
+        whose usual places are stages wants maps: with a matcher, tokens at its places become maps.
 
         Raises:
             BadInput: stages are asked for, and the networks have none that go together, or a place lacks its partner;
@@ -61,7 +61,7 @@ class Places:
         several = any(isinstance(address, tuple) for address in usual)
         move_logits = not any("." in address for address in flat(usual))
         return [
-            tuple(_moved(address, group, move_logits, string) for address in usual)
+            tuple(_moved(a, group, move_logits, string) if isinstance(a, tuple) or not several else a for a in usual)
             for group in ([pairs] if several else [[pair] for pair in pairs])
         ]
 

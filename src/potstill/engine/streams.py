@@ -1,0 +1,57 @@
+"""Streams: terms whose gradients stay apart until the step, for an optimiser that takes two of them.
+
+What a teacher is asked for is one stream, what the student would learn alone is the other. An optimiser of two
+gradients has a method ``backward(task, distillation)``, see `potstill.optimizers.DOT`; all others get their sum.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from potstill.address import owner
+from potstill.batch import Batch
+from potstill.distiller import Distiller
+from potstill.errors import BadInput
+from potstill.training import TWO_GRADIENTS, Training
+
+
+def differentiated(
+    distiller: Distiller, optimizer: Optimizer, batch: Batch, turn: Sequence[int]
+) -> tuple[Callable[..., Any], list[Tensor], dict[str, Tensor]]:
+    """A forward pass: what is to be called with its totals for their gradients, the totals, and each term's value."""
+    two: Callable[..., Any] | None = getattr(optimizer, "backward", None)
+    if two is None:
+        total, values = distiller(batch, turn)
+        return Tensor.backward, [total], values
+    results, asked = distiller.results(batch, turn), asking(distiller)
+    streams = [{i: results[i] for i in results if (i in asked) == whether} for whether in (False, True)]
+    totals = [distiller.total(stream) if stream else distiller.weights.new_zeros(()) for stream in streams]
+    return two, totals, {distiller.terms[i].name: result.detach() for i, result in results.items()}
+
+
+def asking(distiller: Distiller) -> list[int]:
+    """The indices of the terms in which a teacher is asked."""
+    return [
+        i
+        for i, term in enumerate(distiller.terms)
+        if any(owner(text) in distiller.teachers for text in term.flat_addresses)
+    ]
+
+
+def check_streams(training: Training, distiller: Distiller, team: object | None) -> None:
+    """Refuse what an optimiser of two gradients does not go together with.
+
+    Raises:
+        BadInput: such a thing, or nothing that a teacher is asked for.
+    """
+    if training.optimizer not in TWO_GRADIENTS:
+        return
+    flag = f"--optimizer {training.optimizer}"
+    if not asking(distiller):
+        raise BadInput(f"{flag} keeps apart what a teacher says, and no term asks one; without, take sgd")
+    if team is not None:
+        raise BadInput(f"{flag} is for one process: the gradients of several are summed as one")
+    if training.clip is not None:
+        raise BadInput(f"{flag} has two gradients, and --clip {training.clip:g} shortens one; leave out one of them")

@@ -1,0 +1,156 @@
+"""Grafting: the lower part of one network, and on it the upper part of another."""
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, fx, nn
+
+from potstill.checked import checked
+from potstill.errors import BadInput
+from potstill.eval_mode import eval_mode
+from potstill.guard import foreign
+from potstill.taps import find
+
+SIDE = 64  # of the image that tells how many channels there are
+
+
+class Grafted(nn.Module):
+    """Maps images (N, C, H, W) to logits (N, K): through ``stock``, ``bridge`` and ``scion``, whose weights it shares.
+
+    It is a plain network, to be trained, saved and exported. Its aliases are those of the stock as far as they go, and
+    ``pooled``, if the scion has it.
+    """
+
+    def __init__(self, stock: nn.Module, bridge: nn.Module, scion: nn.Module, aliases: dict[str, str]) -> None:
+        super().__init__()
+        self.stock, self.bridge, self.scion = stock, bridge, scion
+        self.aliases = aliases
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to logits (N, K)."""
+        logits: Tensor = self.scion(self.bridge(self.stock(images)))
+        return logits
+
+
+@checked
+def graft(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | None = None) -> Grafted:
+    """The lower part of ``stock`` up to a place, and on it what ``scion`` computes from there.
+
+    A student that goes on with its teacher's classifier (Chen et al., "Knowledge distillation with the reused teacher
+    classifier", CVPR 2022: https://arxiv.org/abs/2203.14001), a teacher that judges its student's maps, a second branch
+    on one trunk. Both networks stay as they are; the new one has their very modules, frozen ones included.
+
+    Args:
+        stock: whose lower part.
+        scion: whose upper part.
+        at: a module in both, by path or alias: ``stage3``; or ``stage2=layer3``, the stock's first.
+        bridge: between the two. By default, of equal channels none, else the transfer of the paper above: convolutions
+            of 1x1, 3x3 and 1x1 pixels with batch norm and ReLU, half as wide inside as the scion's place. New weights
+            are drawn from torch's random numbers.
+
+    Raises:
+        BadInput: no such place, or networks that cannot be cut there: what is above it needs more than it gives.
+
+    >>> import torch
+    >>> import potstill as ps
+    >>> student, teacher = ps.networks.create("resnet8"), ps.freeze(ps.networks.create("resnet8x4"))
+    >>> network = ps.networks.graft(student, teacher, "stage3")
+    >>> network(torch.randn(2, 3, 32, 32)).shape, network.scion.fc is teacher.fc
+    (torch.Size([2, 10]), True)
+    """
+    below, _, above = at.partition("=")
+    lower, upper = lower_part(stock, below), upper_part(scion, above or below)
+    if bridge is None:
+        bridge = _transfer(*(_channels(part) for part in (lower, lower_part(scion, above or below))))
+    return Grafted(lower, bridge, upper, _aliases(stock, lower, scion, upper))
+
+
+def lower_part(network: nn.Module, place: str) -> nn.Module:
+    """What a network computes from images up to the output of a module."""
+    graph, node = _traced(network, place)
+    (output,) = graph.find_nodes(op="output")
+    output.args = (node,)
+    return _without_the_rest(network, graph, "LowerPart")
+
+
+def upper_part(network: nn.Module, place: str) -> nn.Module:
+    """What a network computes from the output of a module on.
+
+    Raises:
+        BadInput: that is not all that it needs.
+    """
+    graph, node = _traced(network, place)
+    with graph.inserting_before(node):
+        given = graph.placeholder("given")
+    node.replace_all_uses_with(given)
+    part = _without_the_rest(network, graph, "UpperPart")
+    images, *_ = part.graph.find_nodes(op="placeholder")
+    if images.users:
+        raise BadInput(f"this {type(network).__name__} cannot be cut at {place!r}: what is above needs more of it")
+    part.graph.erase_node(images)
+    part.recompile()
+    return part
+
+
+def _without_the_rest(network: nn.Module, graph: fx.Graph, name: str) -> fx.GraphModule:
+    """A module that has of the network what its output needs."""
+    part = fx.GraphModule(network, graph, name)
+    part.graph.eliminate_dead_code()
+    part.delete_all_unused_submodules()
+    part.recompile()
+    return part
+
+
+class _Tracer(fx.Tracer):
+    """Looks into the modules around a place, and into no others."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return not self.path.startswith(f"{name}.")
+
+
+def _traced(network: nn.Module, place: str) -> tuple[fx.Graph, fx.Node]:
+    """The graph of a network, and the module in it that ``place`` names."""
+    found = find(network, "network", place)
+    if found.at_input or found.is_parameter or found.as_map:
+        raise BadInput(f"{place!r} is no module's output, where a network can be cut; name a module or a stage")
+    with foreign(f"cutting this {type(network).__name__} at {place!r}"):
+        graph = _Tracer(found.path).trace(network)
+    nodes = graph.find_nodes(op="call_module", target=found.path)
+    if len(nodes) != 1:
+        raise BadInput(f"{place!r} runs {len(nodes)} times in this {type(network).__name__}: cut it elsewhere")
+    return graph, nodes[0]
+
+
+def _channels(lower: nn.Module) -> int:
+    like = next(lower.parameters(), torch.zeros(()))
+    with eval_mode(lower), torch.no_grad():
+        value: Tensor = lower(torch.zeros(1, 3, SIDE, SIDE, dtype=like.dtype, device=like.device))
+    return value.shape[1]
+
+
+def _transfer(channels: int, out_channels: int) -> nn.Module:
+    if channels == out_channels:
+        return nn.Identity()
+    half, layers = max(1, out_channels // 2), OrderedDict[str, nn.Module]()
+    for i, (inputs, outputs, side) in enumerate(
+        ((channels, half, 1), (half, half, 3), (half, out_channels, 1)), start=1
+    ):
+        layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, side, padding=side // 2, bias=False)
+        layers[f"bn{i}"], layers[f"relu{i}"] = nn.BatchNorm2d(outputs), nn.ReLU()
+    return nn.Sequential(layers)
+
+
+def _aliases(stock: nn.Module, lower: nn.Module, scion: nn.Module, upper: nn.Module) -> dict[str, str]:
+    """The stock's names for what is in its lower part, and the scion's ``pooled``."""
+    found = {}
+    for part, network, wanted in (("stock", stock, lower), ("scion", scion, upper)):
+        there = {name for name, _ in wanted.named_modules()}
+        names: dict[str, str] = getattr(network, "aliases", {})
+        inside = {alias: path for alias, path in names.items() if path.partition(":")[0] in there}
+        kept = inside if part == "stock" else {alias: path for alias, path in inside.items() if alias == "pooled"}
+        found |= {alias: f"{part}.{path}" for alias, path in kept.items()}
+    return found
