@@ -47,12 +47,6 @@ def shared_data() -> Path:
     return _folder("POTSTILL_DATA", BESIDE / "data")
 
 
-@pytest.fixture(scope="session")
-def oracle() -> Path:
-    """The folder with the recorded inputs and outputs of the original implementations."""
-    return _folder("POTSTILL_ORACLE", BESIDE / "oracle")
-
-
 @pytest.fixture
 def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder as the user's cache folder."""

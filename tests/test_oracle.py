@@ -1,6 +1,6 @@
 """Every recorded case of the original implementations, number by number.
 
-``POTSTILL_ORACLE`` names another folder of the same format.
+``POTSTILL_ORACLE`` names other folders of the same format, with the path separator between them.
 """
 
 import os
@@ -8,18 +8,34 @@ from pathlib import Path
 
 import pytest
 import torch
-from oracle import feature_cases, imagenet_cases, loss_cases, record_cases, relation_cases
+from oracle import (
+    feature_cases,
+    imagenet_cases,
+    loss_cases,
+    newer_features,
+    newer_online,
+    newer_relations,
+    newer_responses,
+    record_cases,
+    relation_cases,
+)
 from oracle.case import Case, read_cases
 from oracle.record_cases import TRAININGS, final_names, five_steps
 from oracle.schedule_cases import SCHEDULES
 
-FOLDER = Path(os.environ.get("POTSTILL_ORACLE", Path(__file__).resolve().parents[2] / "shared" / "oracle"))
+BESIDE = Path(__file__).resolve().parents[2] / "shared"
+USUAL = os.pathsep.join(str(BESIDE / name) for name in ("oracle", "oracle_newer"))
+FOLDERS = [Path(name) for name in os.environ.get("POTSTILL_ORACLE", USUAL).split(os.pathsep)]
+NEWER = (newer_responses, newer_features, newer_relations, newer_online)
 LOSSES = {**loss_cases.LOSSES, **feature_cases.LOSSES, **relation_cases.LOSSES}
+for module in NEWER:
+    LOSSES.update(module.LOSSES)
 SELECTIONS = feature_cases.SELECTIONS
 MEMORIES = relation_cases.MEMORIES
 FORWARDS = {**record_cases.FORWARDS, **imagenet_cases.FORWARDS}
-TABLES = (LOSSES, SELECTIONS, MEMORIES, FORWARDS, TRAININGS, SCHEDULES)
-CASES = read_cases(FOLDER) if FOLDER.is_dir() else []
+RECORDS = {name: check for module in NEWER for name, check in module.RECORDS.items()}
+TABLES = (LOSSES, SELECTIONS, MEMORIES, FORWARDS, TRAININGS, SCHEDULES, RECORDS)
+CASES = [case for folder in FOLDERS if folder.is_dir() for case in read_cases(folder)]
 
 
 def cases(table) -> list:
@@ -28,10 +44,13 @@ def cases(table) -> list:
     return [pytest.param(case, id=case.name) for case in chosen]
 
 
-def test_every_case_is_mapped(oracle, capsys):
+def test_every_case_is_mapped(capsys):
+    for folder in FOLDERS:
+        if not folder.is_dir():
+            pytest.skip(f"POTSTILL_ORACLE: no folder {folder}")
     mapped = [parameter.id for table in TABLES for parameter in cases(table)]
     with capsys.disabled():
-        print(f"\n{len(mapped)} of the {len(CASES)} cases in {FOLDER} are checked")
+        print(f"\n{len(mapped)} of the {len(CASES)} cases in {os.pathsep.join(map(str, FOLDERS))} are checked")
     assert sorted(mapped) == sorted(case.name for case in CASES)
 
 
@@ -133,6 +152,12 @@ def test_schedules(case):
         recorded = case.tensor(case["tensors"][name])
         epochs = torch.tensor([value(epoch) for epoch in range(len(recorded))])
         torch.testing.assert_close(epochs, recorded, rtol=0, atol=case["tolerance"]["atol"], msg=name)
+
+
+@pytest.mark.parametrize("case", cases(RECORDS))
+def test_record(case):
+    """Cases that are neither a loss nor a network: each compares what it records by itself."""
+    RECORDS[case["method"]](case)
 
 
 @pytest.mark.parametrize("variant", ["repo", "gentle"])

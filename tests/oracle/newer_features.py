@@ -1,0 +1,9 @@
+"""Newer methods that compare features: each case is computed from its settings, never by its name."""
+
+from collections.abc import Callable
+
+from oracle.case import Case
+from oracle.computed import Computed, Inputs
+
+LOSSES: dict[str, Callable[[Case, Inputs, Inputs], Computed]] = {}
+RECORDS: dict[str, Callable[[Case], None]] = {}
