@@ -21,6 +21,8 @@ STRINGS = {
     "CD": ["CD", "CD(connector=True)"],
     "FT": ["FT"],
     "AB": ["AB(reduction='batchmean')"],
+    "QueueKL": ["QueueKL(queue=32)"],
+    "QueuePatchKL": ["QueuePatchKL(queue=32)"],
 }
 WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
 FLOWS = ["a later term", "turns", "shared weights", "stages", "boundary"]

@@ -15,6 +15,7 @@ from potstill.losses.bss import BSS
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
 from potstill.losses.ce import CE
+from potstill.losses.cosine_smooth_l1 import CosineSmoothL1
 from potstill.losses.crd import CRD
 from potstill.losses.dist import DIST
 from potstill.losses.dkd import DKD
@@ -28,7 +29,10 @@ from potstill.losses.logits import Logits
 from potstill.losses.lwm import LwM
 from potstill.losses.nst import NST
 from potstill.losses.ofd import OFD
+from potstill.losses.patch_mse import PatchMSE
 from potstill.losses.pkt import PKT
+from potstill.losses.queue_kl import QueueKL
+from potstill.losses.queue_patch_kl import QueuePatchKL
 from potstill.losses.reviewkd import ReviewKD
 from potstill.losses.rkd import RKD
 from potstill.losses.sobolev import Sobolev
@@ -57,9 +61,13 @@ __all__ = [
     "RKD",
     "SP",
     "VID",
+    "CosineSmoothL1",
     "FitNet",
     "Logits",
     "LwM",
+    "PatchMSE",
+    "QueueKL",
+    "QueuePatchKL",
     "ReviewKD",
     "Sobolev",
 ]
