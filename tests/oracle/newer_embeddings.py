@@ -36,7 +36,7 @@ def queue_patch_kl(case: Case, x: Inputs, state: Inputs) -> Computed:
     teacher = (x["feat_t"], x["fm_t"])
     loss.build((x["feat_s"].detach(), x["fm_s"].detach()), teacher)
     loss.load_state_dict(state)
-    images, patches = loss.aligned((x["feat_s"], x["fm_s"]), teacher)
+    _, patches = loss.aligned((x["feat_s"], x["fm_s"]), teacher)
     outputs = {"local": loss.of_patches(*patches)}
     total = loss((x["feat_s"], x["fm_s"]), teacher)
     return Computed(total, {**outputs, "global": total - settings["weight"] * outputs["local"]}, loss)

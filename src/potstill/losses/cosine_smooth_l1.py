@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.loss import Loss
-from potstill.losses.projector import Layers, channels, projector, side_by_side
+from potstill.losses.projector import channels, projector, side_by_side
 from potstill.losses.unit_length import unit_length
-from potstill.ranges import NotNegative, Width
+from potstill.ranges import NotNegative, ProjectorLayers, Width
 
 SHORTEST = 1e-8  # what a shorter vector's length counts as
 
@@ -51,7 +51,7 @@ class CosineSmoothL1(Loss):
         self,
         cosine: NotNegative = 0.5,
         smooth_l1: NotNegative = 0.5,
-        layers: Layers | None = None,
+        layers: ProjectorLayers | None = None,
         hidden: Width | None = None,
     ) -> None:
         super().__init__()

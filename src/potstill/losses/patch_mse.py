@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from potstill.checked import checked
 from potstill.losses.loss import Loss
-from potstill.losses.projector import Layers, projector, side_by_side
-from potstill.ranges import Width
+from potstill.losses.projector import projector, side_by_side
+from potstill.ranges import ProjectorLayers, Width
 
 
 class PatchMSE(Loss):
@@ -44,7 +44,7 @@ class PatchMSE(Loss):
     taps = ("student.stages", "teacher.stages")
 
     @checked
-    def __init__(self, layers: Layers = 1, hidden: Width | None = None) -> None:
+    def __init__(self, layers: ProjectorLayers = 1, hidden: Width | None = None) -> None:
         super().__init__()
         self.layers, self.hidden = layers, hidden
         self.head: nn.Module = nn.Identity()

@@ -1,15 +1,10 @@
 """A learned projector from a student's features to its teacher's, at every position of a map or token."""
 
-from typing import Annotated
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
-from potstill.ranges import Range
 
-Layers = Annotated[int, Range(1, 8)]
-"""Linear layers of a projector: one is a linear map, several are an MLP."""
 SPREAD = 0.02  # of the weights at the start
 
 

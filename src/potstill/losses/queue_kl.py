@@ -4,10 +4,10 @@ from torch import Tensor, nn
 
 from potstill.checked import checked
 from potstill.losses.loss import Loss
-from potstill.losses.projector import Layers, projector, side_by_side
+from potstill.losses.projector import projector, side_by_side
 from potstill.losses.similarities import QueueLength, queued, similarity_kl
 from potstill.losses.unit_length import unit_length
-from potstill.ranges import Temperature, Width
+from potstill.ranges import ProjectorLayers, Temperature, Width
 
 
 class QueueKL(Loss):
@@ -53,7 +53,7 @@ class QueueKL(Loss):
         self,
         queue: QueueLength = 8192,
         temperature: Temperature = 0.07,
-        layers: Layers = 1,
+        layers: ProjectorLayers = 1,
         hidden: Width | None = None,
     ) -> None:
         super().__init__()

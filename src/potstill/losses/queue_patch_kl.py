@@ -7,7 +7,7 @@ from potstill.losses.loss import Loss
 from potstill.losses.projector import projector, side_by_side
 from potstill.losses.similarities import QueueLength, queued, similarity_kl
 from potstill.losses.unit_length import unit_length
-from potstill.ranges import NotNegative, Temperature
+from potstill.ranges import NotNegative, ProjectorLayers, Temperature, Width
 
 Features = tuple[Tensor, Tensor]
 """Pooled features (N, D) and a map (N, C, h, w)."""
@@ -30,6 +30,8 @@ class QueuePatchKL(Loss):
         queue: how many images of the past.
         temperature: of the images.
         patch_temperature: T_p.
+        layers: of each projector: one is linear, more are an MLP.
+        hidden: width between the layers; by default the teacher's.
 
     Shapes: student pooled features (N, D) and a map (N, C, h, w); teacher (N, D') and (N, C', h', w'); `build` needs
     both.
@@ -57,8 +59,11 @@ class QueuePatchKL(Loss):
         queue: QueueLength = 8192,
         temperature: Temperature = 0.07,
         patch_temperature: Temperature = 0.07,
+        layers: ProjectorLayers = 1,
+        hidden: Width | None = None,
     ) -> None:
         super().__init__()
+        self.layers, self.hidden = layers, hidden
         self.weight, self.length = weight, queue
         self.temperature, self.patch_temperature = temperature, patch_temperature
         self.head_global: nn.Module = nn.Identity()
@@ -66,8 +71,8 @@ class QueuePatchKL(Loss):
 
     def build(self, student: Features, teacher: Features) -> None:
         """Make the projectors, and an empty queue."""
-        self.head_global = projector(student[0], teacher[0], layers=1)
-        self.head_local = projector(student[1], teacher[1], layers=1)
+        self.head_global = projector(student[0], teacher[0], self.layers, self.hidden)
+        self.head_local = projector(student[1], teacher[1], self.layers, self.hidden)
         self.register_buffer("queue", teacher[0].new_zeros(self.length, teacher[0].shape[1]))
 
     def aligned(self, student: Features, teacher: Features) -> list[tuple[Tensor, Tensor]]:

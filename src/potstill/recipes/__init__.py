@@ -3,6 +3,7 @@
 from potstill.recipes.boundary import boundary
 from potstill.recipes.channel import channel
 from potstill.recipes.distill import distill
+from potstill.recipes.embed import embed
 from potstill.recipes.factor_transfer import factor_transfer
 from potstill.recipes.moonshine import moonshine
 from potstill.recipes.mutual import mutual
@@ -14,6 +15,7 @@ __all__ = [
     "boundary",
     "channel",
     "distill",
+    "embed",
     "factor_transfer",
     "moonshine",
     "mutual",
