@@ -32,7 +32,7 @@ class FeatureTeachers(Expanded):
     """Height and width of those images: one for all, or one each."""
 
     def create(self, data: "Data") -> "dict[str, nn.Module]":
-        """The networks with their weights, frozen: ``teacher``, or ``teacher1``, ``teacher2``, ...; they return features.
+        """The networks, frozen, which return features: ``teacher``, or ``teacher1``, ``teacher2``, ...
 
         Args:
             data: what they are asked about.

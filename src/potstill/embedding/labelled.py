@@ -12,9 +12,14 @@ from potstill.data.data import Batches, Data
 from potstill.data.loader import FEWER, seeded
 from potstill.embedding.neighbours import nearest_classes
 from potstill.embedding.probe import fit_probe
+from potstill.embedding.teachers import create_feature_teacher
+from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.network_call import call
 from potstill.outputs import logits_of
+
+BANK = 10_000
+"""Training images that are known, if nobody says how many."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,21 @@ def labelled_set(data: Data, most: int) -> Labelled | None:
     if len(rows) > most:
         rows = rows[torch.randperm(len(rows), generator=seeded(0, FEWER))[:most].sort().values]
     return Labelled(train.plain(rows), len(data.classes))
+
+
+def backbone_quality(spec: str, data: Data, normalize: str | None, device: torch.device) -> dict[str, float]:
+    """What `Labelled` measures of a trained backbone on a data set's test images, and how many there are.
+
+    Raises:
+        BadInput: the data have no labels.
+    """
+    known = labelled_set(data, BANK)
+    if known is None or data.test is None:
+        raise BadInput(f"{data.name} has no labels to measure the features of {spec} with")
+    network = create_feature_teacher(spec, data, normalize=normalize, kind="network").to(device)
+    features, labels = features_of(network, data.test)
+    assert labels is not None, "test images have labels where training images have"
+    return {**known.measure(network, features, labels), "n": len(labels)}
 
 
 def features_of(network: nn.Module, batches: Iterable[Any]) -> tuple[Tensor, Tensor | None]:

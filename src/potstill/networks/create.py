@@ -108,10 +108,7 @@ def _restore(
     """The network of a run, and the file of its own code."""
     own, trained = stored.made_from()
     if classes and not trained:
-        raise BadInput(
-            f"the network in {spec} is a backbone without a classifier; train one on it: "
-            f"potstill supervised --network {own} --weights {spec}"
-        )
+        raise run_networks.backbone(spec, own)
     if classes and trained != classes:
         raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
     verify(stored.weights)
