@@ -12,6 +12,7 @@ from oracle import (
     feature_cases,
     imagenet_cases,
     loss_cases,
+    newer_embeddings,
     newer_features,
     newer_online,
     newer_relations,
@@ -26,7 +27,7 @@ from oracle.schedule_cases import SCHEDULES
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 USUAL = os.pathsep.join(str(BESIDE / name) for name in ("oracle", "oracle_newer"))
 FOLDERS = [Path(name) for name in os.environ.get("POTSTILL_ORACLE", USUAL).split(os.pathsep)]
-NEWER = (newer_responses, newer_features, newer_relations, newer_online)
+NEWER = (newer_responses, newer_features, newer_relations, newer_online, newer_embeddings)
 LOSSES = {**loss_cases.LOSSES, **feature_cases.LOSSES, **relation_cases.LOSSES}
 for module in NEWER:
     LOSSES.update(module.LOSSES)

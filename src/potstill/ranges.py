@@ -55,6 +55,8 @@ Depth = Annotated[int, Range(1, 2000)]
 Wider = Annotated[float, Range(0, 64)]
 """Times the usual width of a network: the widest that was published has 20."""
 Layers = Annotated[int, Range(1, 1000)]
+ProjectorLayers = Annotated[int, Range(1, 8)]
+"""Linear layers of a projector: one is a linear map, several are an MLP."""
 Classes = Annotated[int, Range(1, 10**6)]
 Epochs = Annotated[int, Range(1, 10**6)]
 Side = Annotated[int, Range(1, 2**14)]

@@ -29,6 +29,8 @@ STRINGS = {
     "MGD": ["MGD(ratio=0)"],
     "ViTKD": ["ViTKD(ratio=1)"],
     "DiffKD": [],
+    "QueueKL": ["QueueKL(queue=32)"],
+    "QueuePatchKL": ["QueuePatchKL(queue=32)"],
 }
 WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
 WIDE |= {"FCFD", "ICKD", "PAD", "SRD", "SRRL", "SemCKD", "SimKD", "TaT", "VkD", "WKDF"}

@@ -21,10 +21,8 @@ def teacher(tmp_path_factory):
     return out
 
 
-CASES = [
-    *((name, "fp32") for name in drawn(losses.__all__, 14)),
-    *((name, "bf16") for name in drawn(losses.__all__, 3)),
-]
+BY_NAME = [name for name in losses.__all__ if name != "ONE"]  # whose branches its own recipe makes
+CASES = [*((name, "fp32") for name in drawn(BY_NAME, 14)), *((name, "bf16") for name in drawn(BY_NAME, 3))]
 
 
 @pytest.mark.parametrize(("name", "precision"), CASES)

@@ -47,7 +47,7 @@ def describe(
     if network is None or preset is not None:
         return preset_alone(network, preset)
     trained_classes, trained_input = of_run(network)
-    classes, input = classes or trained_classes, input or trained_input
+    classes, input = trained_classes if classes is None else classes, input or trained_input
     built = build(network, classes, input)
     networks = {"network": built}
     if conv is not None:
@@ -93,7 +93,8 @@ def of_run(network: str) -> tuple[int, tuple[int, int, int]]:
     data = read_networks(stored.folder).get("data") if stored else None
     shape = data.get("shape") if data else None
     channels, height, width = shape if shape and len(shape) == 3 else (3, 32, 32)
-    return (stored and stored.classes) or 10, (channels, height, width)
+    classes = None if stored is None else stored.classes  # 0 of a backbone
+    return 10 if classes is None else classes, (channels, height, width)
 
 
 def build(network: str, classes: int, shape: tuple[int, int, int]) -> "nn.Module":

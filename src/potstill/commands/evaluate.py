@@ -25,6 +25,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a network on a data set's test images: accuracies in percent.
 
+    Of a backbone, such as embed makes: how well classes are told by its features, by k nearest neighbours and by a
+    linear probe, which know 10,000 training images at most.
+
     In detail: accuracy by class, which classes are taken for which, the negative log-likelihood, and how far the
     probabilities of the chosen classes are from how often these are right (the expected calibration error).
 
@@ -42,8 +45,10 @@ def evaluate(
     """
     from potstill.commands.details import must_be_writable, write_details
     from potstill.device import find_device
+    from potstill.embedding.labelled import backbone_quality
     from potstill.engine.details import Answers
     from potstill.networks.trained import create_trained
+    from potstill.runs import networks as run_networks
 
     if out is not None and not details:
         raise BadInput(f"--out {out} is for what --details finds")
@@ -53,6 +58,10 @@ def evaluate(
     asked = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
     selected = _as_trained(asked, network, weights)
     loaded = ps.data.load(selected, device=where)
+    if (backbone := run_networks.find(network)) is not None and backbone.classes == 0 and weights is None:
+        if details:
+            raise run_networks.backbone(network, backbone.made_from()[0])
+        return backbone_quality(network, loaded, selected.normalize, where)
     trained = create_trained(network, loaded, weights, normalize=selected.normalize, kind="network", flag="--weights")
     assert loaded.test is not None, "data.load gives test images"
     answers = Answers()

@@ -39,7 +39,7 @@ def push(
     repository = Repository.read(to)
     if repository is None or repository.revision is not None:
         raise BadInput(f"{to!r} is no repository of the Hub's; the form is ORG/NAME")
-    about = pushing.published(choose_network(run, best))
+    about = pushing.published(choose_network(run, best).must_classify())
     spec, classes = str(about.chosen.identity["spec"]), about.chosen.classes
     network = potstill.networks.create(spec, classes, weights=about.chosen.weights).eval()
     form = pushing.form_of(about, network)

@@ -1,7 +1,7 @@
 """The images of a run: some real ones for the check, and what one must know to prepare others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
     images = next(iter(data.test))["images"][:CHECKED_IMAGES].contiguous()
     found = RunImages(images, data.classes, data.mean, data.std, data)
     _must_fit(found, chosen)
-    return found
+    return found if chosen.classes else replace(found, classes=())  # of a backbone
 
 
 def _as_given(value: Any) -> Any:
@@ -86,6 +86,6 @@ def _must_fit(found: RunImages, chosen: RunNetwork) -> None:
     recorded: Mapping[str, Any] = chosen.config.get("data") or {}
     now = {"classes": list(found.classes), "mean": list(found.mean), "std": list(found.std), "shape": list(found.shape)}
     changed = [key for key, value in now.items() if recorded.get(key, value) != value]
-    if changed or len(found.classes) != chosen.classes:
+    if changed or (chosen.classes and len(found.classes) != chosen.classes):
         what = changed[0] if changed else "classes"
         raise BadInput(f"the data of {chosen.folder} have other {what} than when it was trained: --data-dir names them")

@@ -17,6 +17,7 @@ from potstill.errors import BadInput
 from potstill.export.rebuild import made_from, own_input
 from potstill.export.source import making, source
 from potstill.network_input import Input
+from potstill.networks.backbone import STAND_IN
 from potstill.runs.schema import Network
 from potstill.text import in_docstring
 
@@ -77,11 +78,14 @@ def save_plain(network: nn.Module, identity: Network, path: Path, about: Mapping
     if strange := [dtype for dtype in used if dtype not in DTYPES]:
         raise BadInput(f"weights of {strange[0]} cannot be loaded with torch alone; --to torch holds them")
     dtypes = ", ".join(f'"{DTYPES[dtype]}": {dtype}' for dtype in used)
-    made = making(*made_from(identity))
+    spec, classes = made_from(identity)
+    made = making(spec, classes or STAND_IN)
     imports, definitions = source(made.ours)
     head = _sorted([*IMPORTS, *made.imports, *imports])
     neighbours = "" if made.folder is None else f"sys.path.insert(0, {str(made.folder)!r})\n"
-    loading = f"{neighbours}network = {made.expression}\n" + LOADING.format(weights=path.name, dtypes=dtypes)
+    loading = f"{neighbours}network = {made.expression}\n{_dropping(network)}" + LOADING.format(
+        weights=path.name, dtypes=dtypes
+    )
     loading += _resizing(own_input(identity), json.loads(about["shape"]))
     parts = [_docstring(path, about, bool(definitions)) + "\n" + head, definitions, loading]
     path.write_bytes(save(state, metadata=dict(about)))
@@ -118,6 +122,15 @@ def _resizing(own: Input | None, shape: Sequence[int]) -> str:
     smaller = any(there < here for there, here in zip(own.size, shape[1:], strict=True))
     resized = f'torch.nn.functional.interpolate(x[0], {own.size}, mode="bilinear", antialias={smaller})'
     return f"network.register_forward_pre_hook(lambda _, x: {resized})\n"
+
+
+def _dropping(network: nn.Module) -> str:
+    """The lines that leave out what a backbone has none of."""
+    paths: Iterable[str] = getattr(network, "dropped", ())  # type: ignore[assignment]
+    places = [path.rpartition(".") for path in paths]
+    return "".join(
+        f"setattr(network.get_submodule({parent!r}), {name!r}, torch.nn.Identity())\n" for parent, _, name in places
+    )
 
 
 def _sorted(imports: Iterable[str]) -> str:

@@ -48,6 +48,16 @@ class RunNetwork:
         """The run's summary; None while it is unfinished."""
         return read_summary(self.folder)
 
+    def must_classify(self) -> "RunNetwork":
+        """Itself.
+
+        Raises:
+            BadInput: it is a backbone, which has no classes.
+        """
+        if self.classes == 0:
+            raise networks.backbone(str(self.folder), self.spec)
+        return self
+
     @property
     def identity(self) -> Network:
         """What makes the network here."""

@@ -17,6 +17,7 @@ from potstill.losses.catkd import CATKD
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
 from potstill.losses.ce import CE
+from potstill.losses.cosine_smooth_l1 import CosineSmoothL1
 from potstill.losses.crd import CRD
 from potstill.losses.cwd import CWD
 from potstill.losses.diffkd import DiffKD
@@ -41,9 +42,12 @@ from potstill.losses.nst import NST
 from potstill.losses.ofd import OFD
 from potstill.losses.one import ONE
 from potstill.losses.pad import PAD
+from potstill.losses.patch_mse import PatchMSE
 from potstill.losses.pkd import PKD
 from potstill.losses.pkt import PKT
 from potstill.losses.pskd import PSKD
+from potstill.losses.queue_kl import QueueKL
+from potstill.losses.queue_patch_kl import QueuePatchKL
 from potstill.losses.reviewkd import ReviewKD
 from potstill.losses.rkd import RKD
 from potstill.losses.semckd import SemCKD
@@ -98,12 +102,16 @@ __all__ = [
     "SSKD",
     "VID",
     "WKDF",
+    "CosineSmoothL1",
     "DiffKD",
     "FitNet",
     "Logits",
     "LwM",
     "MasKD",
     "NORMLogits",
+    "PatchMSE",
+    "QueueKL",
+    "QueuePatchKL",
     "ReviewKD",
     "SemCKD",
     "SimKD",

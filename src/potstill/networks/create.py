@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import nn
@@ -11,14 +12,15 @@ from torch import nn
 from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.home import at_home
+from potstill.networks.backbone import STAND_IN, without_classifier
 from potstill.networks.built_in import built_in, unknown_network
 from potstill.networks.graft import graft
 from potstill.networks.hugging_face import from_hf
 from potstill.networks.lazy import sizes_from
 from potstill.networks.substitution import substitute
 from potstill.networks.third_party import DropPath, check_drop_path, from_callable, from_timm, from_torchvision
-from potstill.networks.weights import load_weights
-from potstill.ranges import Classes, Seed
+from potstill.networks.weights import load_weights, start_from
+from potstill.ranges import Range, Seed
 from potstill.runs import networks as run_networks
 from potstill.runs.manifest import verify
 from potstill.runs.source import LIBRARIES, source_of
@@ -29,11 +31,14 @@ CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
 GRAFTED = r"(?P<stock>[^^]+)\^(?P<scion>[^^]+)@(?P<at>[^@^/]+)"
 """The lower part of one network, the upper part of another, and where they are cut."""
 
+ClassesOrNone = Annotated[int, Range(0, 10**6)]
+"""0: without a classifier."""
+
 
 @checked
 def create(
     spec: str,
-    classes: Classes = 10,
+    classes: ClassesOrNone = 10,
     *,
     weights: Path | str | None = None,
     seed: Seed | None = None,
@@ -50,7 +55,8 @@ def create(
     those three libraries offer; they have as many classes. The same ``seed`` gives the same first weights, those of the
     cheap convolutions included, and leaves the caller's random numbers alone (those of the CPU, where networks are
     built). ``drop_path`` is the rate of stochastic depth in the deepest block, of networks of timm and torchvision that
-    have it.
+    have it. Of 0 ``classes`` there is no classifier: the network returns its pooled features, and a run folder's or a
+    function's weights are those of the rest.
 
     The network carries ``spec`` and ``classes`` as attributes; out of a run folder, the spec that is stored there,
     with the cheap convolutions after it: what ``create`` builds from them has room for these weights.
@@ -67,7 +73,7 @@ def create(
     spec = at_home(spec)
     source: Path | None = None
     with _seeded(seed):
-        network = built_in(spec, classes)
+        network = built_in(spec, classes or STAND_IN)
         is_plain = network is not None or _is_folder(spec)
         grafted = None if is_plain else re.fullmatch(GRAFTED, spec)
         plus = None if is_plain or grafted is not None else re.fullmatch(CHEAPER, spec)
@@ -81,7 +87,9 @@ def create(
             network, source = _restore(spec, stored, classes, drop_path)
             spec, _ = stored.made_from()
         if network is None:
-            network = _elsewhere(spec, classes, drop_path)
+            network = _elsewhere(spec, classes or STAND_IN, drop_path)
+        if not classes and plus is None and stored is None:
+            network = without_classifier(network, spec)
     if drop_path:
         check_drop_path(network, spec)
     network.spec, network.classes = spec, classes  # type: ignore[assignment]
@@ -106,11 +114,14 @@ def _restore(
     spec: str, stored: run_networks.StoredNetwork, classes: int, drop_path: float
 ) -> tuple[nn.Module, Path | None]:
     """The network of a run, and the file of its own code."""
-    _, trained = stored.made_from()
-    if trained != classes:
+    own, trained = stored.made_from()
+    if classes and not trained:
+        raise run_networks.backbone(spec, own)
+    if classes and trained != classes:
         raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
     verify(stored.weights)
-    network = create(str(stored.located()["spec"]), classes, weights=stored.weights, drop_path=drop_path)
+    network = create(str(stored.located()["spec"]), classes, drop_path=drop_path)
+    (load_weights if trained == classes else start_from)(network, stored.weights)
     return network, network.own_file  # type: ignore[return-value]
 
 

@@ -16,6 +16,7 @@ from potstill.guard import foreign
 from potstill.hub import library, without_waiting
 from potstill.networks.lazy import refuse_meta
 from potstill.ranges import Range
+from potstill.runs.source import LIBRARIES
 from potstill.user_code import find_callable
 
 DropPath = Annotated[float, Range(0, 0.95)]
@@ -142,6 +143,15 @@ def from_callable(home: str, name: str, classes: int) -> nn.Module:
 
 def _article(kind: str) -> str:
     return "nothing" if kind == "NoneType" else f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
+
+
+def takes_classes(spec: str) -> bool:
+    """Whether a network is built with a number of classes: any but that of a user's own function that asks for none."""
+    home, colon, name = spec.rpartition(":")
+    if not colon or home.partition(":")[0] in LIBRARIES:
+        return True
+    function: Callable[..., Any] = find_callable(home, name, "network")
+    return not isinstance(function, nn.Module) and bool(classes_argument(function, 1))
 
 
 def classes_argument(function: Callable[..., Any], classes: int) -> dict[str, int]:

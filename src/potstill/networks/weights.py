@@ -1,6 +1,6 @@
 """Weights from files: our own, and checkpoints of common third-party repositories under their own names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +56,8 @@ def load_weights(network: nn.Module, path: Path | str) -> None:
 def start_from(network: nn.Module, path: Path | str) -> tuple[str, ...]:
     """Load weights to train on from, as `load_weights` does; a classifier of another number of classes stays as it is.
 
+    So does one that is not there, of a backbone's weights; and a backbone takes no classifier from there.
+
     Returns:
         The layers that stay so, by their paths: those of as many rows as there are classes, all else being equal.
 
@@ -70,14 +72,30 @@ def start_from(network: nn.Module, path: Path | str) -> tuple[str, ...]:
     """
     with _found(network, path) as (state, source):
         own = bare_state(network)
+        state = _without(getattr(network, "dropped", ()), state)
         other = [name for name in state if name in own and tuple(state[name].shape) != tuple(own[name].shape)]
         rows = {(own[name].shape[:1], state[name].shape[:1]) for name in other}
         alike = all(own[name].shape[1:] == state[name].shape[1:] for name in other)
         classes = getattr(network, "classes", None)
         one_layer_of_classes = alike and len(rows) == 1 and all(ours == (classes or ours[0],) for ours, _ in rows)
-        fresh = other if one_layer_of_classes else []
+        fresh = other if one_layer_of_classes and classes != 0 else []
+        fresh += _classifier(network, [name for name in own if name not in state])
         _put(network, {**state, **{name: own[name] for name in fresh}}, source)
     return tuple(dict.fromkeys(name.rpartition(".")[0] for name in fresh))
+
+
+def _without(dropped: Sequence[str], state: Values) -> Values:
+    """A state without what belongs to layers that a backbone has none of."""
+    starts = tuple(f"{path}." for path in dropped)
+    return {name: value for name, value in state.items() if not name.startswith(starts)} if starts else state
+
+
+def _classifier(network: nn.Module, missing: list[str]) -> list[str]:
+    """The missing weights, if all of them are of layers of as many rows as there are classes, and of all such."""
+    classes, own = getattr(network, "classes", None), bare_state(network)
+    layers = {name.rpartition(".")[0] for name in missing if own[name].shape[:1] == (classes,)}
+    there = {name for name in own if name.rpartition(".")[0] in layers}
+    return missing if layers and there == {*missing} else []
 
 
 @contextmanager

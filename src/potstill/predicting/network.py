@@ -40,7 +40,7 @@ def of_run(run: str, best: bool, device: torch.device) -> Classifier:
     Raises:
         BadInput: there is none, it cannot be made again, or nothing tells which images it has seen.
     """
-    chosen = choose_network(run, best)
+    chosen = choose_network(run, best).must_classify()
     wanted = prepared_by(chosen)
     network = rebuild(chosen.identity, wanted.input, chosen.weights).to(device)
     settled = False

@@ -4,6 +4,7 @@ from potstill.recipes.boundary import boundary
 from potstill.recipes.chain import chain
 from potstill.recipes.channel import channel
 from potstill.recipes.distill import distill
+from potstill.recipes.embed import embed
 from potstill.recipes.factor_transfer import factor_transfer
 from potstill.recipes.moonshine import moonshine
 from potstill.recipes.mutual import mutual
@@ -17,6 +18,7 @@ __all__ = [
     "chain",
     "channel",
     "distill",
+    "embed",
     "factor_transfer",
     "moonshine",
     "mutual",

@@ -21,6 +21,7 @@ def create_learner(
     weights: Path | None = None,
     name: str = "student",
     seed: int | None = None,
+    classes: int | None = None,
 ) -> "nn.Module":
     """A network to train: fresh by a seed, or from a file, a run folder or ``pretrained`` weights to start from.
 
@@ -34,16 +35,18 @@ def create_learner(
         weights: to start from.
         name: what messages call it.
         seed: of its fresh weights.
+        classes: other than the data's; 0: without a classifier.
     """
     from potstill.networks.freezing import freeze_parts
     from potstill.networks.seeing import see
 
     seed = training.seed if seed is None else seed
-    network = ps.networks.create(spec, len(data.classes), seed=seed, drop_path=training.drop_path)
+    classes = len(data.classes) if classes is None else classes
+    network = ps.networks.create(spec, classes, seed=seed, drop_path=training.drop_path)
     if weights is not None:
         fresh = ps.networks.start_from(network, weights)
         if fresh:
-            say(f"{name} starts from {weights}, but for {', '.join(fresh)}: there it has other classes")
+            say(f"{name} starts from {weights}, but for {', '.join(fresh)}: there it has other classes, or none")
     if training.freeze:
         freeze_parts(network, training.freeze, name)
     see(network, data, ps.networks.Input(), name)

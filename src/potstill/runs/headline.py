@@ -16,7 +16,13 @@ COUNT = "n"
 """How many images were measured: a number that is no result."""
 COSTS = ("parameters", "macs")
 """What stands beside the results of a teacher."""
-NAMES = {ACCURACY: ("top-1", "%"), "top5": ("top-5", "%"), "loss": ("loss", "nats")}
+NAMES = {
+    ACCURACY: ("top-1", "%"),
+    "top5": ("top-5", "%"),
+    "loss": ("loss", "nats"),
+    "knn": ("k-NN", "%"),
+    "probe": ("linear probe", "%"),
+}
 """How our own numbers are written, and their units; any other is called by its name and has none."""
 
 

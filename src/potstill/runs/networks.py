@@ -116,6 +116,14 @@ def _only(folder: Path, stored: list[str]) -> str:
     raise BadInput(f"{folder} has several networks; say which: {', '.join(f'{folder}:{name}' for name in stored)}")
 
 
+def backbone(spec: str, made_from: str) -> BadInput:
+    """The error for a backbone where classes are wanted."""
+    return BadInput(
+        f"the network in {spec} is a backbone without a classifier; train one on it: "
+        f"potstill supervised --network {made_from} --weights {spec}"
+    )
+
+
 def missing(spec: str) -> BadInput:
     """The error for a path that is no folder, with the nearest run folders beside it."""
     path = Path(spec.partition(":")[0])

@@ -31,7 +31,7 @@ LENGTH = frozenset({"epochs", "lr", "schedule", "milestones", "decay", "extend"}
 """What a run that goes on for longer may differ in: the learning rates of its past epochs are compared instead."""
 SEED = frozenset({"seed", DIGEST})
 """What the runs of one row may differ in besides; one may have been made on a copy of the data."""
-PLACES = frozenset({"teacher", "teacher_weights"})
+PLACES = frozenset({"teacher", "teacher_weights", "teachers"})
 """Arguments that may be run folders or files: their last two parts are compared, since what is around these may have
 moved. Whether the teachers are the same is told by the digests of their weights."""
 
