@@ -22,7 +22,7 @@ STRINGS = {
     "FT": ["FT"],
     "AB": ["AB(reduction='batchmean')"],
 }
-WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
+WIDE = {"AB", "AFD", "AFM", "EGA", "ND", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # which then learn a connector
 FLOWS = ["a later term", "turns", "shared weights", "stages", "boundary"]
 CASES = [*(text for name in losses.__all__ for text in STRINGS.get(name, [name])), *FLOWS]
 ROWS = (7, 3)  # of each step's batch: neither is a multiple of the processes, of which there may be more than rows

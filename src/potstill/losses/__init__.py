@@ -10,22 +10,28 @@ attribute ``taps``: addresses in a network called ``student`` and one called ``t
 
 from potstill.losses.ab import AB
 from potstill.losses.afd import AFD
+from potstill.losses.afm import AFM
 from potstill.losses.at import AT
 from potstill.losses.bss import BSS
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
 from potstill.losses.ce import CE
+from potstill.losses.cka import CKA
 from potstill.losses.crd import CRD
 from potstill.losses.dist import DIST
 from potstill.losses.dkd import DKD
+from potstill.losses.ega import EGA
 from potstill.losses.fitnet import FitNet
 from potstill.losses.fsp import FSP
 from potstill.losses.ft import FT
 from potstill.losses.irg import IRG
+from potstill.losses.itrd import ITRD
 from potstill.losses.kd import KD
 from potstill.losses.kdsvd import KDSVD
 from potstill.losses.logits import Logits
 from potstill.losses.lwm import LwM
+from potstill.losses.manifold import Manifold
+from potstill.losses.nd import ND
 from potstill.losses.nst import NST
 from potstill.losses.ofd import OFD
 from potstill.losses.pkt import PKT
@@ -38,19 +44,24 @@ from potstill.losses.vid import VID
 __all__ = [
     "AB",
     "AFD",
+    "AFM",
     "AT",
     "BSS",
     "CC",
     "CD",
     "CE",
+    "CKA",
     "CRD",
     "DIST",
     "DKD",
+    "EGA",
     "FSP",
     "FT",
     "IRG",
+    "ITRD",
     "KD",
     "KDSVD",
+    "ND",
     "NST",
     "OFD",
     "PKT",
@@ -60,6 +71,7 @@ __all__ = [
     "FitNet",
     "Logits",
     "LwM",
+    "Manifold",
     "ReviewKD",
     "Sobolev",
 ]
