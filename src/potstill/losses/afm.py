@@ -23,11 +23,13 @@ class AFM(Loss):
         L = sum over t, s of a_ts * mean over positions of (v_s - v_t)^2, mean over the batch
 
     Ji, Heo and Park, "Show, attend and distill: knowledge distillation via attention-based feature matching", AAAI
-    2021, section 3: https://arxiv.org/abs/2102.02973 (weight 200). The authors call it AFD, as Wang et al. call theirs,
+    2021, section 3: https://arxiv.org/abs/2102.02973. The authors call it AFD, as Wang et al. call theirs,
     which is `AFD` here. query, key and B are linear layers with batch norm. Gradients reach the student's maps through
     the attention, too. A map that is 0 everywhere stays 0.
 
     Knowledge: features. Trained parts: the attention.
+
+    Usual weight: 200, beside cross-entropy and 0.9 of KD.
 
     Args:
         width: d, of queries and keys.

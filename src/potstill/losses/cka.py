@@ -25,6 +25,8 @@ class CKA(Loss):
 
     Knowledge: relations of samples.
 
+    Usual weight: no published one was at hand.
+
     Args:
         kernel: "linear", which does not see scale or rotation, or "rbf".
         sigma: distance at which the kernel "rbf" has fallen to 0.61.

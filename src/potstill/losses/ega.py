@@ -23,6 +23,8 @@ class EGA(Loss):
 
     Knowledge: relations of samples. Trained parts: an embedding of the student's features, if the widths differ.
 
+    Usual weight: no published one was at hand.
+
     Args:
         node: weight w_n.
         edge: weight w_e. A part of weight 0 is left out.

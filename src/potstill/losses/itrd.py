@@ -26,6 +26,8 @@ class ITRD(Loss):
 
     Knowledge: relations of samples. Trained parts: an embedding of the student's features.
 
+    Usual weight: 1, beside 1 of cross-entropy.
+
     Args:
         correlation: weight w_c.
         mutual: weight w_m; 1 for wide ResNets. A part of weight 0 is left out.

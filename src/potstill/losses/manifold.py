@@ -25,6 +25,8 @@ class Manifold(Loss):
 
     Knowledge: relations of samples and of patches.
 
+    Usual weight: 1, beside 1 of KD; of several pairs of blocks, their mean.
+
     Args:
         sample: weight w_s of the images at one place.
         patch: weight w_p of the places in one image.

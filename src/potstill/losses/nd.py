@@ -23,13 +23,15 @@ class ND(Loss):
         L = mean of 1 - s . e_label / max(||s||, ||t||)
 
     Wang, Cheng, Duan, Wang, Feng and Kong, "Improving knowledge distillation via regularizing feature direction and
-    norm", ECCV 2024, section 3: https://arxiv.org/abs/2305.17007. It is part of "KD++", beside KD or another method,
-    with weight 0.5 to 2. Where the student's features are the longer ones, their length no longer matters. Where both
-    are 0, the term is 1 without a gradient; nan in the original.
+    norm", ECCV 2024, section 3: https://arxiv.org/abs/2305.17007; part of their "KD++". Where the student's features
+    are the longer ones, their length no longer matters. Where both are 0, the term is 1 without a gradient; nan in the
+    original.
 
     Soft labels are refused: a mixture of two images has two directions.
 
     Knowledge: features. Trained parts: an adapter, if the widths differ.
+
+    Usual weight: 2, beside 1 of cross-entropy and 1 of KD.
 
     Args:
         centers: c of every class, (K, D'), over the training set; by default, of those in this batch of the teacher.
