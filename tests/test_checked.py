@@ -34,6 +34,7 @@ INTERNAL = {
     "potstill.losses.memory_bank.draw_others": "what CRD has checked",
     "potstill.losses.memory_bank.draw_outside": "what CRD has checked",
     "potstill.losses.memory_bank.update": "what CRD has checked",
+    "potstill.losses.centred.centred": "a dimension that losses name",
     "potstill.losses.labels.class_indices": "a reason, for a message",
     "potstill.losses.unit_length.unit_length": "losses leave it its default",
     "potstill.losses.reviewkd.Fusion": "the channels of maps, and what ReviewKD has checked",

@@ -19,6 +19,7 @@ SOUND = (
     *("NST on stage2", "VID on stage2", "CRD", "CRD(features=16, negatives=8)", "OFD", "AB", "AFD on stages"),
     *("ReviewKD", "PSKD", "PSKD(0.5, samples=100)", "BYOT", "BYOT on stage1, stage2", "SSKD", "HSAKD(temperature=2)"),
     *("KD on student=student@pair", "DLB(2.0)"),
+    *("AFM(width=8)", "CKA(kernel='rbf')", "EGA", "ITRD", "Manifold on stage2", "ND"),
     *("IRG on stage1, stage2", "LwM on stage2", "FT", "Sobolev", "KDSVD on stage1 stage2"),
     *("linear(1000.0, 10) * AT on stage3",),
     *("cosine(1, 10) * KD", "warmup(linear(1, 5), 2) * CE", "milestones(1, [2, 4], 0.1) * KD", "from_epoch(1, 3) * KD"),

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from potstill.losses import FitNet
@@ -28,3 +29,28 @@ def test_the_regressor_leads_to_the_teachers_size(student, teacher, kind, kernel
     assert isinstance(loss.regressor.conv, kind) or isinstance(loss.regressor.conv[0], kind)
     assert [m.kernel_size for m in loss.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)] == [kernel]
     assert loss(ours, theirs).isfinite()
+
+
+@pytest.mark.parametrize(("student", "teacher"), [((4, 4), (7, 7)), ((4, 9), (7, 4))])
+def test_may_pool_the_teachers_map_where_it_is_the_larger_one(student, teacher):
+    loss = FitNet(pool="teacher")
+    ours, theirs = torch.randn(2, 3, *student), torch.randn(2, 5, *teacher)
+    loss.build(ours, theirs)
+    assert loss.regressor.conv.kernel_size == (3, 3)
+    ours_pooled, theirs_pooled = (F.adaptive_avg_pool2d(maps, (4, 4)) for maps in (ours, theirs))
+    torch.testing.assert_close(loss(ours, theirs), F.mse_loss(loss.regressor(ours_pooled), theirs_pooled))
+
+
+@pytest.mark.parametrize(("student", "teacher"), [((7, 7), (14, 14)), ((9, 9), (7, 7))])
+def test_half_and_larger_maps_are_never_pooled(student, teacher):
+    loss = FitNet(pool="teacher")
+    ours, theirs = torch.randn(2, 3, *student), torch.randn(2, 5, *teacher)
+    loss.build(ours, theirs)
+    torch.testing.assert_close(loss(ours, theirs), F.mse_loss(loss.regressor(ours), theirs))
+
+
+def test_a_regressor_without_relu_can_be_negative():
+    loss = FitNet(relu=False)
+    ours, theirs = torch.randn(2, 3, 4, 4), torch.randn(2, 5, 4, 4)
+    loss.build(ours, theirs)
+    assert loss.regressor(ours).min() < 0

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from oracle.case import Case
 from oracle.computed import Computed, Inputs
+from oracle.renamed import renamed
 from oracle.toy_network import toys
-from potstill.losses import AB, AFD, BSS, CD, DIST, DKD, FT, KD, OFD, VID, LwM, Sobolev
+from potstill.losses import AB, AFD, BSS, CD, DIST, DKD, FT, KD, OFD, VID, LwM, ReviewKD, Sobolev
 from potstill.losses.bss import attack_classes, base_samples, boundary_attack
 from potstill.losses.ft import Paraphraser, factor_loss
 from potstill.losses.ofd import batch_margin, bn_margin
@@ -38,16 +39,35 @@ def ab(case: Case, x: Inputs, state: Inputs) -> Computed:
 
 
 def ofd(case: Case, x: Inputs, state: Inputs) -> Computed:
+    settings = case.settings
+    if "stage_weights" in settings:
+        return ofd_stages(case, x, state)
+    loss = ofd_loss(x["fm_s"], x["fm_t"], state)
+    loss.train(settings.get("bn_mode", "train") == "train")
+    value = loss(x["fm_s"], x["fm_t"]) / settings.get("divide_by", 1)
+    return Computed(value, {"margin": batch_margin(x["fm_t"])}, loss)
+
+
+def ofd_loss(student: Tensor, teacher: Tensor, state: Inputs) -> OFD:
     given = "bn_before_relu_weight" in state
     margin = bn_margin(state["bn_before_relu_weight"], state["bn_before_relu_bias"]) if given else None
     if margin is not None and "margin" in state:
         torch.testing.assert_close(margin.view_as(state["margin"]), state.pop("margin"), rtol=1e-5, atol=1e-6)
     connector = {name: value for name, value in state.items() if name.startswith("connector.")}
     loss = OFD(margin, reduction="batchmean" if given else "mean")
-    loss.build(x["fm_s"].detach(), x["fm_t"])
+    loss.build(student.detach(), teacher)
     loss.load_state_dict(connector, strict=False)
-    loss.train(case.settings.get("bn_mode", "train") == "train")
-    return Computed(loss(x["fm_s"], x["fm_t"]), {"margin": batch_margin(x["fm_t"])}, loss)
+    return loss
+
+
+def ofd_stages(case: Case, x: Inputs, state: Inputs) -> Computed:
+    losses, total = nn.ModuleDict(), torch.zeros(())
+    for name in sorted(name for name in x if name.startswith("s")):
+        stage, student, teacher = f"stage{name[1:]}", x[name], x[f"t{name[1:]}"]
+        own = {key.removeprefix(f"{stage}."): value for key, value in state.items() if key.startswith(f"{stage}.")}
+        losses[stage] = ofd_loss(student, teacher, own)
+        total = total / 2 + losses[stage](student, teacher)  # each earlier stage weighs half of the next
+    return Computed(total / case.settings["divide_by"], module=losses)
 
 
 def ft(case: Case, x: Inputs, state: Inputs) -> Computed:
@@ -94,9 +114,28 @@ def cd(case: Case, x: Inputs, state: Inputs) -> Computed:
 
 
 def reviewkd(case: Case, x: Inputs, state: Inputs) -> Computed:
+    if "fusion" in case.settings:
+        return reviewkd_fusions(case, x, state)
     if "fm_s" in x:
         return Computed(hierarchical_loss(x["fm_s"], x["fm_t"]))
     return Computed(sum(hierarchical_loss(x[name], x[f"t{name[1:]}"]) for name in x if name.startswith("s")))
+
+
+def reviewkd_fusions(case: Case, x: Inputs, state: Inputs) -> Computed:
+    settings = case.settings
+    student, teacher = (tuple(x[f"{who}{i}"] for i in range(len(x) // 2)) for who in ("s", "t"))
+    loss = ReviewKD(channels=settings["mid"])
+    loss.build(tuple(maps.detach() for maps in student), teacher)
+    parts: dict[str, nn.Module] = {}
+    for i, fusion in enumerate(loss.fusions):
+        for name, layers in (("conv1", fusion.enter), ("conv2", fusion.leave)):
+            parts |= {f"fusion.{i}.{name}.conv": layers[0], f"fusion.{i}.{name}.bn": layers[1]}
+        if fusion.weigh is not None:
+            parts[f"fusion.{i}.attention"] = fusion.weigh[0]
+    fusions = renamed(parts)
+    fusions.load_state_dict(state, strict=False)
+    loss.train(settings["bn_mode"] == "train")
+    return Computed(settings["weight"] * loss(student, teacher), module=fusions)
 
 
 def dkd(case: Case, x: Inputs, state: Inputs) -> Computed:

@@ -43,10 +43,13 @@ def dml(case: Case, x: Inputs, state: Inputs) -> Computed:
 
 
 def fitnet(case: Case, x: Inputs, state: Inputs) -> Computed:
-    loss = FitNet()
+    settings = case.settings
+    # A 3x3 convolution that keeps the size of the student's map leaves the teacher's to be pooled.
+    same_size = (settings.get("kernel"), settings.get("stride"), settings.get("padding")) == ([3, 3], [1, 1], [1, 1])
+    loss = FitNet(relu=settings.get("relu", True), pool="teacher" if same_size else "student")
     loss.build(x["fm_s"].detach(), x["fm_t"])
     loss.load_state_dict(state, strict=False)
-    loss.train("eval" not in case.settings.get("batch_norm", "train"))
+    loss.train("eval" not in settings.get("batch_norm", "train"))
     outputs: dict[str, Tensor] = {}
     loss.regressor.register_forward_hook(lambda _, args, output: outputs.update(regressed=output))
     return Computed(loss(x["fm_s"], x["fm_t"]), outputs, loss)

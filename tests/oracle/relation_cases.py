@@ -7,6 +7,7 @@ from torch import Tensor
 
 from oracle.case import Case
 from oracle.computed import Computed, Inputs
+from oracle.renamed import renamed
 from potstill.losses.cc import CC
 from potstill.losses.crd import CRD
 from potstill.losses.fsp import FSP
@@ -48,8 +49,13 @@ def sp(case: Case, x: Inputs, state: Inputs) -> Computed:
 def cc(case: Case, x: Inputs, state: Inputs) -> Computed:
     settings = case.settings
     # Only the correlation matrices have settings at all.
-    loss = CC(settings["gamma"], settings["P_order"]) if "gamma" in settings else CC(kernel="neighbours")
-    return Computed(loss(x["feat_s"], x["feat_t"]))
+    if "gamma" in settings:
+        return Computed(CC(settings["gamma"], settings["P_order"])(x["feat_s"], x["feat_t"]))
+    loss = CC(kernel="neighbours", width=settings.get("width"))
+    loss.build(x["feat_s"].detach(), x["feat_t"])
+    embeddings = renamed({"embed_s.linear": loss.embed_s, "embed_t.linear": loss.embed_t})
+    embeddings.load_state_dict(state)
+    return Computed(loss(x["feat_s"], x["feat_t"]), module=embeddings)
 
 
 def irg(case: Case, x: Inputs, state: Inputs) -> Computed:

@@ -32,7 +32,7 @@ STRINGS = {
     "QueueKL": ["QueueKL(queue=32)"],
     "QueuePatchKL": ["QueuePatchKL(queue=32)"],
 }
-WIDE = {"AB", "AFD", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # whose connectors have batch norm
+WIDE = {"AB", "AFD", "AFM", "EGA", "ND", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # which then learn a connector
 WIDE |= {"FCFD", "ICKD", "PAD", "SRD", "SRRL", "SemCKD", "SimKD", "TaT", "VkD", "WKDF"}
 FLOWS = ["a later term", "turns", "shared weights", "stages", "boundary"]
 EVERY = [text for name in losses.__all__ for text in STRINGS.get(name, [name])]

@@ -10,6 +10,7 @@ attribute ``taps``: addresses in a network called ``student`` and one called ``t
 
 from potstill.losses.ab import AB
 from potstill.losses.afd import AFD
+from potstill.losses.afm import AFM
 from potstill.losses.at import AT
 from potstill.losses.bss import BSS
 from potstill.losses.byot import BYOT
@@ -17,6 +18,7 @@ from potstill.losses.catkd import CATKD
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
 from potstill.losses.ce import CE
+from potstill.losses.cka import CKA
 from potstill.losses.cosine_smooth_l1 import CosineSmoothL1
 from potstill.losses.crd import CRD
 from potstill.losses.cwd import CWD
@@ -24,6 +26,7 @@ from potstill.losses.diffkd import DiffKD
 from potstill.losses.dist import DIST
 from potstill.losses.dkd import DKD
 from potstill.losses.dlb import DLB
+from potstill.losses.ega import EGA
 from potstill.losses.fcfd import FCFD
 from potstill.losses.fitnet import FitNet
 from potstill.losses.fsp import FSP
@@ -31,12 +34,15 @@ from potstill.losses.ft import FT
 from potstill.losses.hsakd import HSAKD
 from potstill.losses.ickd import ICKD
 from potstill.losses.irg import IRG
+from potstill.losses.itrd import ITRD
 from potstill.losses.kd import KD
 from potstill.losses.kdsvd import KDSVD
 from potstill.losses.logits import Logits
 from potstill.losses.lwm import LwM
+from potstill.losses.manifold import Manifold
 from potstill.losses.maskd import MasKD
 from potstill.losses.mgd import MGD
+from potstill.losses.nd import ND
 from potstill.losses.norm import NORM, NORMLogits
 from potstill.losses.nst import NST
 from potstill.losses.ofd import OFD
@@ -66,6 +72,7 @@ from potstill.losses.wkdf import WKDF
 __all__ = [
     "AB",
     "AFD",
+    "AFM",
     "AT",
     "BSS",
     "BYOT",
@@ -73,20 +80,24 @@ __all__ = [
     "CC",
     "CD",
     "CE",
+    "CKA",
     "CRD",
     "CWD",
     "DIST",
     "DKD",
     "DLB",
+    "EGA",
     "FCFD",
     "FSP",
     "FT",
     "HSAKD",
     "ICKD",
     "IRG",
+    "ITRD",
     "KD",
     "KDSVD",
     "MGD",
+    "ND",
     "NORM",
     "NST",
     "OFD",
@@ -107,6 +118,7 @@ __all__ = [
     "FitNet",
     "Logits",
     "LwM",
+    "Manifold",
     "MasKD",
     "NORMLogits",
     "PatchMSE",

@@ -9,15 +9,19 @@ from potstill.ranks.rows import other_rows
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm that uses its running statistics for a single value a channel, whose own variance says nothing.
+    """Batch norm of maps (N, C, H, W) or features (N, C) that uses its running statistics for a single value a channel.
 
-    PyTorch refuses to train on such a batch: a 1x1 map of the one sample that is left at an epoch's end.
+    Its own variance says nothing, and PyTorch refuses to train on such a batch: a 1x1 map of the one sample that is
+    left at an epoch's end.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         if self.training and input.numel() == input.shape[1] and not other_rows():
             return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return super().forward(input)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """What torch's own batch norm calls first, for which features would be of another class."""
 
 
 def make_connector(channels: int, out_channels: int, relu: bool = False) -> nn.Sequential:

@@ -1,6 +1,7 @@
 """FitNets: hints from inside the teacher."""
 
 from collections import OrderedDict
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from potstill.checked import checked
 from potstill.losses.connector import BatchNorm
 from potstill.losses.loss import Loss
+from potstill.losses.sizes import pool_to_smaller
 
 LARGEST_KERNEL = 7
 
@@ -29,6 +31,9 @@ class FitNet(Loss):
 
     Args:
         regressor: whether to learn one; by default, only if the shapes of the maps differ.
+        relu: whether the regressor ends in one; mdistiller and SimKD have it, RepDistiller's option has not.
+        pool: which map is pooled where the student's is the smaller one, and not half: the "student"'s as above, or the
+            "teacher"'s to the student's size, after which a 3x3 convolution follows, as in SimKD's and SemCKD's code.
 
     Shapes: student (N, C, H, W), teacher (N, C', H', W'); `build` needs a pair of them.
 
@@ -46,20 +51,37 @@ class FitNet(Loss):
     taps = ("student.stages", "teacher.stages")
 
     @checked
-    def __init__(self, regressor: bool | None = None) -> None:
+    def __init__(
+        self, regressor: bool | None = None, relu: bool = True, pool: Literal["student", "teacher"] = "student"
+    ) -> None:
         super().__init__()
-        self.wanted = regressor
+        self.wanted, self.relu, self.pool = regressor, relu, pool
+        self.pools_teacher = False  # known once it has seen maps
         self.regressor: nn.Module = nn.Identity()
 
     def build(self, student: Tensor, teacher: Tensor) -> None:
         """Make the regressor for maps of these shapes."""
         if self.wanted or (self.wanted is None and student.shape != teacher.shape):
-            convolution = _convolution(student, teacher)
-            norm = BatchNorm(teacher.shape[1])
-            self.regressor = nn.Sequential(OrderedDict(conv=convolution, bn=norm, relu=nn.ReLU())).to(student)
+            self.pools_teacher = self.pool == "teacher" and _smaller_and_not_half(student, teacher)
+            convolution = (
+                nn.Conv2d(student.shape[1], teacher.shape[1], 3, padding=1)
+                if self.pools_teacher
+                else _convolution(student, teacher)
+            )
+            layers: OrderedDict[str, nn.Module] = OrderedDict(conv=convolution, bn=BatchNorm(teacher.shape[1]))
+            if self.relu:
+                layers["relu"] = nn.ReLU()
+            self.regressor = nn.Sequential(layers).to(student)
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        if self.pools_teacher:
+            student, teacher = pool_to_smaller(student, teacher)
         return F.mse_loss(self.regressor(student), teacher)
+
+
+def _smaller_and_not_half(student: Tensor, teacher: Tensor) -> bool:
+    sides = list(zip(student.shape[2:], teacher.shape[2:], strict=True))
+    return any(own < other for own, other in sides) and any(2 * own != other for own, other in sides)
 
 
 def _convolution(student: Tensor, teacher: Tensor) -> nn.Module:

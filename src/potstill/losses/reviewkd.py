@@ -24,7 +24,8 @@ class ReviewKD(Loss):
     Knowledge: features. Trained parts: a fusion for each map.
 
     Args:
-        channels: between the two convolutions of a fusion; by default those of the student's last map, as there.
+        channels: between the two convolutions of a fusion; by default those of the student's last map, as there, where
+            512 are the most.
 
     Shapes: student and teacher tuples of as many maps (N, C_i, H_i, W_i) or features (N, C_i), from early to late, of
     any channels and sizes; `build` needs a pair of them. Fused maps are resized to the teacher's by nearest neighbours.

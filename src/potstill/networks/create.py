@@ -88,7 +88,7 @@ def create(
             spec, _ = stored.made_from()
         if network is None:
             network = _elsewhere(spec, classes or STAND_IN, drop_path)
-        if not classes and plus is None and stored is None:
+        if not classes and plus is None and grafted is None and stored is None:
             network = without_classifier(network, spec)
     if drop_path:
         check_drop_path(network, spec)
