@@ -34,7 +34,10 @@ INTERNAL = {
     "potstill.losses.memory_bank.draw_others": "what CRD has checked",
     "potstill.losses.memory_bank.draw_outside": "what CRD has checked",
     "potstill.losses.memory_bank.update": "what CRD has checked",
+    "potstill.losses.kd.divergences": "what losses have checked",
+    "potstill.losses.kdcl.least_logits": "logits of any number of networks",
     "potstill.losses.labels.class_indices": "a reason, for a message",
+    "potstill.losses.ofa_head.make_head": "the channels of maps, and what OFA has checked",
     "potstill.losses.unit_length.unit_length": "losses leave it its default",
     "potstill.losses.reviewkd.Fusion": "the channels of maps, and what ReviewKD has checked",
     "potstill.losses.fsp.flow": "tensors only",
@@ -198,6 +201,15 @@ def test_what_is_internal_exists():
         (lambda: losses.FT(p=True), "FT: p is True; known: 1, 2"),
         (lambda: losses.DIST(0, 0), "DIST: both weights are 0"),
         (lambda: losses.DKD(0, 0), "DKD: both weights are 0"),
+        *(
+            (lambda loss=loss: loss(alpha=0, beta=0), "both weights are 0")
+            for loss in (losses.RLD, losses.SKD, losses.WKDL)
+        ),
+        (lambda: losses.USKD(0, 0, 0), "USKD: all weights are 0"),
+        (lambda: losses.DISTPlus(0, 0, 0, 0), "DISTPlus: all weights are 0"),
+        (lambda: losses.CTKD(decoupled=True, alpha=0, beta=0), "CTKD: both weights of DKD are 0"),
+        (lambda: losses.SDD(scales=[2, 4]), "SDD: scales must begin with 1, the whole image, not be [2, 4]"),
+        (lambda: losses.FunctionMatching("l2", 2.0), "FunctionMatching: temperature is of distance 'kl'"),
         (lambda: losses.CE(reduction="none"), "CE: reduction is 'none'; known: 'mean', 'sum'"),
         (lambda: losses.OFD(margin=[float("inf")]), "OFD: margin must be a finite number, not inf"),
         (lambda: losses.KD(10**5000), "KD: temperature must be 10000 or less, not a number of about 5,000 digits"),

@@ -9,57 +9,95 @@ attribute ``taps``: addresses in a network called ``student`` and one called ``t
 """
 
 from potstill.losses.ab import AB
+from potstill.losses.abkd import ABKD
 from potstill.losses.afd import AFD
 from potstill.losses.at import AT
+from potstill.losses.bkd import BKD
 from potstill.losses.bss import BSS
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
 from potstill.losses.ce import CE
 from potstill.losses.crd import CRD
+from potstill.losses.ctkd import CTKD
 from potstill.losses.dist import DIST
+from potstill.losses.dist_plus import DISTPlus
 from potstill.losses.dkd import DKD
 from potstill.losses.fitnet import FitNet
 from potstill.losses.fsp import FSP
 from potstill.losses.ft import FT
+from potstill.losses.function_matching import FunctionMatching
 from potstill.losses.irg import IRG
 from potstill.losses.kd import KD
+from potstill.losses.kdcl import KDCL
 from potstill.losses.kdsvd import KDSVD
+from potstill.losses.label_smoothing import LabelSmoothing
 from potstill.losses.logits import Logits
+from potstill.losses.luminet import LumiNet
 from potstill.losses.lwm import LwM
+from potstill.losses.mlkd import MLKD
+from potstill.losses.nkd import NKD
 from potstill.losses.nst import NST
+from potstill.losses.ofa import OFA
 from potstill.losses.ofd import OFD
 from potstill.losses.pkt import PKT
 from potstill.losses.reviewkd import ReviewKD
 from potstill.losses.rkd import RKD
+from potstill.losses.rld import RLD
+from potstill.losses.sdd import SDD
+from potstill.losses.skd import SKD
 from potstill.losses.sobolev import Sobolev
 from potstill.losses.sp import SP
+from potstill.losses.tfkd import TfKD
+from potstill.losses.ttm import TTM
+from potstill.losses.uskd import USKD
 from potstill.losses.vid import VID
+from potstill.losses.wkd_l import WKDL
+from potstill.losses.wsld import WSLD
 
 __all__ = [
     "AB",
+    "ABKD",
     "AFD",
     "AT",
+    "BKD",
     "BSS",
     "CC",
     "CD",
     "CE",
     "CRD",
+    "CTKD",
     "DIST",
     "DKD",
     "FSP",
     "FT",
     "IRG",
     "KD",
+    "KDCL",
     "KDSVD",
+    "MLKD",
+    "NKD",
     "NST",
+    "OFA",
     "OFD",
     "PKT",
     "RKD",
+    "RLD",
+    "SDD",
+    "SKD",
     "SP",
+    "TTM",
+    "USKD",
     "VID",
+    "WKDL",
+    "WSLD",
+    "DISTPlus",
     "FitNet",
+    "FunctionMatching",
+    "LabelSmoothing",
     "Logits",
+    "LumiNet",
     "LwM",
     "ReviewKD",
     "Sobolev",
+    "TfKD",
 ]

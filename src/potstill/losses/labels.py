@@ -44,6 +44,15 @@ def class_indices(labels: Tensor, logits: Tensor, reason: str) -> Tensor:
     raise BadInput(f"{_shown(labels)} are not class indices, integers of shape {_one_each(logits)}: {reason}")
 
 
+def likeliest(labels: Tensor, logits: Tensor) -> Tensor:
+    """The labels of logits (N, K) as int64 class indices (N,); of probabilities, the class that has most.
+
+    >>> likeliest(torch.tensor([[0.4, 0.6], [0.7, 0.3]]), torch.zeros(2, 2))
+    tensor([1, 0])
+    """
+    return labels.argmax(dim=1) if is_soft(labels, logits) else labels.long()
+
+
 def _are_classes(labels: Tensor, logits: Tensor) -> bool:
     integers = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
     return integers and tuple(labels.shape) == _one_each(logits)
