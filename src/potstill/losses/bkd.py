@@ -11,9 +11,9 @@ class BKD(Loss):
 
         L = mean over batch and classes of -(p log sigmoid(z_s) + (1 - p) log(1 - sigmoid(z_s))),    p = softmax(z_t)
 
-    A baseline in the code of Hao et al., "One-for-all: bridge the gap between heterogeneous architectures in knowledge
-    distillation", NeurIPS 2023: https://arxiv.org/abs/2310.19444. The mean over classes makes it weaker than `KD` by
-    their number. There is no temperature.
+    Hao et al., "One-for-all: bridge the gap between heterogeneous architectures in knowledge distillation", NeurIPS
+    2023: https://arxiv.org/abs/2310.19444, in whose code it is a baseline. The mean over classes makes it weaker than
+    `KD` by their number. There is no temperature.
 
     Knowledge: responses.
 
