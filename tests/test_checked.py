@@ -64,7 +64,10 @@ def only_tensors(function: Callable[..., Any]) -> bool:
 
 PUBLIC: dict[str, Callable[..., Any]] = {
     **{name: value for name, value in in_losses() if name not in INTERNAL},
-    **{f"schedules.{name}": getattr(schedules, name) for name in ("cosine", "from_epoch", "linear", "milestones")},
+    **{
+        f"schedules.{name}": getattr(schedules, name)
+        for name in ("cosine", "from_epoch", "late_cosine", "linear", "milestones", "ramp")
+    },
     "schedules.warmup": schedules.warmup,
     "Term": ps.Term,
     **{f"networks.{function.__name__}": function for function in BUILT_IN.values()},
@@ -218,6 +221,7 @@ def test_what_is_internal_exists():
         (lambda: ps.Term("CE", "student"), "Term: loss must be a function, not 'CE'"),
         (lambda: ps.Term(losses.CE(), ()), "needs an address"),
         (lambda: schedules.milestones(1, [5, 3], 0.1), "milestones: at must be 100 epochs at most, in order"),
+        (lambda: schedules.late_cosine(1, 9, 9), "late_cosine: start 9 is not before the last of 9 epochs"),
         (lambda: schedules.warmup(1, 0), "warmup: epochs must be 1 or more, not 0"),
         (lambda: ps.Training(milestones=(5, 3)), "--milestones must be in order, not 5, 3"),
         (lambda: ps.Training(schedule="cosine", milestones=(1,)), "--milestones 1 are for --schedule milestones"),

@@ -36,7 +36,7 @@ from potstill.losses.dist_plus import channel_correlation
 from potstill.losses.function_matching import agreement
 from potstill.losses.kdcl import least_logits
 from potstill.losses.wkd_l import class_costs
-from potstill.schedules import cosine
+from potstill.schedules import late_cosine
 
 
 def nkd(case: Case, x: Inputs, state: Inputs) -> Computed:
@@ -154,8 +154,7 @@ def wkd_l(case: Case, x: Inputs, state: Inputs) -> Computed:
     if "epoch" not in settings:
         return Computed(WKDL(beta=settings["gamma"], **how)(*inputs))
     # As two terms, of which one decays.
-    start, length = settings["decay_start"], settings["epochs"] - settings["decay_start"]
-    weight = cosine(settings["gamma"], length)(max(settings["epoch"] - start, 0))
+    weight = late_cosine(settings["gamma"], settings["decay_start"], settings["epochs"])(settings["epoch"] - 1)
     target, distance = WKDL(beta=0, **how)(*inputs), WKDL(alpha=0, beta=1, **how)
     total = F.cross_entropy(x["student"], x["labels"]) + target + weight * distance(*inputs)
     return Computed(total, {"cost": distance.costs(x["teacher_weight"])})

@@ -9,6 +9,7 @@ from torch import Tensor
 from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.kd import divergences
+from potstill.losses.labels import shares
 from potstill.losses.loss import Loss
 from potstill.ranges import Count, Fraction, Temperature
 
@@ -85,8 +86,7 @@ def _logsoftmax_euclidean(loss: FunctionMatching, student: Tensor, teacher: Tens
 def _hard(loss: FunctionMatching, student: Tensor, teacher: Tensor) -> Tensor:
     classes = student.shape[1]
     other = loss.smoothing / max(classes - 1, 1)
-    favourite = F.one_hot(teacher.argmax(dim=1), classes).to(student)
-    p = other + (1 - loss.smoothing - other) * favourite
+    p = other + (1 - loss.smoothing - other) * shares(teacher.argmax(dim=1), student)
     return (torch.xlogy(p, p) - p * F.log_softmax(student, dim=1)).sum(dim=1)
 
 

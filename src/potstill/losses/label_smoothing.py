@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from potstill.checked import checked
-from potstill.losses.labels import is_soft
+from potstill.losses.labels import shares
 from potstill.losses.loss import Loss
 from potstill.ranges import Fraction
 
@@ -49,7 +49,6 @@ class LabelSmoothing(Loss):
 
     def forward(self, student: Tensor, labels: Tensor) -> Tensor:
         classes = student.shape[1]
-        right = labels if is_soft(labels, student) else F.one_hot(labels.long(), classes).to(student)
         share = self.eps / (max(classes - 1, 1) if self.spread == "others" else classes)
         kept = 1 - self.eps - (share if self.spread == "others" else 0)
-        return -((kept * right + share) * F.log_softmax(student, dim=1)).sum(dim=1).mean()
+        return -((kept * shares(labels, student) + share) * F.log_softmax(student, dim=1)).sum(dim=1).mean()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from potstill.checked import checked
 from potstill.errors import BadInput
-from potstill.losses.labels import likeliest
+from potstill.losses.labels import likeliest, shares
 from potstill.losses.loss import Loss
 from potstill.losses.ofa_head import make_head
 from potstill.ranges import Range, Temperature, Width
@@ -86,7 +86,7 @@ class OFA(Loss):
             [self.eps] * len(inputs) if isinstance(self.eps, int | float) else self.eps, len(inputs), "eps"
         )
         heads = self.projector if len(self.projector) else [nn.Identity()] * len(inputs)
-        right = F.one_hot(likeliest(labels, teacher), teacher.shape[1])
+        right = shares(likeliest(labels, teacher), teacher)
         p = (teacher / self.temperature).softmax(dim=1)
         total = p.new_zeros(())
         for head, one, power in zip(heads, inputs, eps, strict=True):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from potstill.checked import checked
-from potstill.losses.labels import is_soft
+from potstill.losses.labels import shares
 from potstill.losses.loss import Loss
 from potstill.ranges import Range, Temperature
 
@@ -57,8 +57,7 @@ class TfKD(Loss):
 
     def forward(self, student: Tensor, labels: Tensor) -> Tensor:
         classes = student.shape[1]
-        right = labels if is_soft(labels, student) else F.one_hot(labels.long(), classes)
         other = (1 - self.correct) / max(classes - 1, 1)
-        teacher = F.log_softmax((other + (self.correct - other) * right.to(student)) / self.temperature, dim=1)
+        teacher = F.log_softmax((other + (self.correct - other) * shares(labels, student)) / self.temperature, dim=1)
         value = F.kl_div(F.log_softmax(student, dim=1), teacher, reduction="batchmean", log_target=True)
         return value / classes if self.reduction == "elementmean" else value

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from potstill.checked import checked
 from potstill.errors import BadInput
-from potstill.losses.labels import is_soft
+from potstill.losses.labels import is_soft, shares
 from potstill.losses.loss import Loss
 from potstill.ranges import Fraction, NotNegative
 
@@ -80,15 +80,15 @@ class USKD(Loss):
     def forward(self, student: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
         features, logits = student
         log_w = F.log_softmax(self.weak(features.flatten(2).mean(dim=2) if features.ndim > 2 else features), dim=1)
-        shares = labels if is_soft(labels, logits) else F.one_hot(labels.long(), logits.shape[1]).to(logits)
-        values, columns = shares.topk(min(2, logits.shape[1]) if is_soft(labels, logits) else 1, dim=1)
+        label = shares(labels, logits)
+        values, columns = label.topk(min(2, logits.shape[1]) if is_soft(labels, logits) else 1, dim=1)
         log_s = F.log_softmax(logits, dim=1)
         own = log_s.gather(1, columns)
         squares = own.exp().square()
         target = (values + squares - squares.mean(dim=0)).masked_fill(values == 0, 0).detach()
         known = torch.zeros_like(logits).scatter(1, columns, (values > 0).to(logits)) > 0
         others = F.log_softmax(logits.masked_fill(known, LEFT_OUT), dim=1)
-        smoothed = (1 - self.smoothing) * shares + self.smoothing / logits.shape[1]
+        smoothed = (1 - self.smoothing) * label + self.smoothing / logits.shape[1]
         parts = self.alpha * (target * own).sum(dim=1)
         parts = parts + self.beta * (self._zipf(log_w, log_s, known) * others).sum(dim=1)
         return -(parts + self.mu * (smoothed * log_w).sum(dim=1)).mean()

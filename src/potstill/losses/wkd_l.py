@@ -29,8 +29,9 @@ class WKDL(Loss):
     https://arxiv.org/abs/2412.08139. The plan is Sinkhorn's after some steps, u = p / (K v + 1e-8) and
     v = q / (K' u + 1e-8) with K = exp(-D / entropy), and gradients flow through them; 1e-8 is added to D. It has not
     converged then: rows sum to p, columns nearly to q. The label has no mass in it, so all samples share one K. The
-    authors let beta decay and not alpha: two terms, "WKDL(beta=0)" and "cosine(600, 240) * WKDL(alpha=0, beta=1)".
-    Their costs of classes are computed once, with the teacher's weights in the graph, which then fails; here without.
+    authors let beta decay and not alpha: two terms, "WKDL(beta=0)" and "late_cosine(600, 150, 240) * WKDL(alpha=0,
+    beta=1)". Their costs of classes are computed once, with the teacher's weights in the graph, which then fails; here
+    without.
 
     Knowledge: responses.
 
