@@ -35,7 +35,10 @@ INTERNAL = {
     "potstill.losses.memory_bank.draw_outside": "what CRD has checked",
     "potstill.losses.memory_bank.update": "what CRD has checked",
     "potstill.losses.centred.centred": "a dimension that losses name",
+    "potstill.losses.kd.divergences": "what losses have checked",
+    "potstill.losses.kdcl.least_logits": "logits of any number of networks",
     "potstill.losses.labels.class_indices": "a reason, for a message",
+    "potstill.losses.ofa_head.make_head": "the channels of maps, and what OFA has checked",
     "potstill.losses.unit_length.unit_length": "losses leave it its default",
     "potstill.losses.reviewkd.Fusion": "the channels of maps, and what ReviewKD has checked",
     "potstill.losses.fsp.flow": "tensors only",
@@ -62,7 +65,10 @@ def only_tensors(function: Callable[..., Any]) -> bool:
 
 PUBLIC: dict[str, Callable[..., Any]] = {
     **{name: value for name, value in in_losses() if name not in INTERNAL},
-    **{f"schedules.{name}": getattr(schedules, name) for name in ("cosine", "from_epoch", "linear", "milestones")},
+    **{
+        f"schedules.{name}": getattr(schedules, name)
+        for name in ("cosine", "from_epoch", "late_cosine", "linear", "milestones", "ramp")
+    },
     "schedules.warmup": schedules.warmup,
     "Term": ps.Term,
     **{f"networks.{function.__name__}": function for function in BUILT_IN.values()},
@@ -199,6 +205,15 @@ def test_what_is_internal_exists():
         (lambda: losses.FT(p=True), "FT: p is True; known: 1, 2"),
         (lambda: losses.DIST(0, 0), "DIST: both weights are 0"),
         (lambda: losses.DKD(0, 0), "DKD: both weights are 0"),
+        *(
+            (lambda loss=loss: loss(alpha=0, beta=0), "both weights are 0")
+            for loss in (losses.RLD, losses.SKD, losses.WKDL)
+        ),
+        (lambda: losses.USKD(0, 0, 0), "USKD: all weights are 0"),
+        (lambda: losses.DISTPlus(0, 0, 0, 0), "DISTPlus: all weights are 0"),
+        (lambda: losses.CTKD(decoupled=True, alpha=0, beta=0), "CTKD: both weights of DKD are 0"),
+        (lambda: losses.SDD(scales=[2, 4]), "SDD: scales must begin with 1, the whole image, not be [2, 4]"),
+        (lambda: losses.FunctionMatching("l2", 2.0), "FunctionMatching: temperature is of distance 'kl'"),
         (lambda: losses.CE(reduction="none"), "CE: reduction is 'none'; known: 'mean', 'sum'"),
         (lambda: losses.OFD(margin=[float("inf")]), "OFD: margin must be a finite number, not inf"),
         (lambda: losses.KD(10**5000), "KD: temperature must be 10000 or less, not a number of about 5,000 digits"),
@@ -207,6 +222,7 @@ def test_what_is_internal_exists():
         (lambda: ps.Term("CE", "student"), "Term: loss must be a function, not 'CE'"),
         (lambda: ps.Term(losses.CE(), ()), "needs an address"),
         (lambda: schedules.milestones(1, [5, 3], 0.1), "milestones: at must be 100 epochs at most, in order"),
+        (lambda: schedules.late_cosine(1, 9, 9), "late_cosine: start 9 is not before the last of 9 epochs"),
         (lambda: schedules.warmup(1, 0), "warmup: epochs must be 1 or more, not 0"),
         (lambda: ps.Training(milestones=(5, 3)), "--milestones must be in order, not 5, 3"),
         (lambda: ps.Training(schedule="cosine", milestones=(1,)), "--milestones 1 are for --schedule milestones"),

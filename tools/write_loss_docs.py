@@ -49,7 +49,8 @@ def index(found: list[Card]) -> str:
             'Knowledge is called as in Gou et al., "Knowledge distillation: a survey", IJCV 2021,',
             "<https://arxiv.org/abs/2006.05525>. Taps are those that a loss takes unless a term names others;",
             "`student.stages` stands for one term a stage. [Add your own](../your-own-method.md). The same table:",
-            "`potstill list losses`.",
+            "`potstill list losses`; those of one kind: `potstill list losses --kind responses`; one:",
+            "`potstill describe KD`.",
             "",
             "| name | paper | year | knowledge | taps | trained parts |",
             "|---|---|---|---|---|---|",
@@ -66,8 +67,9 @@ def page(card: Card) -> str:
     facts = [f"- Paper: {paper(card)} {card.paper.year}" if card.paper else None]
     facts += [f"- Knowledge: {card.knowledge}", f"- Taps: {taps(card)}"]
     facts += [f"- Trained parts: {card.trained}" if card.trained else None]
+    facts += [f"- Usual weight: {card.weight}" if card.weight else None]
     facts += [f"- Source: [{source(loss)}](../../{source(loss)})"]
-    texts = [text for text in paragraphs(loss) if not text.startswith("Knowledge:")]
+    texts = [text for text in paragraphs(loss) if not text.startswith(("Knowledge:", "Usual weight:"))]
     body = [section(linked(text, loss.__module__, f"losses/{card.name}.md")) for text in texts]
     parts = [
         f"# {card.name}",

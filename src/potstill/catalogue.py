@@ -15,6 +15,9 @@ CITATION = re.compile(
     r"(?P<year>\d{4})\b.*?(?P<url>https?://[^\s)]+)"
 )
 KNOWLEDGE = re.compile(r"^Knowledge: (?P<kind>[^.]+)\.(?: Trained parts: (?P<trained>[^.]+)\.)?$")
+WEIGHT = re.compile(r"^Usual weight: (.+)\.$")
+ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {6,}.*)*)", re.MULTILINE)
+KINDS = ("responses", "features", "relations", "labels", "self", "online")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Card:
 
     ``knowledge`` is what the student gets from the teacher, in the terms of Gou et al., "Knowledge distillation: a
     survey", IJCV 2021, https://arxiv.org/abs/2006.05525: responses, features or relations. ``taps`` are the addresses
-    that the loss takes unless told otherwise, ``trained`` the parts that its ``build`` makes; both as text.
+    that the loss takes unless told otherwise, ``trained`` the parts that its ``build`` makes, ``weight`` what its
+    authors weigh it with, all as text; ``equation`` is of several lines.
     """
 
     name: str
@@ -45,6 +49,18 @@ class Card:
     knowledge: str
     taps: str
     trained: str
+    weight: str
+    equation: str
+
+    def is_of(self, kind: str) -> bool:
+        """Whether it is of one of ``KINDS``: by its knowledge, and by whom that is from.
+
+        >>> [card.name for card in cards() if card.is_of("labels")]
+        ['CE', 'LabelSmoothing', 'TfKD']
+        """
+        if kind == "self":  # from neither a teacher nor, alone, the labels
+            return "teacher" not in self.taps and self.knowledge != "labels"
+        return kind in re.findall(r"\w+", self.knowledge)
 
 
 def cards() -> list[Card]:
@@ -70,7 +86,19 @@ def read_card(loss: "type[nn.Module]") -> Card:
         knowledge=knowledge["kind"],
         taps=", ".join(tap if isinstance(tap, str) else f"({', '.join(tap)})" for tap in taps),
         trained=(knowledge["trained"] or "").replace("`", ""),
+        weight=next((found[1] for text in texts if (found := WEIGHT.match(text))), ""),
+        equation=next((inspect.cleandoc(text) for text in paragraphs(loss) if _is_set_apart(text)), ""),
     )
+
+
+def arguments(loss: "type[nn.Module]") -> list[dict[str, str]]:
+    """What a loss can be told: name, default, and what it means."""
+    (told, *_) = [text for text in paragraphs(loss) if text.startswith("Args:")] or [""]
+    texts = {name: " ".join(text.split()) for name, text in ARGUMENT.findall(told)}
+    if not texts:
+        return []
+    parameters = inspect.signature(loss).parameters
+    return [{"argument": name, "default": repr(parameters[name].default), "what": texts[name]} for name in texts]
 
 
 def paragraphs(documented: object) -> list[str]:
@@ -81,6 +109,11 @@ def paragraphs(documented: object) -> list[str]:
 def sentence(documented: object) -> str:
     """The first paragraph of a docstring on one line."""
     return " ".join(paragraphs(documented)[0].split())
+
+
+def _is_set_apart(text: str) -> bool:
+    """Whether a paragraph is indented as a whole, as equations are."""
+    return all(line.startswith("    ") for line in text.split("\n"))
 
 
 def _paper(found: re.Match[str]) -> Paper:

@@ -95,6 +95,40 @@ def warmed_up(schedule: Schedule, epochs: Count) -> Schedule:
 
 
 @checked
+def ramp(value: NotNegative, epochs: Count) -> Schedule:
+    """Rises to ``value`` along a bell's flank, from a 148th of it in epoch 0; reached in epoch ``epochs``.
+
+    Laine and Aila, "Temporal ensembling for semi-supervised learning", ICLR 2017, section 2.1:
+    https://arxiv.org/abs/1610.02242. Ensembles of branches weigh their distillation so.
+
+    >>> import potstill as ps
+    >>> weight = ps.schedules.ramp(1.0, epochs=80)
+    >>> round(weight(0), 4), round(weight(40), 4), weight(80)
+    (0.0067, 0.2865, 1.0)
+    """
+    return partial(_ramp, value, epochs)
+
+
+@checked
+def late_cosine(value: NotNegative, start: Index, epochs: Count) -> Schedule:
+    """``value`` in the first ``start`` epochs, then half a cosine to 0, reached in the last of ``epochs``.
+
+    So the Wasserstein distance of `potstill.losses.WKDL` fades: Lv, Yang and Li, NeurIPS 2024.
+
+    Raises:
+        BadInput: it would start to fall after the last epoch.
+
+    >>> import potstill as ps
+    >>> weight = ps.schedules.late_cosine(1.0, start=150, epochs=240)
+    >>> weight(149), round(weight(194), 4), weight(239)
+    (1.0, 0.5, 0.0)
+    """
+    if start >= epochs:
+        raise BadInput(f"late_cosine: start {start} is not before the last of {epochs} epochs")
+    return partial(_late_cosine, value, start, epochs)
+
+
+@checked
 def linear(value: NotNegative, epochs: Count) -> Schedule:
     """A straight line from ``value`` in epoch 0 to 0, which epoch ``epochs`` reaches, and 0 ever after.
 
@@ -147,6 +181,16 @@ def _steps(values: Sequence[float], at: Sequence[int], epoch: int) -> float:
 
 def _warmed_up(schedule: Schedule, epochs: int, epoch: int) -> float:
     return schedule(epoch) * min((epoch + 1) / epochs, 1.0)
+
+
+def _ramp(value: float, epochs: int, epoch: int) -> float:
+    return value * math.exp(-5 * (1 - min(epoch / epochs, 1)) ** 2)
+
+
+def _late_cosine(value: float, start: int, epochs: int, epoch: int) -> float:
+    if epoch < start:
+        return value
+    return value * (1 + math.cos(math.pi * min((epoch + 1 - start) / (epochs - start), 1))) / 2
 
 
 def _linear(value: float, epochs: int, epoch: int) -> float:

@@ -22,8 +22,8 @@ def show(result: dict[str, Any]) -> None:
     console = Console(width=None if told else WIDTH_OF_FILES)
     rest = dict(result)
     code = rest.pop("code", [])
-    for line in rest.pop("commands", []):
-        print(printable(line))  # not wrapped: it is there to be copied
+    for line in [*rest.pop("commands", []), *rest.pop("equation", [])]:
+        print(printable(line))  # not wrapped: it is there to be copied, or has its own lines
     main_table = rest.pop("table", None) or _learners(rest) or _listed(rest) or _predicted(rest)
     others = [rest.pop(name, []) for name in APART]
     for rows in (main_table, *others, *_details(rest), _taps(rest)):

@@ -16,6 +16,7 @@ SOUND = (
     *("FSP on stage1 stage2",),
     *("RKD", "RKD(25, 50)", "SP on stage3", "PKT on pooled", "CC", "DIST(beta=2, gamma=2)", "DKD(alpha=1, beta=8)"),
     *("Logits",),
+    *("NKD(gamma=1.5)", "CTKD(decoupled=True)", "SDD('DKD', scales=(1, 2))", "OFA on stage1 stage3", "USKD", "WKDL"),
     *("NST on stage2", "VID on stage2", "CRD", "CRD(features=16, negatives=8)", "OFD", "AB", "AFD on stages"),
     *("ReviewKD", "PSKD", "PSKD(0.5, samples=100)", "BYOT", "BYOT on stage1, stage2", "SSKD", "HSAKD(temperature=2)"),
     *("KD on student=student@pair", "DLB(2.0)"),

@@ -97,6 +97,24 @@ def with_scalars(values: Values) -> Values:
     return {**values, "epoch": torch.tensor(30.0), "progress": torch.tensor(0.5)}
 
 
+def few_classes(shapes: Callable[[Sizes], Shapes]) -> Callable[[Sizes], Shapes]:
+    """For methods that compare every two classes."""
+    return lambda size: shapes(replace(size, classes=min(size.classes, 300)))
+
+
+def with_last_map(size: Sizes) -> Shapes:
+    """Logits, and the last map and layer that they come from."""
+    shapes = {**logits(size), **maps(size)}
+    for name, channels in (("student", size.student), ("teacher", size.teacher)):
+        shapes |= {f"{name}.weight": (size.classes, channels), f"{name}.bias": (size.classes,)}
+    return shapes
+
+
+def of_one_size(size: Sizes) -> Shapes:
+    """For methods whose maps have one shape in both networks."""
+    return network(replace(size, teacher=size.student, student_zoom=1, teacher_zoom=1))
+
+
 def as_wide(shapes: Callable[[Sizes], Shapes]) -> Callable[[Sizes], Shapes]:
     """For methods that need as many channels in the student as in the teacher."""
     return lambda size: shapes(replace(size, teacher=size.student))
@@ -127,11 +145,16 @@ MAPS = ("student.map", "teacher.map")
 LOGITS = ("student", "teacher")
 POOLED = ("student.pooled", "teacher.pooled")
 TEACHERS_CLASSIFIER = ("teacher", "teacher.fc.weight", "teacher.fc.bias")
+
+
+LAST = ("map", "weight", "bias")
 ROWS = {
     "AB": Row(losses.AB, MAPS, maps),
+    "ABKD": Row(losses.ABKD, LOGITS, logits),
     "AFD": Row(losses.AFD, MAPS, maps),
     "AFM": Row(losses.AFM, both("map", "later"), network),
     "AT": Row(losses.AT, MAPS, maps),
+    "BKD": Row(losses.BKD, LOGITS, logits),
     "BSS": Row(losses.BSS, LOGITS, logits),
     "CATKD": Row(losses.CATKD, both("map", "fc.weight", "fc.bias"), classifier),
     "BYOT": Row(losses.BYOT, (("student.map", "student.later", "student"), "labels", "teacher.pooled"), network),
@@ -142,7 +165,9 @@ ROWS = {
     "CRD": Row(lambda: losses.CRD(samples=9, width=5, negatives=7), (*POOLED, "index", "labels"), pooled),
     "CWD": Row(losses.CWD, MAPS, maps),
     "CosineSmoothL1": Row(losses.CosineSmoothL1, POOLED, pooled),
+    "CTKD": Row(losses.CTKD, (*LOGITS, "epoch"), logits),
     "DIST": Row(losses.DIST, LOGITS, logits),
+    "DISTPlus": Row(losses.DISTPlus, both("map", ""), of_one_size),
     "DKD": Row(losses.DKD, (*LOGITS, "labels"), logits),
     "DiffKD": Row(lambda: losses.DiffKD(autoencoder=5, steps=2), MAPS, maps),
     "FCFD": Row(losses.FCFD, both("map", "later"), network),
@@ -153,11 +178,15 @@ ROWS = {
     "ICKD": Row(losses.ICKD, MAPS, maps),
     "DLB": Row(losses.DLB, (("student", "student.before"), "labels", "labels"), two_batches),
     "HSAKD": Row(losses.HSAKD, (*both("map", "later", ""), "labels"), in_rotations(network)),
+    "FunctionMatching": Row(losses.FunctionMatching, LOGITS, logits),
     "IRG": Row(losses.IRG, both("map", "later", "pooled", ""), network),
     "ITRD": Row(losses.ITRD, POOLED, pooled),
     "KD": Row(lambda: losses.KD(guided=True), (*LOGITS, "labels"), logits),
+    "KDCL": Row(losses.KDCL, (*LOGITS, "labels"), logits),
     "KDSVD": Row(losses.KDSVD, both("map", "later"), as_wide(network)),
+    "LabelSmoothing": Row(losses.LabelSmoothing, ("student", "labels"), logits),
     "Logits": Row(losses.Logits, LOGITS, logits),
+    "LumiNet": Row(losses.LumiNet, LOGITS, logits),
     "LwM": Row(losses.LwM, (*MAPS, *LOGITS, "labels"), images_and_weights, run_networks),
     "MGD": Row(losses.MGD, MAPS, maps),
     "MasKD": Row(losses.MasKD, MAPS, maps),
@@ -165,7 +194,10 @@ ROWS = {
     "NORMLogits": Row(losses.NORMLogits, (*LOGITS, "labels"), logits),
     "Manifold": Row(losses.Manifold, MAPS, maps),
     "ND": Row(losses.ND, (*POOLED, "labels"), pooled),
+    "MLKD": Row(losses.MLKD, LOGITS, few_classes(logits)),
+    "NKD": Row(losses.NKD, (*LOGITS, "labels"), logits),
     "NST": Row(losses.NST, MAPS, maps),
+    "OFA": Row(losses.OFA, (("student.map", "student.later"), "teacher", "labels", "teacher.pooled"), network),
     "OFD": Row(losses.OFD, MAPS, maps),
     "PAD": Row(losses.PAD, POOLED, pooled),
     "PKD": Row(losses.PKD, MAPS, maps),
@@ -176,7 +208,10 @@ ROWS = {
     "QueueKL": Row(lambda: losses.QueueKL(queue=9), POOLED, pooled),
     "QueuePatchKL": Row(lambda: losses.QueuePatchKL(queue=9), both("pooled", "map"), network),
     "RKD": Row(losses.RKD, POOLED, pooled),
+    "RLD": Row(losses.RLD, (*LOGITS, "labels"), logits),
     "ReviewKD": Row(losses.ReviewKD, both("map", "later"), network),
+    "SDD": Row(losses.SDD, (*both(*LAST), "labels"), with_last_map),
+    "SKD": Row(losses.SKD, LOGITS, logits),
     "SP": Row(losses.SP, MAPS, maps),
     "SRD": Row(losses.SRD, both("pooled", ""), network),
     "SRRL": Row(losses.SRRL, (*MAPS, *TEACHERS_CLASSIFIER), classifier),
@@ -189,7 +224,14 @@ ROWS = {
     "ViTKD": Row(losses.ViTKD, both("map", "map", "later"), network),
     "VkD": Row(losses.VkD, POOLED, pooled),
     "WKDF": Row(losses.WKDF, MAPS, maps),
+    "TTM": Row(losses.TTM, LOGITS, logits),
+    "TfKD": Row(losses.TfKD, ("student", "labels"), logits),
+    "USKD": Row(losses.USKD, (("student.pooled", "student"), "labels"), network),
+    "WKDL": Row(losses.WKDL, (*LOGITS, "labels", "teacher.weight"), few_classes(with_last_map)),
+    "WSLD": Row(losses.WSLD, (*LOGITS, "labels"), logits),
 }
+MOVING = ("KDCL", "USKD", "WSLD")
+"""Their targets or weights come from the student too, and get no gradient: differences of values see them move."""
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -208,7 +250,8 @@ def one_dead_map(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """The first channel, feature or class is 0 everywhere, and the first sample is, too."""
     values = normal(shape, generator)
     values[0] = 0
-    values[:, 0] = 0
+    if len(shape) > 1:
+        values[:, 0] = 0
     return values
 
 
@@ -291,7 +334,9 @@ def make_values(row: Row, condition: Condition) -> tuple[Values, Values, Values]
         value = values[twin].detach() if condition.equal and twin in values else fill(shape, generator)
         dtype = (condition.images or torch.promote_types(condition.dtype, torch.float32)) if name == "images" else None
         values[name] = value.to(dtype or condition.dtype).clone().requires_grad_()
-    values["labels"] = torch.randint(condition.size.classes, (condition.size.batch,), generator=generator)
+    classes = values["student"].shape[1] if "student" in values else condition.size.classes
+    values["labels"] = torch.randint(classes, (condition.size.batch,), generator=generator)
+    values["epoch"] = torch.zeros(())
     values["index"] = torch.arange(condition.size.batch)
     if condition.right is not None and "teacher" in row.compute(values):
         shift = 0 if condition.right else 1
@@ -300,6 +345,8 @@ def make_values(row: Row, condition: Condition) -> tuple[Values, Values, Values]
             dim=1
         )  # of the upright images, if it turns them
         values["labels"] = (chosen + shift) % condition.size.classes
+
+        values["labels"] = (row.compute(values)["teacher"].argmax(dim=1) + shift) % classes
     return values, *({n: v for n, v in values.items() if n.startswith(owner)} for owner in ("student", "teacher"))
 
 
@@ -338,6 +385,7 @@ def used(row: Row, leaves: Values, term: Term) -> Values:
 
 VARIANTS = {
     "AB, batchmean": replace(ROWS["AB"], make=lambda: losses.AB(reduction="batchmean")),
+    "ABKD, reversed": Row(lambda: losses.ABKD(0, 1), LOGITS, logits),
     "AT, p=4": replace(ROWS["AT"], make=lambda: losses.AT(p=4, channels="sum", eps_placement="add")),
     "AT, p=1": replace(ROWS["AT"], make=lambda: losses.AT(p=1)),
     "CATKD, plain": Row(
@@ -358,12 +406,18 @@ VARIANTS = {
     "DKD, standardize": replace(ROWS["DKD"], make=lambda: losses.DKD(standardize=True)),
     "DKD, cold": replace(ROWS["DKD"], make=lambda: losses.DKD(temperature=1e-3)),
     "FitNet, pool=teacher": replace(ROWS["FitNet"], make=lambda: losses.FitNet(relu=False, pool="teacher")),
+    "CTKD, decoupled": Row(lambda: losses.CTKD(epochs=0, decoupled=True), (*LOGITS, "labels"), logits),
+    "FunctionMatching, euclidean": Row(lambda: losses.FunctionMatching("euclidean"), LOGITS, logits),
     "FT, channel_power=2": replace(ROWS["FT"], make=lambda: losses.FT(channel_power=2, p=2)),
     "KD, standardize": Row(lambda: losses.KD(standardize=True, reduction="elementmean"), LOGITS, logits),
     "KD, hot": Row(lambda: losses.KD(temperature=1e4), LOGITS, logits),
     "KD, cold": Row(lambda: losses.KD(temperature=1e-3), LOGITS, logits),
     "KDSVD, columns": replace(ROWS["KDSVD"], make=lambda: losses.KDSVD(patterns="columns")),
     "Logits, batchmean": replace(ROWS["Logits"], make=lambda: losses.Logits(reduction="batchmean")),
+    "RLD, cold": replace(ROWS["RLD"], make=lambda: losses.RLD(temperature=1e-3, own_temperature=1e-3)),
+    "SDD, DKD": replace(ROWS["SDD"], make=lambda: losses.SDD("DKD", scales=(1, 2))),
+    "SDD, NKD": replace(ROWS["SDD"], make=lambda: losses.SDD("NKD", exact=True)),
+    "TTM, weighted": Row(lambda: losses.TTM(0.01, weighted=True), LOGITS, logits),
     "LwM, gradient": replace(ROWS["LwM"], make=lambda: losses.LwM(weighted="gradient")),
     "MGD, positions": replace(ROWS["MGD"], make=lambda: losses.MGD(ratio=0.65, over="positions")),
     "MasKD, student": replace(ROWS["MasKD"], make=lambda: losses.MasKD(weighted=False, student_masks=True)),
@@ -420,6 +474,7 @@ TEACH_THEMSELVES = ("BYOT", "ONE")
 
 
 @pytest.mark.parametrize("name", [name for name in losses.__all__ if name not in TEACH_THEMSELVES])
+@pytest.mark.parametrize("name", [name for name in losses.__all__ if name not in MOVING])
 def test_gradients_agree_with_differences_in_float64(name):
     row = ROWS[name]
     size = Sizes(batch=3, height=3, width=2, student=3, teacher=4)

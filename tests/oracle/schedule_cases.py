@@ -2,8 +2,11 @@
 
 import re
 
+import torch
+
 from oracle.case import Case
-from potstill.schedules import Schedule, from_epoch, linear, milestones, steps, warmup
+from potstill.losses import CTKD
+from potstill.schedules import Schedule, from_epoch, late_cosine, linear, milestones, ramp, steps, warmup
 
 RATES = {
     "kdzoo.main": milestones(0.1, at=[100, 150], factor=0.1),
@@ -24,7 +27,26 @@ def learning_rates(name: str) -> Schedule:
         return from_epoch(linear(float(found[1]), epochs=int(found[2]) * 4 // 5), 10)
     if found := re.fullmatch(r"dkd\.warmup(\d+)", name):
         return warmup(1.0, epochs=int(found[1]))
-    return RATES[name]
+    return RATES[name] if name in RATES else logit_methods(name)
+
+
+def logit_methods(name: str) -> Schedule:
+    """Of the newer methods that compare answers: weights by their epochs, and how far CTKD reverses a gradient."""
+    if found := re.fullmatch(r"ctkd\.lambda\.(cosine|linear)\(max=0,min=-1,loops=(\d+)\)", name):
+        loss = CTKD(epochs=int(found[2]), curriculum=found[1])
+        return lambda epoch: -float(loss.reversal(torch.tensor(float(epoch))))
+    numbers = [float(number) for number in re.findall(r"=([\d.]+)", name)]
+    kind = name.partition("(")[0]
+    if kind == "one.weight":
+        return ramp(1.0, int(numbers[0]))
+    if kind == "pskd.alpha":
+        return warmup(numbers[0], int(numbers[1]))
+    if kind == "wkd.factor":
+        return late_cosine(1.0, int(numbers[0]), int(numbers[1]))
+    if kind == "byot.lr":
+        return milestones(0.1, at=[75, 130, 180], factor=0.1)
+    assert kind == "takd.lr.resnet", name
+    return milestones(0.01, at=[int(numbers[0]) * 3 // 4], factor=0.1)
 
 
 def early_decay(name: str) -> Schedule:

@@ -1,10 +1,11 @@
-"""``potstill describe``: what a network costs and where it can be tapped."""
+"""``potstill describe``: what a network costs and where it can be tapped; or what a loss is."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import potstill as ps
+from potstill.commands.describe_loss import describe_loss
 from potstill.commands.taps import find_taps
 from potstill.errors import BadInput
 from potstill.presets import described
@@ -28,14 +29,15 @@ def describe(
     latency: bool = False,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Count a network's parameters and multiply-adds, and list its taps; or tell what a preset of training is.
+    """Count a network's parameters and multiply-adds, and list its taps; or tell what a loss or a preset is.
 
     With other convolutions, the network as it is (the teacher) and with them (the student) stand side by side.
     Latencies are of this machine: medians in milliseconds, and the quartiles around them. Two networks are measured in
     turns.
 
     Args:
-        network: for example resnet20, wrn-16-2, timm:NAME, torchvision:NAME, file.py:callable, or a run folder.
+        network: for example resnet20, wrn-16-2, timm:NAME, torchvision:NAME, file.py:callable, or a run folder. Or a
+            loss, for example KD: its equation, paper, taps, arguments and usual weight.
         preset: in the place of a network: cifar, crd, deit, vanilla-kd or fine-tune.
         conv: cheap convolutions to put in the place of its spatial ones, for example G8B2 or DConv.
         classes: number of classes; by default those of the run folder, else 10.
@@ -46,6 +48,10 @@ def describe(
     """
     if network is None or preset is not None:
         return preset_alone(network, preset)
+    if network in ps.losses.__all__:
+        if conv or classes or input or layers or latency:
+            raise BadInput(f"{network} is a loss, which has no flags of a network")
+        return describe_loss(network)
     trained_classes, trained_input = of_run(network)
     classes, input = trained_classes if classes is None else classes, input or trained_input
     built = build(network, classes, input)

@@ -3,20 +3,30 @@
 from typing import Any, Literal
 
 from potstill.catalogue import Card, cards, sentence
+from potstill.errors import BadInput
 
 
-def list_kind(kind: Literal["losses", "networks", "recipes", "tables", "data"], /) -> dict[str, Any]:
-    """List what there is of a kind: losses with papers and taps, tables with sources, one line each of the others.
+def list_kind(
+    what: Literal["losses", "networks", "recipes", "tables", "data"],
+    /,
+    *,
+    kind: Literal["responses", "features", "relations", "labels", "self", "online"] | None = None,
+) -> dict[str, Any]:
+    """List what there is: losses with papers and taps, tables with sources, one line each of the others.
 
     Args:
-        kind: losses, networks, recipes, tables or data.
+        what: losses, networks, recipes, tables or data.
+        kind: only the losses of this kind: by what the student gets of the teacher (responses, features, relations), or
+            from labels alone, from itself, or from networks that learn with it. Some are of several.
     """
-    if kind == "losses":
-        return {kind: {card.name: _loss(card) for card in cards()}}
-    if kind == "tables":
-        return {kind: _tables()}
+    if kind is not None and what != "losses":
+        raise BadInput(f"--kind {kind} is of losses, not of {what}")
+    if what == "losses":
+        return {what: {card.name: _loss(card) for card in cards() if kind is None or card.is_of(kind)}}
+    if what == "tables":
+        return {what: _tables()}
     rows: dict[str, str] = {}
-    if kind == "networks":
+    if what == "networks":
         from potstill.networks.built_in import describe_built_in
 
         rows = {name: sentence for name, sentence, _paper in describe_built_in()}
@@ -24,15 +34,15 @@ def list_kind(kind: Literal["losses", "networks", "recipes", "tables", "data"], 
         rows["torchvision:NAME"] = "Any classifier of torchvision."
         rows["hf:ORG/NAME"] = "Any image model of Hugging Face's transformers, also hf:FOLDER."
         rows["package.module:callable"] = "Your own, also file.py:callable, or a run folder."
-    elif kind == "recipes":
+    elif what == "recipes":
         from potstill import recipes
 
         rows = {name.replace("_", "-"): sentence(getattr(recipes, name)) for name in recipes.__all__}
-    elif kind == "data":
+    elif what == "data":
         from potstill.data import describe_data_sets
 
         rows = describe_data_sets()
-    return {kind: rows}
+    return {what: rows}
 
 
 def _tables() -> dict[str, dict[str, Any]]:

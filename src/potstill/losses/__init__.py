@@ -9,9 +9,11 @@ attribute ``taps``: addresses in a network called ``student`` and one called ``t
 """
 
 from potstill.losses.ab import AB
+from potstill.losses.abkd import ABKD
 from potstill.losses.afd import AFD
 from potstill.losses.afm import AFM
 from potstill.losses.at import AT
+from potstill.losses.bkd import BKD
 from potstill.losses.bss import BSS
 from potstill.losses.byot import BYOT
 from potstill.losses.catkd import CATKD
@@ -21,9 +23,11 @@ from potstill.losses.ce import CE
 from potstill.losses.cka import CKA
 from potstill.losses.cosine_smooth_l1 import CosineSmoothL1
 from potstill.losses.crd import CRD
+from potstill.losses.ctkd import CTKD
 from potstill.losses.cwd import CWD
 from potstill.losses.diffkd import DiffKD
 from potstill.losses.dist import DIST
+from potstill.losses.dist_plus import DISTPlus
 from potstill.losses.dkd import DKD
 from potstill.losses.dlb import DLB
 from potstill.losses.ega import EGA
@@ -31,20 +35,27 @@ from potstill.losses.fcfd import FCFD
 from potstill.losses.fitnet import FitNet
 from potstill.losses.fsp import FSP
 from potstill.losses.ft import FT
+from potstill.losses.function_matching import FunctionMatching
 from potstill.losses.hsakd import HSAKD
 from potstill.losses.ickd import ICKD
 from potstill.losses.irg import IRG
 from potstill.losses.itrd import ITRD
 from potstill.losses.kd import KD
+from potstill.losses.kdcl import KDCL
 from potstill.losses.kdsvd import KDSVD
+from potstill.losses.label_smoothing import LabelSmoothing
 from potstill.losses.logits import Logits
+from potstill.losses.luminet import LumiNet
 from potstill.losses.lwm import LwM
 from potstill.losses.manifold import Manifold
 from potstill.losses.maskd import MasKD
 from potstill.losses.mgd import MGD
+from potstill.losses.mlkd import MLKD
 from potstill.losses.nd import ND
+from potstill.losses.nkd import NKD
 from potstill.losses.norm import NORM, NORMLogits
 from potstill.losses.nst import NST
+from potstill.losses.ofa import OFA
 from potstill.losses.ofd import OFD
 from potstill.losses.one import ONE
 from potstill.losses.pad import PAD
@@ -56,24 +67,34 @@ from potstill.losses.queue_kl import QueueKL
 from potstill.losses.queue_patch_kl import QueuePatchKL
 from potstill.losses.reviewkd import ReviewKD
 from potstill.losses.rkd import RKD
+from potstill.losses.rld import RLD
+from potstill.losses.sdd import SDD
 from potstill.losses.semckd import SemCKD
 from potstill.losses.simkd import SimKD
+from potstill.losses.skd import SKD
 from potstill.losses.sobolev import Sobolev
 from potstill.losses.sp import SP
 from potstill.losses.srd import SRD
 from potstill.losses.srrl import SRRL
 from potstill.losses.sskd import SSKD
 from potstill.losses.tat import TaT
+from potstill.losses.tfkd import TfKD
+from potstill.losses.ttm import TTM
+from potstill.losses.uskd import USKD
 from potstill.losses.vid import VID
 from potstill.losses.vitkd import ViTKD
 from potstill.losses.vkd import VkD
+from potstill.losses.wkd_l import WKDL
 from potstill.losses.wkdf import WKDF
+from potstill.losses.wsld import WSLD
 
 __all__ = [
     "AB",
+    "ABKD",
     "AFD",
     "AFM",
     "AT",
+    "BKD",
     "BSS",
     "BYOT",
     "CATKD",
@@ -82,6 +103,7 @@ __all__ = [
     "CE",
     "CKA",
     "CRD",
+    "CTKD",
     "CWD",
     "DIST",
     "DKD",
@@ -95,11 +117,15 @@ __all__ = [
     "IRG",
     "ITRD",
     "KD",
+    "KDCL",
     "KDSVD",
     "MGD",
+    "MLKD",
     "ND",
+    "NKD",
     "NORM",
     "NST",
+    "OFA",
     "OFD",
     "ONE",
     "PAD",
@@ -107,16 +133,27 @@ __all__ = [
     "PKT",
     "PSKD",
     "RKD",
+    "RLD",
+    "SDD",
+    "SKD",
     "SP",
     "SRD",
     "SRRL",
     "SSKD",
+    "TTM",
+    "USKD",
     "VID",
     "WKDF",
+    "WKDL",
+    "WSLD",
     "CosineSmoothL1",
+    "DISTPlus",
     "DiffKD",
     "FitNet",
+    "FunctionMatching",
+    "LabelSmoothing",
     "Logits",
+    "LumiNet",
     "LwM",
     "Manifold",
     "MasKD",
@@ -129,6 +166,7 @@ __all__ = [
     "SimKD",
     "Sobolev",
     "TaT",
+    "TfKD",
     "ViTKD",
     "VkD",
 ]

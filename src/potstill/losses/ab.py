@@ -26,6 +26,8 @@ class AB(Loss):
 
     Knowledge: features. Trained parts: a connector, if the channels differ.
 
+    Usual weight: 3.3 on each of three stages, alone, before training with cross-entropy.
+
     Args:
         margin: m, how far from 0 the student's neuron is pushed.
         reduction: "mean" over all elements, or "batchmean": their sum divided by the size of the batch.

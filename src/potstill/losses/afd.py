@@ -25,6 +25,8 @@ class AFD(Loss):
 
     Knowledge: features. Trained parts: the attention, and a connector if the channels differ.
 
+    Usual weight: 167 on each of three stages, beside 1 of cross-entropy.
+
     Args:
         squeeze: channels between reduce and expand, as a fraction of the teacher's.
         eps: guards the division for channels that are 0 everywhere.

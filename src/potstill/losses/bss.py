@@ -23,6 +23,8 @@ class BSS(Loss):
 
     Knowledge: responses.
 
+    Usual weight: linear(2, 160) from epoch 10 on, beside 1 of cross-entropy.
+
     Args:
         temperature: T.
 

@@ -28,6 +28,8 @@ class CC(Loss):
 
     Knowledge: relations of samples. Trained parts: embeddings, if ``width`` is given.
 
+    Usual weight: 0.02, beside 1 of cross-entropy.
+
     Args:
         gamma: g; larger looks at nearer samples only.
         order: P, the last power of the expansion.

@@ -18,6 +18,8 @@ class CD(Loss):
 
     Knowledge: features. Trained parts: a connector, by default if the channels differ.
 
+    Usual weight: 6, beside 1 of cross-entropy.
+
     Args:
         connector: whether the student's map goes through a learned 1x1 convolution, batch norm and ReLU first. By
             default only if the channels differ. The authors' code always has it (True), though for equal channels the

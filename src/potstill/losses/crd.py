@@ -42,6 +42,8 @@ class CRD(Loss):
 
     Knowledge: relations of samples. Trained parts: an embedding of each network's features.
 
+    Usual weight: 0.8, beside 1 of cross-entropy.
+
     Args:
         samples: M, the rows of the training set; by default the batch's entry ``size``, a scalar.
         width: features of an embedding.

@@ -21,6 +21,8 @@ class DIST(Loss):
 
     Knowledge: responses.
 
+    Usual weight: 1, beside 1 of cross-entropy.
+
     Args:
         beta: weight of the correlation over classes, in each sample; for CIFAR the authors have 2.
         gamma: weight of the correlation over the batch, for each class; for CIFAR the authors have 2.

@@ -31,6 +31,8 @@ class DKD(Loss):
 
     Knowledge: responses.
 
+    Usual weight: warmup(1, 20), beside 1 of cross-entropy.
+
     Args:
         alpha: weight of the label against the rest.
         beta: weight of the rest; 8 for most pairs of networks, 2 or 6 for some.
@@ -72,21 +74,26 @@ class DKD(Loss):
         self.standardize = standardize
 
     def forward(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        return self.at(self.temperature, student, teacher, labels)
+
+    def at(self, temperature: float | Tensor, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        """The loss at another temperature, which may be learned."""
         if student.shape != teacher.shape:
             raise BadInput(f"DKD: logits {tuple(student.shape)} and {tuple(teacher.shape)} differ in shape")
         labels = class_indices(labels, student, ONE_LABEL)
-        (own, rest), (teacher_own, teacher_rest) = self._decouple(student, labels), self._decouple(teacher, labels)
+        if self.standardize:
+            student, teacher = z_scores(student), z_scores(teacher)
+        (own, rest), (teacher_own, teacher_rest) = (decouple(z / temperature, labels) for z in (student, teacher))
         target = F.kl_div(own, teacher_own, reduction="batchmean", log_target=True)
         others = F.kl_div(rest, teacher_rest, reduction="batchmean", log_target=True)
-        return (self.alpha * target + self.beta * others) * self.temperature**2
+        return (self.alpha * target + self.beta * others) * temperature**2
 
-    def _decouple(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of label and rest, (N, 2), and of the others among themselves, (N, K), 0 at the label."""
-        if self.standardize:
-            logits = z_scores(logits)
-        is_label = torch.zeros_like(logits, dtype=torch.bool).scatter(1, labels[:, None], True)
-        log_p = F.log_softmax(logits / self.temperature, dim=1)
-        log_rest = log_p.masked_fill(is_label, -torch.inf).logsumexp(dim=1, keepdim=True)
-        others = F.log_softmax((logits / self.temperature).masked_fill(is_label, -torch.inf), dim=1)
-        # At the label any finite value does, if it is the same for student and teacher; -inf minus -inf is nan.
-        return torch.cat([log_p.gather(1, labels[:, None]), log_rest], dim=1), others.masked_fill(is_label, 0)
+
+def decouple(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of label and rest, (N, 2), and of the others among themselves, (N, K), 0 at the label."""
+    is_label = torch.zeros_like(logits, dtype=torch.bool).scatter(1, labels[:, None], True)
+    log_p = F.log_softmax(logits, dim=1)
+    log_rest = log_p.masked_fill(is_label, -torch.inf).logsumexp(dim=1, keepdim=True)
+    others = F.log_softmax(logits.masked_fill(is_label, -torch.inf), dim=1)
+    # At the label any finite value does, if it is the same for student and teacher; -inf minus -inf is nan.
+    return torch.cat([log_p.gather(1, labels[:, None]), log_rest], dim=1), others.masked_fill(is_label, 0)

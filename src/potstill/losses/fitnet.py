@@ -29,6 +29,8 @@ class FitNet(Loss):
 
     Knowledge: features. Trained parts: a regressor, by default if the shapes differ.
 
+    Usual weight: 100, beside 1 of cross-entropy.
+
     Args:
         regressor: whether to learn one; by default, only if the shapes of the maps differ.
         relu: whether the regressor ends in one; mdistiller and SimKD have it, RepDistiller's option has not.

@@ -31,6 +31,8 @@ class FSP(Loss):
 
     Knowledge: relations of stages.
 
+    Usual weight: 0.33, alone, before training with cross-entropy.
+
     Shapes: student and teacher are sequences of two or more maps (N, C, H, W), earlier first; the student's may differ
     from the teacher's in size, not in channels.
 

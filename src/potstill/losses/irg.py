@@ -27,6 +27,8 @@ class IRG(Loss):
 
     Knowledge: responses, relations of samples and of stages.
 
+    Usual weight: 1, beside 1 of cross-entropy.
+
     Args:
         vertex: weight v of the logits.
         edge: weight e of the distances between samples.

@@ -44,6 +44,27 @@ def class_indices(labels: Tensor, logits: Tensor, reason: str) -> Tensor:
     raise BadInput(f"{_shown(labels)} are not class indices, integers of shape {_one_each(logits)}: {reason}")
 
 
+def likeliest(labels: Tensor, logits: Tensor) -> Tensor:
+    """The labels of logits (N, K) as int64 class indices (N,); of probabilities, the class that has most.
+
+    >>> likeliest(torch.tensor([[0.4, 0.6], [0.7, 0.3]]), torch.zeros(2, 2))
+    tensor([1, 0])
+    """
+    return labels.argmax(dim=1) if is_soft(labels, logits) else labels.long()
+
+
+def shares(labels: Tensor, logits: Tensor) -> Tensor:
+    """The labels of logits (N, K) as probabilities (N, K); a class index has all of it.
+
+    >>> shares(torch.tensor([1]), torch.zeros(1, 3))
+    tensor([[0., 1., 0.]])
+    """
+    if is_soft(labels, logits):
+        return labels.to(logits)
+    # torch's own one_hot looks for the largest label, for which the host waits.
+    return torch.zeros_like(logits).scatter(1, labels.long()[:, None], 1.0)
+
+
 def _are_classes(labels: Tensor, logits: Tensor) -> bool:
     integers = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
     return integers and tuple(labels.shape) == _one_each(logits)

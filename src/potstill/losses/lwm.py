@@ -26,6 +26,8 @@ class LwM(Loss):
 
     Knowledge: features.
 
+    Usual weight: 0.4, beside 1 of cross-entropy.
+
     Args:
         weighted: "map": the maps as above. "gradient": g in place of a in q, as the Zoo has it, which cannot tell
             positions apart in front of a global pooling.

@@ -21,6 +21,8 @@ class PKT(Loss):
 
     Knowledge: relations of samples.
 
+    Usual weight: 30000, beside 1 of cross-entropy.
+
     Args:
         eps: 1e-7 in the authors' code, RepDistiller and mdistiller; 1e-6 in the Knowledge-Distillation-Zoo.
 

@@ -23,6 +23,8 @@ class ReviewKD(Loss):
 
     Knowledge: features. Trained parts: a fusion for each map.
 
+    Usual weight: warmup(5, 20), beside 1 of cross-entropy.
+
     Args:
         channels: between the two convolutions of a fusion; by default those of the student's last map, as there, where
             512 are the most.

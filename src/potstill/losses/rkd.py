@@ -30,6 +30,8 @@ class RKD(Loss):
 
     Knowledge: relations of samples.
 
+    Usual weight: 1, beside 1 of cross-entropy.
+
     Args:
         distance: weight w_d.
         angle: weight w_a. A part of weight 0 is left out.

@@ -20,6 +20,8 @@ class Sobolev(Loss):
 
     Knowledge: responses and their gradients.
 
+    Usual weight: 20, beside 1 of cross-entropy.
+
     Shapes: student and teacher logits (N, K); labels: class indices (N,), or probabilities (N, K); images (N, C, H, W),
     of which the logits were computed with autograd. A `Term` sees to that, also for a frozen teacher.
 

@@ -26,6 +26,8 @@ class VID(Loss):
 
     Knowledge: features. Trained parts: a regressor and a variance for each channel.
 
+    Usual weight: 1, beside 1 of cross-entropy.
+
     Args:
         variance: v at the start.
         eps: the least variance; 1e-5 in RepDistiller and mdistiller, 1e-6 in the Knowledge-Distillation-Zoo.
