@@ -174,7 +174,8 @@ def one_dead_map(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """The first channel, feature or class is 0 everywhere, and the first sample is, too."""
     values = normal(shape, generator)
     values[0] = 0
-    values[:, 0] = 0
+    if values.dim() > 1:
+        values[:, 0] = 0
     return values
 
 
