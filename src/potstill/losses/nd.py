@@ -12,6 +12,7 @@ from potstill.losses.connector import BatchNorm
 from potstill.losses.labels import class_indices
 from potstill.losses.loss import Loss
 from potstill.losses.unit_length import unit_length
+from potstill.ranges import Number
 
 ONE_CLASS = "ND turns the features of an image towards the mean of its one class; with mixup, use PKT or CKA"
 
@@ -23,7 +24,7 @@ class ND(Loss):
         L = mean of 1 - s . e_label / max(||s||, ||t||)
 
     Wang, Cheng, Duan, Wang, Feng and Kong, "Improving knowledge distillation via regularizing feature direction and
-    norm", ECCV 2024, section 3: https://arxiv.org/abs/2305.17007; part of their "KD++". Where the student's features
+    norm", ECCV 2024, section 3: https://arxiv.org/abs/2305.17007. Part of their "KD++". Where the student's features
     are the longer ones, their length no longer matters. Where both are 0, the term is 1 without a gradient; nan in the
     original.
 
@@ -58,7 +59,7 @@ class ND(Loss):
     centers: Tensor | None
 
     @checked
-    def __init__(self, centers: Tensor | Sequence[Sequence[float]] | None = None) -> None:
+    def __init__(self, centers: Tensor | Sequence[Sequence[Number]] | None = None) -> None:
         super().__init__()
         self.register_buffer("centers", None if centers is None else torch.as_tensor(centers).detach())
         self.whole_batch = centers is None  # which is then where the means come from
