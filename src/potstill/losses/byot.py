@@ -26,6 +26,8 @@ class BYOT(Loss):
 
     Knowledge: responses and features of the network itself. Trained parts: a branch with a classifier for each stage.
 
+    Usual weight: 1, in the place of cross-entropy.
+
     Args:
         alpha: weight of what the last classifier says; the labels have the rest.
         temperature: T.
