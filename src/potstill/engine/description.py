@@ -32,6 +32,7 @@ def describe_run(
     """
     segment = describe_segment(device)
     networks = {name: identity(network) for name, network in distiller.networks.items()}
+    teachers = {name: network for name, network in distiller.teachers.items() if network.state_dict()}
     if training.ema is not None:
         networks |= {averaged(name): networks[name] for name in distiller.learners}
     return {
@@ -45,7 +46,7 @@ def describe_run(
         "segments": [segment],
         "networks": networks,
         "data": data.described(),
-        "teachers": {f"weights of {name}": fingerprint(network) for name, network in distiller.teachers.items()},
+        "teachers": {f"weights of {name}": fingerprint(network) for name, network in teachers.items()},
         "losses": _own_files(distiller),
     }
 

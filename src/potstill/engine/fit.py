@@ -107,7 +107,6 @@ def fit(
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
     check_parts(training, distiller, team)
-    check_streams(training, distiller, team)
     data = data if team is None else team.data
     changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
     measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
@@ -138,6 +137,7 @@ def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Cal
         raise BadInput("--augment none is for data sets that are loaded here; your own loader gives what it gives")
     if training.mixes:
         check_mixable(distiller.terms)
+    check_streams(training, distiller)
     balance_classes(training, distiller, data)
     return chosen_changes(training, data)
 

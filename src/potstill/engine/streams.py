@@ -40,7 +40,7 @@ def asking(distiller: Distiller) -> list[int]:
     ]
 
 
-def check_streams(training: Training, distiller: Distiller, team: object | None) -> None:
+def check_streams(training: Training, distiller: Distiller) -> None:
     """Refuse what an optimiser of two gradients does not go together with.
 
     Raises:
@@ -51,7 +51,5 @@ def check_streams(training: Training, distiller: Distiller, team: object | None)
     flag = f"--optimizer {training.optimizer}"
     if not asking(distiller):
         raise BadInput(f"{flag} keeps apart what a teacher says, and no term asks one; without, take sgd")
-    if team is not None:
-        raise BadInput(f"{flag} is for one process: the gradients of several are summed as one")
     if training.clip is not None:
         raise BadInput(f"{flag} has two gradients, and --clip {training.clip:g} shortens one; leave out one of them")

@@ -26,6 +26,8 @@ class BYOT(Loss):
 
     Knowledge: responses and features of the network itself. Trained parts: a branch with a classifier for each stage.
 
+    Usual weight: 1, in the place of cross-entropy.
+
     Args:
         alpha: weight of what the last classifier says; the labels have the rest.
         temperature: T.
@@ -53,6 +55,7 @@ class BYOT(Loss):
     def __init__(self, alpha: Fraction = 0.1, temperature: Temperature = 3.0, beta: NotNegative = 1e-6) -> None:
         super().__init__()
         self.alpha, self.temperature, self.beta = alpha, temperature, beta
+        self.whole_batch = beta > 0  # a sum over the batch's rows
         self.branches, self.classifiers = nn.ModuleList(), nn.ModuleList()
 
     def build(self, student: tuple[Tensor, ...], labels: Tensor, features: Tensor) -> None:

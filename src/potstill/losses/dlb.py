@@ -30,6 +30,8 @@ class DLB(Loss):
 
     Knowledge: labels, and responses of the network itself.
 
+    Usual weight: 1, in the place of cross-entropy.
+
     Args:
         alpha: weight of the repetition.
         temperature: T.

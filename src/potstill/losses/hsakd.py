@@ -32,6 +32,8 @@ class HSAKD(Loss):
 
     Knowledge: responses of all stages. Trained parts: a classifier for each stage of each network.
 
+    Usual weight: 1, in the place of cross-entropy and KD.
+
     Args:
         temperature: T.
 

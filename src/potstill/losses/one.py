@@ -26,7 +26,9 @@ class ONE(Loss):
     renormalised, so that the divergence of equal logits is 1e-7 a class and not 0, and negative scores of the gate all
     count as 0. The recipe ``native-ensemble`` makes the branches.
 
-    Knowledge: labels, and responses of all branches. Trained parts: a gate.
+    Knowledge: labels, responses, online. Trained parts: a gate.
+
+    Usual weight: 1, in the place of every cross-entropy.
 
     Args:
         temperature: T.

@@ -31,6 +31,8 @@ class PSKD(Loss):
     Knowledge: labels, and responses of the network itself. Trained parts: none, but a memory of each image's
     probabilities.
 
+    Usual weight: 1, in the place of cross-entropy.
+
     Args:
         alpha: how much of the target the network's own answer is in the end.
         samples: the rows of the training set; by default the batch's entry ``size``, a scalar.

@@ -37,6 +37,8 @@ class SSKD(Loss):
 
     Knowledge: responses, relations of samples. Trained parts: a projection of each network's features.
 
+    Usual weight: 1, in the place of cross-entropy and KD.
+
     Args:
         weights: w1 to w4.
         temperature: T.

@@ -22,6 +22,7 @@ from potstill.ranks.stop import Stop
 from potstill.ranks.sync_batch_norm import SyncBatchNorm
 from potstill.ranks.world import World
 from potstill.runs.schema import Processes
+from potstill.training import TWO_GRADIENTS
 
 if TYPE_CHECKING:
     from potstill.distiller import Distiller
@@ -53,6 +54,10 @@ class Team:
         self.inner = InnerPasses(world, distiller, self.batches, synced=training.sync_bn)
         self.whole = [*sorted(self.inner.whole), *(term.name for term in distiller.terms if term.whole_batch)]
         self._parameters: dict[tuple[int, ...], list[Tensor]] = {}
+        if training.optimizer in TWO_GRADIENTS:
+            raise BadInput(
+                f"--optimizer {training.optimizer} is for one process: the gradients of several are summed as one"
+            )
         if self.sync and training.compile:
             raise BadInput("--sync-bn and --compile do not go together: compiled networks do not wait for others")
 

@@ -39,18 +39,17 @@ def chain(
         raise BadInput("--networks needs a network or more, of which the last one is the student")
     data = training.load_data()
     folder = training.out or default_folder(current_record(), training)
-    before, last = teacher.create(data), len(networks) - 1
-    for place, spec in enumerate(networks):
-        seed = training.seed + SEEDS_APART * (last - place)
+    before = teacher.create(data)
+    for place, spec in enumerate(networks, start=1):
+        seed = training.seed + SEEDS_APART * (len(networks) - place)
         pair = {"student": create_learner(spec, data, training, seed=seed), **before}
         strings, classifiers = terms if before else ("CE",), [*pair]
         parsed = term_strings.terms(strings, pair, data.example())
         pair, given = with_further_images(parsed, pair, data, training)
         distiller = ps.Distiller(pair, parsed, given.example(), seed=training.seed, classifiers=classifiers)
-        if place == last:
-            return ps.fit(distiller, given, replace(training, out=folder))
-        link = f"link{place + 1}"
-        ps.fit(distiller, given, replace(training, out=folder / link), {"stage": link})
+        link = f"link{place}"
+        where, stage = (folder, {}) if place == len(networks) else (folder / link, {"stage": link})
+        summary = ps.fit(distiller, given, replace(training, out=where), stage)
         distiller.close()
         before = {"teacher": ps.freeze(pair["student"])}
-    raise AssertionError("the last network returns")
+    return summary
