@@ -81,7 +81,8 @@ def test_the_command_lists_a_kind_and_describes_every_loss(capsys):
     for name in CARDS:
         told = describe_loss(name)
         assert told["equation"][0], name
-        assert len(told["table"]) == len(inspect.signature(getattr(losses, name)).parameters), name
+        loss = getattr(losses, name)
+        assert len(told["table"]) == ("__init__" in vars(loss)) * len(inspect.signature(loss).parameters), name
     assert main(["describe", "KD"]) == 0
     shown = capsys.readouterr().out
     assert "KL(softmax(z_t / T) || softmax(z_s / T))" in shown
