@@ -1,12 +1,14 @@
 import doctest
+import inspect
 import json
 
 import pytest
 from torch import nn
 
 from potstill import losses
-from potstill.catalogue import Paper, cards, paragraphs, read_card
+from potstill.catalogue import KINDS, Paper, cards, paragraphs, read_card
 from potstill.cli import main
+from potstill.commands.describe_loss import describe_loss
 
 CARDS = {card.name: card for card in cards()}
 
@@ -58,6 +60,35 @@ def test_citations_in_other_places_of_a_docstring():
     assert CARDS["KD"].paper.year == 2015
     assert CARDS["Logits"].paper.url == "https://arxiv.org/abs/1312.6184"  # in parentheses, and a question mark before
     assert CARDS["CRD"].taps == "student.pooled, teacher.pooled, index, labels, size"  # known once it is made
+
+
+def test_kinds_of_losses():
+    kinds = {kind: [card.name for card in CARDS.values() if card.is_of(kind)] for kind in KINDS}
+    assert {"KD", "NKD", "MLKD", "USKD"} <= {*kinds["responses"]}
+    assert {"AT", "FitNet", "DISTPlus"} <= {*kinds["features"]}
+    assert {"RKD", "SP", "MLKD"} <= {*kinds["relations"]}
+    assert "USKD" in kinds["self"]
+    assert "KDCL" in kinds["online"]
+    assert not {*kinds["self"]} & {*kinds["labels"], "KD", "AT", "KDCL"}
+    assert {name for names in kinds.values() for name in names} == {*CARDS}
+
+
+def test_the_command_lists_a_kind_and_describes_every_loss(capsys):
+    assert main(["list", "losses", "--kind", "online", "--json"]) == 0
+    assert "KDCL" in json.loads(capsys.readouterr().out)["losses"]
+    assert main(["list", "data", "--kind", "online"]) == 2
+    assert "--kind online is of losses, not of data" in capsys.readouterr().err
+    for name in CARDS:
+        told = describe_loss(name)
+        assert told["equation"][0], name
+        loss = getattr(losses, name)
+        assert len(told["table"]) == ("__init__" in vars(loss)) * len(inspect.signature(loss).parameters), name
+    assert main(["describe", "KD"]) == 0
+    shown = capsys.readouterr().out
+    assert "KL(softmax(z_t / T) || softmax(z_s / T))" in shown
+    assert all(text in shown for text in ("Hinton, Vinyals and Dean", "1503.02531", "0.9, beside 0.1", "standardize"))
+    assert main(["describe", "KD", "--classes", "5"]) == 2
+    assert "KD is a loss, which has no flags of a network" in capsys.readouterr().err
 
 
 def test_a_docstring_without_its_kind_of_knowledge():

@@ -14,6 +14,7 @@ import torch
 import potstill as ps
 from potstill.cli import main
 from potstill.losses import CD
+from potstill.term_strings import parse_terms
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -177,6 +178,21 @@ def test_self_and_chains_runs(tmp_path, monkeypatch, capsys):
         assert main(shlex.split(command + fewer)[1:]) == 0, capsys.readouterr().err
     assert Path("runs/pskd/student-epoch0.safetensors").is_file()
     assert Path("student.safetensors").is_file()
+
+
+def test_methods_that_compare_answers_run(tmp_path, monkeypatch, capsys):
+    page = (DOCS / "responses.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for command in "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)).replace("\\\n", " ").splitlines():
+        fewer = " --images 60 --test-images 40" if "--data digits" in command else ""
+        assert main(shlex.split(command + fewer)[1:]) == 0, capsys.readouterr().err
+    assert Path("runs/inside/student.safetensors").is_file()
+    (python,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(python, names := {})
+    assert all(torch.isfinite(value) for value in names["values"].values())
+    for string in re.findall(r"`([^`]+)`", page.partition("|---|---|")[2].partition("\n\n")[0]):
+        if re.match(r"([\w.]+ \* |\w+\(.*\) \* )?[A-Z]\w+", string):
+            assert parse_terms([string.partition(" on ")[0]], names["networks"])
 
 
 def test_your_own_model_runs(picture_folder, tmp_path, monkeypatch, capsys):

@@ -34,7 +34,7 @@ def logit_methods(name: str) -> Schedule:
     """Of the newer methods that compare answers: weights by their epochs, and how far CTKD reverses a gradient."""
     if found := re.fullmatch(r"ctkd\.lambda\.(cosine|linear)\(max=0,min=-1,loops=(\d+)\)", name):
         loss = CTKD(epochs=int(found[2]), curriculum=found[1])
-        return lambda epoch: -float(loss.reversal(torch.tensor(float(epoch))))
+        return lambda epoch: -float(loss.reversal(torch.tensor(float(epoch), dtype=torch.float64)))
     numbers = [float(number) for number in re.findall(r"=([\d.]+)", name)]
     kind = name.partition("(")[0]
     if kind == "one.weight":
