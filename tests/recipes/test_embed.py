@@ -70,9 +70,8 @@ def test_it_learns_and_the_teachers_stay(run, own):
     assert config["networks"]["student"]["classes"] == 0
 
 
-def test_what_is_measured_is_what_the_weights_give(run, capsys):
+def test_what_is_measured_is_what_the_weights_give(run):
     measured = read(run)[2]["learners"]["student"]["last"]["test"]
-    assert main(["evaluate", "--network", str(run), "--data", "digits", "--test-images", "100", "--json"]) in (0, 2)
     network, data = ps.networks.create(str(run), 0).eval(), ps.data.load("digits", images=300, test_images=100)
     with torch.no_grad():
         known, asked = (torch.cat([network(b["images"]) for b in p]) for p in (data.train.plain(), data.test))
@@ -80,7 +79,7 @@ def test_what_is_measured_is_what_the_weights_give(run, capsys):
     similar = torch.nn.functional.normalize(asked) @ torch.nn.functional.normalize(known).T
     best = similar.topk(20)
     votes = torch.zeros(100, 10).scatter_add_(1, labels[best.indices], (best.values / 0.07).exp())
-    assert measured["knn"] == pytest.approx(100 * (votes.argmax(1) == truth).float().mean().item(), abs=1.01)
+    assert measured["knn"] == pytest.approx(100 * (votes.argmax(1) == truth).float().mean().item(), abs=1e-3)
 
 
 def test_the_student_is_a_backbone_that_supervised_trains_on(run, tmp_path, capsys):
@@ -99,15 +98,15 @@ def test_the_student_is_a_backbone_that_supervised_trains_on(run, tmp_path, caps
 
 def test_commands_that_want_classes_say_what_to_do(run, tmp_path, capsys):
     said = f"potstill supervised --network resnet8 --weights {run}"
+    (tmp_path / "one.ppm").write_bytes(b"P6 1 1 255 \0\0\0")
     for words in (f"predict {run} {tmp_path}", f"push {run} a/b", f"distill --student resnet8 --teacher {run} {SMALL}"):
         assert main(words.split()) == 2
         assert said in capsys.readouterr().err.replace("\n", " ")
 
 
-@pytest.mark.parametrize("form", ["torch", "safetensors"])
-def test_it_is_exported(run, tmp_path, form, capsys):
-    out = tmp_path / f"student.{form}"
-    assert main(["export", str(run), "--to", form, "--out", str(out), "--json"]) == 0
+def test_it_is_exported(run, tmp_path, capsys):
+    out = tmp_path / "student.safetensors"
+    assert main(["export", str(run), "--to", "safetensors", "--out", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["checked"][-1]["same_top1"] == 100
 
 

@@ -19,6 +19,10 @@ class Small(torch.nn.Module):
 
 def wide(logits, labels, power=2):
     return -logits.abs().pow(power).mean()
+
+
+def even(logits):
+    return logits.var()
 """
 
 
@@ -35,9 +39,10 @@ def addresses(strings, student=None):
 
 
 def test_places_of_losses_that_say_nothing(own):
-    assert addresses([f"0.1 * {own}:Small", f"2 * {own}:wide"]) == {
+    assert addresses([f"0.1 * {own}:Small", f"2 * {own}:wide", f"{own}:even"]) == {
         "Small student": (("student",), 0.1),
         "wide student": (("student", "labels"), 2.0),
+        "even student": (("student",), 1.0),
     }
     assert addresses([f"{own}:Small on student.stage3", f"{own}:wide on stage1, stage2"]) == {
         "Small student.stage3": (("student.stage3",), 1.0),

@@ -1,6 +1,5 @@
 """Terms of a network that learns alone."""
 
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,20 +36,10 @@ def terms_alone(strings: Sequence[str], student: "nn.Module", example: Any = Non
 
     images = None if example is None else as_batch(example).get("images")
     few = None if images is None else images[:2]
-    found = [(string, parse_terms([string], {"student": student}, images=few, usual=_usual)) for string in strings]
+    found = [(string, parse_terms([string], {"student": student}, images=few, alone=True)) for string in strings]
     for string, terms in found:
         if any(owner(text).startswith("teacher") for term in terms for text in term.flat_addresses):
             raise BadInput(
                 f"term {string!r} needs a teacher, and there is none: potstill distill has one, by --teacher"
             )
     return told_apart(found)
-
-
-def _usual(loss: Any) -> tuple[str, ...]:
-    """The places of a loss that says nothing of them, by how many inputs it must have."""
-    try:
-        takes = inspect.signature(getattr(loss, "forward", loss)).parameters.values()
-    except (TypeError, ValueError):  # of C, most of the time
-        return ("student", "labels")
-    wanted = [one for one in takes if one.default is one.empty and one.kind <= one.POSITIONAL_OR_KEYWORD]
-    return ("student",) if len(wanted) == 1 else ("student", "labels")
