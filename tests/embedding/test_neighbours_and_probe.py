@@ -53,7 +53,6 @@ def test_the_probe_is_ridge_regression_with_the_penalty_of_the_best_leave_one_ou
         error = 0.0
         for i in range(len(x)):
             rest = np.arange(len(x)) != i
-            # The mean of the whole set would be that of the rest if image i was its own prediction: refit both.
             weight, bias = ridge(x[rest], y[rest], penalty * unit)
             error += np.square(y[i] - x[i] @ weight - bias).sum()
         errors.append(error)
