@@ -72,8 +72,8 @@ def embed(
     terms = [bond.term(1 / len(taught), ENTRY if masking else None) for bond in taught]
     distiller = ps.Distiller(networks, terms, example=example, seed=training.seed, classifiers=[])
     known, test = bank_of(data, training, probe, bank)
-    quality = Quality(distiller.teachers, taught, known, test)
-    return ps.fit(distiller, data, training, transforms=masking, measure=quality)
+    with Quality(distiller.teachers, taught, known, test) as quality:
+        return ps.fit(distiller, data, training, transforms=masking, measure=quality)
 
 
 def with_test_images(data: "Data", count: int) -> "Data":
