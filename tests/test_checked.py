@@ -20,6 +20,7 @@ import potstill as ps
 from potstill import checked, losses, networks, recipes, schedules, selection, teacher
 from potstill.commands import describe, evaluate, table
 from potstill.errors import BadInput
+from potstill.feature_teachers import FeatureTeachers
 from potstill.networks.acdc import ACDC
 from potstill.networks.built_in import BUILT_IN
 from potstill.networks.cheap import OverChannels, cheap
@@ -40,6 +41,9 @@ INTERNAL = {
     "potstill.losses.labels.class_indices": "a reason, for a message",
     "potstill.losses.ofa_head.make_head": "the channels of maps, and what OFA has checked",
     "potstill.losses.unit_length.unit_length": "losses leave it its default",
+    "potstill.losses.projector.projector": "tensors, and what losses have checked",
+    "potstill.losses.projector.side_by_side": "tensors, a module and a loss's name",
+    "potstill.losses.similarities.similarity_kl": "what losses have checked",
     "potstill.losses.reviewkd.Fusion": "the channels of maps, and what ReviewKD has checked",
     "potstill.losses.fsp.flow": "tensors only",
     "potstill.losses.loss.float32_at_least": "anything is allowed",
@@ -136,7 +140,8 @@ def right(kind: Any) -> object:
         return tuple(right(item) for item in inner if item is not ...)
     if origin is collections.abc.Callable:
         return print
-    made = {str: "resnet8", Tensor: torch.zeros(1), nn.Module: nn.Identity(), Path: Path("x"), bool: True}
+    made: dict[object, object] = {FeatureTeachers: FeatureTeachers(("runs/x",))}
+    made |= {str: "resnet8", Tensor: torch.zeros(1), nn.Module: nn.Identity(), Path: Path("x"), bool: True}
     return made[kind] if kind in made else kind("runs/x")
 
 
@@ -157,7 +162,7 @@ def test_every_argument_has_a_check_that_wrong_values_meet(function, argument, k
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
     }
-    if argument == "teachers":
+    if argument == "teachers" and kind is not FeatureTeachers:
         needed["teacher"] = ("resnet8", "resnet14")  # of one it does not matter
     for value in values:
         with pytest.raises(BadInput) as caught:

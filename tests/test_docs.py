@@ -159,6 +159,21 @@ def test_the_python_of_the_page_on_teachers_runs():
     assert names["teacher"].own_input == names["wanted"]
 
 
+def test_students_of_features_run(tmp_path, monkeypatch, capsys):
+    page = (DOCS / "embedding.md").read_text(encoding="utf-8")
+    python, loss = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("mylosses.py").write_text(loss)
+    for command in "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)).splitlines():
+        program, *words = shlex.split(command)
+        assert program == "potstill"
+        fewer = ["--images", "60", "--test-images", "40"] if "--epochs" in words else []
+        assert main([*words, *fewer]) == 0, capsys.readouterr().err
+    names = {}
+    exec(python, names)
+    assert (names["features"].shape[1], names["fresh"]) == (64, ("fc",))
+
+
 def test_modern_training_runs(tmp_path, monkeypatch, capsys):
     page = (DOCS / "modern-training.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -13,6 +13,7 @@ NEEDED = {
     "chain": {"networks": ("resnet8",), "teacher": "resnet8"},
     "channel": STUDENT,
     "distill": STUDENT,
+    "embed": {"student": "resnet8", "teachers": ("resnet8",)},
     "factor_transfer": {**STUDENT, "paraphraser_epochs": 1},
     "moonshine": {"teacher": "resnet8", "conv": "DConv"},
     "mutual": {"networks": ("resnet8", "resnet8")},
@@ -46,10 +47,10 @@ def test_all_recipes_are_here():
 def test_a_recipe_trains_by_its_defaults(name, kind, tmp_path, user_cache, capsys):  # C13
     chosen = data_of(kind, tmp_path / "data")
     needed = dict(NEEDED[name])
-    if "teacher" in needed:
+    if "teacher" in needed or "teachers" in needed:
         network = ps.networks.create("resnet8", classes=10 if kind == "digits" else 2, seed=1)
         torch.save(network.state_dict(), tmp_path / "teacher.pth")
-        needed["teacher_weights"] = tmp_path / "teacher.pth"
+        needed["teacher_weights"] = tmp_path / "teacher.pth" if "teacher" in needed else (tmp_path / "teacher.pth",)
     settings = {"epochs": 1, "batch_size": 5, "lr": 0.001, "out": tmp_path / "run", "device": "cpu"}
     summary = getattr(recipes, name)(**needed, **chosen, **settings)
     measured = [learner["last"]["test"] for learner in summary["learners"].values()]

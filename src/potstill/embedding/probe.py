@@ -11,6 +11,9 @@ from potstill.device import widest
 PENALTIES = tuple(10.0**power for power in range(-6, 3))
 """That are tried, in units of the features' mean variance."""
 
+SMALLEST = 1e-30
+"""Unit of penalties where all images have the same features."""
+
 
 class Probe(NamedTuple):
     """A linear classifier: weight (D, K), bias (K,), and the penalty that was chosen for it."""
@@ -48,7 +51,7 @@ def fit_probe(features: Tensor, labels: Tensor, classes: int) -> Probe:
     x, y = x - mean, y - share
     variances, directions = torch.linalg.eigh(x.T @ x)
     turned = x @ directions
-    products, unit = turned.T @ y, variances.mean().clamp(min=torch.finfo(x.dtype).tiny)
+    products, unit = turned.T @ y, variances.mean().clamp(min=SMALLEST)
     best, error = PENALTIES[0], torch.inf
     for penalty in PENALTIES:
         inverse = 1 / (variances.clamp(min=0) + penalty * unit)

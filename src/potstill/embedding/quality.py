@@ -1,8 +1,7 @@
 """How good a student of features is: by labels, if there are any, and by what its teachers say."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ STUDENT = "student"
 
 
 class Quality:
-    """Measures a student of features, for `fit`.
+    """Measures a student of features, for `fit`. In a ``with`` statement: at its end networks are as they were.
 
     ``knn`` and ``probe`` are the percentage of test images whose class `nearest_classes` and `fit_probe` find by their
     features, from those of training images; the first heads the summary. ``agreement`` is the mean cosine between the
@@ -42,6 +41,8 @@ class Quality:
         test: Batches | None = None,
     ) -> None:
         self.teachers, self.bonds, self.labelled, self.test = teachers, bonds, labelled, test
+        self.texts = sorted({STUDENT, *(text for bond in bonds for text in (*bond.student, *bond.teacher))})
+        self.tapped: dict[nn.Module, Taps] = {}
 
     def __call__(self, network: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
         """What is measured of a student on batches.
@@ -60,7 +61,8 @@ class Quality:
     def _look(self, network: nn.Module, batches: Iterable[Any]) -> tuple[Tensor, Tensor | None, dict[str, float], int]:
         """Features and labels of all images, the agreement by teacher and kind, and how many images there are."""
         features, labels, sums, n = [], [], dict[str, float](), 0
-        with self._tapped(network) as taps, eval_mode(network), torch.no_grad():
+        taps = self._tapped(network)
+        with eval_mode(network), torch.no_grad():
             for batch in batches:
                 entries = on_network(batch, network)
                 values = {text: value for one in taps for text, value in one(entries["images"]).items()}
@@ -83,16 +85,17 @@ class Quality:
                 similar = (unit_length(s.float()) * unit_length(t.float())).sum(dim=-1)
                 yield f"{bond.owner} {kind}", similar.double().mean().item()
 
-    @contextmanager
-    def _tapped(self, network: nn.Module) -> Iterator[list[Taps]]:
-        """The student and its teachers, tapped where bonds take their inputs."""
-        texts = {STUDENT, *(text for bond in self.bonds for text in (*bond.student, *bond.teacher))}
-        taps = [
-            Taps(one, name, [text for text in sorted(texts) if owner(text) == name])
-            for name, one in {STUDENT: network, **self.teachers}.items()
-        ]
-        try:
-            yield taps
-        finally:
-            for one in taps:
-                one.close()
+    def _tapped(self, network: nn.Module) -> list[Taps]:
+        """The student and its teachers, tapped where bonds take their inputs: once, or compiled ones would be again."""
+        for name, one in {STUDENT: network, **self.teachers}.items():
+            if one not in self.tapped:
+                self.tapped[one] = Taps(one, name, [text for text in self.texts if owner(text) == name])
+        return [self.tapped[one] for one in (network, *self.teachers.values())]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Remove the taps' hooks."""
+        for one in self.tapped.values():
+            one.close()

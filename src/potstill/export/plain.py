@@ -83,9 +83,8 @@ def save_plain(network: nn.Module, identity: Network, path: Path, about: Mapping
     imports, definitions = source(made.ours)
     head = _sorted([*IMPORTS, *made.imports, *imports])
     neighbours = "" if made.folder is None else f"sys.path.insert(0, {str(made.folder)!r})\n"
-    loading = f"{neighbours}network = {made.expression}\n{_dropping(network)}" + LOADING.format(
-        weights=path.name, dtypes=dtypes
-    )
+    loading = f"{neighbours}network = {made.expression}\n{_dropping(network)}"
+    loading += LOADING.format(weights=path.name, dtypes=dtypes)
     loading += _resizing(own_input(identity), json.loads(about["shape"]))
     parts = [_docstring(path, about, bool(definitions)) + "\n" + head, definitions, loading]
     path.write_bytes(save(state, metadata=dict(about)))

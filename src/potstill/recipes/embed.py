@@ -32,7 +32,7 @@ def embed(
     projector_width: Width | None = None,
     mask: Share | None = None,
     mask_grid: Side = 8,
-    labelled: str | None = None,
+    probe: str | None = None,
     bank: Count = 10_000,
     training: Training = Training(optimizer="adamw", lr=1e-3, weight_decay=0.05, schedule="cosine"),
 ) -> Summary:
@@ -52,7 +52,7 @@ def embed(
         projector_width: width between its layers; by default the teacher's.
         mask: share of each image that the student does not see, and the teachers do; nothing by default.
         mask_grid: cells on a side of an image that are left out as a whole.
-        labelled: another data set to tell the classes of; by default the data's own, if they have labels.
+        probe: another data set to tell the classes of; by default the data's own, if they have labels.
         bank: training images of it, at most, that its test images are compared with, after every epoch.
     """
     from potstill.embedding.bonds import bonds
@@ -71,9 +71,9 @@ def embed(
         example = transform(example)
     terms = [bond.term(1 / len(taught), ENTRY if masking else None) for bond in taught]
     distiller = ps.Distiller(networks, terms, example=example, seed=training.seed, classifiers=[])
-    known, test = bank_of(data, training, labelled, bank)
-    quality = Quality(distiller.teachers, taught, known, test)
-    return ps.fit(distiller, data, training, transforms=masking, measure=quality)
+    known, test = bank_of(data, training, probe, bank)
+    with Quality(distiller.teachers, taught, known, test) as quality:
+        return ps.fit(distiller, data, training, transforms=masking, measure=quality)
 
 
 def with_test_images(data: "Data", count: int) -> "Data":
@@ -85,18 +85,18 @@ def with_test_images(data: "Data", count: int) -> "Data":
 
 
 def bank_of(
-    data: "Data", training: Training, labelled: str | None, count: int
+    data: "Data", training: Training, probe: str | None, count: int
 ) -> "tuple[Labelled | None, Batches | None]":
     """The images with known labels, and the test images of the same set where that is not the data's own."""
     from potstill.device import find_device
     from potstill.embedding.labelled import labelled_set
 
-    if labelled is None:
+    if probe is None:
         return labelled_set(data, count), None
     assert data.statistics is not None, "data.load knows how images are normalised"
     numbers = " ".join(repr(value) for values in data.statistics for value in values)
-    own = Selection(labelled, normalize=numbers, workers=training.workers, cache=training.cache)
-    if ps.data.in_files(labelled):
+    own = Selection(probe, normalize=numbers, workers=training.workers, cache=training.cache)
+    if ps.data.in_files(probe):
         own = replace(own, image_size=training.image_size)
     else:
         own = replace(own, data_dir=training.data_dir)

@@ -43,8 +43,10 @@ def arguments(call: ast.Call, evaluate: Callable[[ast.expr], Any]) -> tuple[list
     return [evaluate(argument) for argument in call.args], named
 
 
-def loss_maker(name: str, text: str, string: str) -> Callable[[], Callable[..., Any]]:
+def loss_maker(name: str, text: str, string: str, least: int = 2) -> Callable[[], Callable[..., Any]]:
     """What makes the loss ``name`` with the arguments ``text``, "(temperature=4)"; ``string`` is the whole term.
+
+    A function must take ``least`` tensors.
 
     Raises:
         BadInput: there is no such loss, it is none, or it does not take these arguments.
@@ -58,7 +60,7 @@ def loss_maker(name: str, text: str, string: str) -> Callable[[], Callable[..., 
         raise BadInput(f"term {string!r}: {text} is not a list of plain values, as in KD(temperature=4)") from error
     found = find_loss(name)
     if not isinstance(found, type):
-        _check_function(found, name)
+        _check_function(found, name, least)
         if positional or named:
             raise BadInput(f"term {string!r}: {name} is a function, which takes no arguments here; a class does")
         return lambda: found
@@ -107,7 +109,7 @@ def _check_class(loss: type, name: str, positional: list[Any], named: dict[str, 
         raise BadInput(f"{name}: {error}") from error
 
 
-def _check_function(loss: Callable[..., Any], name: str) -> None:
+def _check_function(loss: Callable[..., Any], name: str, least: int) -> None:
     """Refuse a function that cannot be a loss: it takes too few tensors."""
     try:
         parameters = inspect.signature(loss).parameters.values()
@@ -115,6 +117,16 @@ def _check_function(loss: Callable[..., Any], name: str) -> None:
         return
     various = any(p.kind is p.VAR_POSITIONAL for p in parameters) and inspect.isfunction(loss)
     count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-    wanted = 1 if hasattr(loss, "taps") else 2  # of student and teacher
+    wanted = 1 if hasattr(loss, "taps") else least
     if not various and count < wanted:
         raise BadInput(f"{name!r} is no loss: it takes {count} inputs, not those of student and teacher")
+
+
+def places_alone(loss: Callable[..., Any]) -> tuple[str, ...]:
+    """Where the inputs of a loss come from that says nothing of them, and has no teacher: by how many it must have."""
+    try:
+        takes = inspect.signature(getattr(loss, "forward", loss)).parameters.values()
+    except (TypeError, ValueError):  # some of torch's, written in C, do not tell
+        return ("student", "labels")
+    wanted = [one for one in takes if one.default is one.empty and one.kind <= one.POSITIONAL_OR_KEYWORD]
+    return ("student",) if len(wanted) == 1 else ("student", "labels")

@@ -11,7 +11,7 @@ from potstill.checked import check
 from potstill.errors import BadInput, shown, unknown
 from potstill.guard import foreign
 from potstill.ranges import NotNegative
-from potstill.term_strings.calls import arguments, expression, loss_maker
+from potstill.term_strings.calls import arguments, expression, loss_maker, places_alone
 from potstill.term_strings.matching import Matcher
 from potstill.term_strings.places import Addresses, Places, flat
 
@@ -35,6 +35,7 @@ def parse_terms(
     names: Mapping[str, str] = USUAL_NAMES,
     images: "Tensor | None" = None,
     both: bool = False,
+    alone: bool = False,
 ) -> "list[Term]":
     """The terms that ``strings`` describe, between a network called ``student`` and one called ``teacher``.
 
@@ -46,12 +47,14 @@ def parse_terms(
             matched by resolution, which is said on stderr, and tokens become maps for losses that want these. Without
             images, stages are the aliases of both networks, one to one.
         both: let gradients reach both networks.
+        alone: a loss that does not say where its inputs come from gets the student's logits, and the labels if it takes
+            two tensors, instead of both networks' logits.
 
     Raises:
         BadInput: a string is not of the grammar, or names a loss, an argument or a tap that does not exist.
     """
     places = Places(networks, names, None if images is None else Matcher(networks, images, names))
-    return told_apart([(string, _parse(string, places, both)) for string in strings])
+    return told_apart([(string, _parse(string, places, both, alone)) for string in strings])
 
 
 def told_apart(found: "Sequence[tuple[str, list[Term]]]") -> "list[Term]":
@@ -73,25 +76,25 @@ def told_apart(found: "Sequence[tuple[str, list[Term]]]") -> "list[Term]":
     return [term for _, terms in found for term in terms]
 
 
-def _parse(string: str, places: Places, both: bool) -> "list[Term]":
+def _parse(string: str, places: Places, both: bool, alone: bool) -> "list[Term]":
     weight, loss, taps = _split(string)
     name, bracket, rest = loss.partition("(")
     if not name or (bracket and not rest.endswith(")")):
         raise BadInput(f"term {string!r} is not of the form {GRAMMAR!r}")
-    make_loss = loss_maker(name.strip(), f"({rest}" if bracket else "()", string)
-    usual = _taps_of(make_loss(), name.strip())
+    make_loss = loss_maker(name.strip(), f"({rest}" if bracket else "()", string, least=1 if alone else 2)
+    loss_taps = _taps_of(make_loss(), name.strip(), alone)
     value = _weight(weight, string) if weight else 1.0
     terms = []
-    for addresses in places.addresses(usual, taps or None, string):
+    for addresses in places.addresses(loss_taps, taps or None, string):
         title = f"{name.strip().rpartition(':')[2]} {flat(addresses)[0]}"
         terms.append(ps.Term(make_loss(), *addresses, weight=value, both=both, name=title))
     return terms
 
 
-def _taps_of(loss: Callable[..., Any], name: str) -> tuple[Addresses, ...]:
+def _taps_of(loss: Callable[..., Any], name: str, alone: bool) -> tuple[Addresses, ...]:
     """Where a loss's inputs usually come from: the logits of both, unless it says so in an attribute ``taps``."""
     with foreign(f"loss {name!r}: its taps"):
-        taps = getattr(loss, "taps", ("student", "teacher"))
+        taps = getattr(loss, "taps", places_alone(loss) if alone else ("student", "teacher"))
     check(taps, Sequence[str | Sequence[str]], f"loss {name!r}: taps")
     found = tuple(tap if isinstance(tap, str) else tuple(tap) for tap in taps)
     if not all(found) or not found:
