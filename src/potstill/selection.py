@@ -46,6 +46,9 @@ class Place(Expanded):
     """Images in files: the column of the labels in Parquet, or in --labels."""
     test_split: str | None = None
     """Images in files: which split is measured, test say; by default the first there is of val, validation and test."""
+    unlabelled: bool = False
+    """The images have no labels, or none that count: a folder of any shape. They are for terms that need none, such as
+    KD, which --terms is by default then."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,11 @@ class Selection(Subset, Source):
     """See each training image in this many random views only, the same ones whatever the seed; by default in any."""
     image_size: Side | None = None
     """Images in files: side of the crops in pixels; by default 224."""
+    extra: str | None = None
+    """Train on images without labels, too: a folder of any shape. They stand beside the others in every batch, and
+    terms that need labels do not see them."""
+    extra_batch: Count | None = None
+    """Of those, images a step; by default as many as of the others."""
     data_digest: Literal["auto", "contents"] = "auto"
     """Images in files: what they are known by again; auto looks at the contents of all up to 2 GiB, and of 1,000 images
     of larger sets."""

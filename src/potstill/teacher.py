@@ -1,6 +1,6 @@
 """The settings of a teacher: which trained network it is, and which images it sees; flags of every recipe with one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +27,18 @@ class AnyTeacher(Expanded):
     """Mean and deviation of the images it was trained on, if not known from there: see normalize."""
     teacher_size: Side | tuple[Side, ...] | None = None
     """Height and width of those images."""
+
+    def naming(self, data: "Data") -> "Data":
+        """The same data; of images without labels, with the classes of this teacher, or of the first of several.
+
+        Raises:
+            BadInput: what is wrong with a teacher.
+        """
+        from potstill.networks.teachers import classes_of
+
+        if data.classes or not data.unlabelled or self.teacher is None:
+            return data
+        return replace(data, classes=classes_of(self.teacher, self.teacher_weights, data.shape))
 
     def create(self, data: "Data", together: Together = "mean") -> "dict[str, nn.Module]":
         """The networks with their weights, frozen: none, ``teacher``, or ``teacher1``, ``teacher2``, ...

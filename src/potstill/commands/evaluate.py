@@ -45,6 +45,8 @@ def evaluate(
     from potstill.engine.details import Answers
     from potstill.networks.trained import create_trained
 
+    if reading.unlabelled:
+        raise BadInput("evaluate measures accuracy, which needs labels: --unlabelled is for training and check")
     if out is not None and not details:
         raise BadInput(f"--out {out} is for what --details finds")
     if out is not None:

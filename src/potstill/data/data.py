@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from potstill.batch import Batch
+from potstill.data.beside import Beside
 from potstill.runs.schema import DataSet
 
 
@@ -66,6 +67,11 @@ class Data:
         """Mean and std, if they are known."""
         return None if self.mean is None or self.std is None else (self.mean, self.std)
 
+    @property
+    def unlabelled(self) -> bool:
+        """Whether the training images have no labels."""
+        return "labels" not in self.example()
+
     def described(self) -> DataSet:
         """What a network that was trained on it has to be told later: classes, normalisation, shape of an image.
 
@@ -73,6 +79,7 @@ class Data:
         known: a stopped run does not go on with others.
         """
         counts = {"train": self.train.count, "test": None if self.test is None else self.test.count}
+        counts["extra"] = self.train.others.count if isinstance(self.train, Beside) else None
         described: DataSet = {
             "name": self.name,
             "classes": list(self.classes),

@@ -27,6 +27,7 @@ from potstill.engine.parts import check_parts
 from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
 from potstill.engine.state import State
+from potstill.engine.suited import suited
 from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
@@ -67,7 +68,8 @@ def fit(
         transforms: functions from a training batch to a training batch of as many images, on the device. They draw from
             torch's random numbers, which are seeded by the run's seed, the epoch and the step.
         measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
-            the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers.
+            the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers;
+            of images without labels, how far they agree with their teacher.
         recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and the training's ``log``:
             objects with ``log(record)`` and ``close()``, and with ``finish(summary)`` if they like. One that fails is
             named on stderr, and the run goes on.
@@ -105,10 +107,10 @@ def fit(
     own = _asked_for(training, distiller, data)
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
-    check_parts(training, distiller, team)
+    check_parts(training, distiller, data, team)
     data = data if team is None else team.data
     changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
-    measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
+    measuring = Measuring(suited(measure, distiller, data), distiller, data, Tested.folder_for(training, data))
     seams = Seams(changes, measuring, recorders, after_step)
     out = training.out or default_folder(record, training)
     with signals.handled(), folder_of(out, config, team) as run, members(distiller, team):

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from potstill.batch import Batch, rows_of
 from potstill.data.batch_sizes import parts_of_step
+from potstill.data.beside import Beside
+from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.errors import BadInput
 from potstill.ranks.team import Team
@@ -14,14 +16,17 @@ from potstill.say import say
 from potstill.training import Training
 
 
-def check_parts(training: Training, distiller: Distiller, team: Team | None) -> None:
+def check_parts(training: Training, distiller: Distiller, data: Data, team: Team | None) -> None:
     """Say what will not be that of the whole batch.
 
     Raises:
-        BadInput: several processes would exchange parts, of which they need not have equally many.
+        BadInput: several processes would exchange parts, of which they need not have equally many; or some images have
+            no labels.
     """
     if training.accumulate == 1:
         return
+    if isinstance(data.train, Beside):
+        raise BadInput("--accumulate does not go together with --extra: the parts would not all have labels")
     exchanged = [] if team is None else [*team.whole, *sorted(team.inner.keys), *(["--sync-bn"] if team.sync else [])]
     if exchanged:
         raise BadInput(

@@ -1,14 +1,21 @@
 """Training a student with the help of a teacher: any loss or several, any two networks."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import potstill as ps
 from potstill import term_strings
 from potstill.recipes.learner import create_learner, learn_with_every_head
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary
+from potstill.say import say
 from potstill.teacher import Teachers
 from potstill.training import Training
+
+if TYPE_CHECKING:
+    from potstill.data import Data
+
+TERMS = ("0.1 * CE", "0.9 * KD(temperature=4)")
 
 
 @recipe
@@ -17,7 +24,7 @@ def distill(
     student: str,
     teacher: Teachers,
     student_weights: Path | None = None,
-    terms: tuple[str, ...] = ("0.1 * CE", "0.9 * KD(temperature=4)"),
+    terms: tuple[str, ...] = TERMS,
     training: Training = Training(),
 ) -> Summary:
     """Train a student with the help of a frozen teacher, by one loss or several.
@@ -28,8 +35,11 @@ def distill(
         terms: what to minimise, one string a term: "weight * Loss(arguments) on taps". "1000 * AT on stages" is
             one a stage, "FitNet on layer3=blocks.8" pairs a student's tap with a teacher's, "file.py:Loss" is your own.
             "0.5 * CE on student#0" and "0.5 * KD(hard=True) on student#1" are of two heads, as distilled ViTs have.
+            Of images without labels, KD alone by default.
     """
-    data = training.load_data()
+    data = teacher.naming(training.load_data())
+    if terms == TERMS:
+        terms = usual_terms(data)
     networks = {
         "student": create_learner(student, data, training, weights=student_weights),
         **teacher.create(data),
@@ -39,4 +49,12 @@ def distill(
     example = data.example()
     parsed = term_strings.terms(terms, networks, example)
     distiller = ps.Distiller(networks, parsed, example=example, seed=training.seed, classifiers=[*networks])
-    return ps.fit(distiller, data, training)
+    return ps.fit(distiller, data, training, {"terms": terms})
+
+
+def usual_terms(data: "Data") -> tuple[str, ...]:
+    """What is minimised by default: what the images' labels allow; said where that is something else."""
+    if not data.unlabelled:
+        return TERMS
+    say(f"--terms {' '.join(TERMS)}, less what needs labels: {TERMS[1]}")
+    return TERMS[1:]

@@ -16,7 +16,13 @@ COUNT = "n"
 """How many images were measured: a number that is no result."""
 COSTS = ("parameters", "macs")
 """What stands beside the results of a teacher."""
-NAMES = {ACCURACY: ("top-1", "%"), "top5": ("top-5", "%"), "loss": ("loss", "nats")}
+NAMES = {
+    ACCURACY: ("top-1", "%"),
+    "top5": ("top-5", "%"),
+    "loss": ("loss", "nats"),
+    "agreement": ("agreement with the teacher", "%"),
+    "kl": ("KL from the teacher", "nats"),
+}
 """How our own numbers are written, and their units; any other is called by its name and has none."""
 
 
@@ -62,9 +68,14 @@ def describe(measured: Measured) -> str:
 
     >>> describe({"top1": 93.104}), describe({"recall": 0.81234}), describe({})
     ('93.10 %', '0.8123', '-')
+    >>> describe({"agreement": 93.104})
+    '93.10 % agreement with the teacher'
     """
     found = headline(measured)
-    return "-" if found is None else written(*found)
+    if found is None:
+        return "-"
+    name, value = found
+    return written(name, value) + (f" {NAMES[name][0]}" if unit(name) == "%" and name != ACCURACY else "")
 
 
 def value_text(measured: Measured) -> str:
@@ -109,11 +120,13 @@ def column(words: str, names: Sequence[str]) -> str:
 
     >>> column("last epoch", ["top1"]), column("last epoch", ["recall"]), column("last epoch", ["top1", "recall"])
     ('last epoch, %', 'last epoch, recall', 'last epoch')
+    >>> column("last epoch", ["agreement"])
+    'last epoch, agreement with the teacher, %'
     """
     if len(names) > 1:
         return words
     name = names[0] if names else ACCURACY
-    return f"{words}, {unit(name) or name}"
+    return f"{words}, {unit(name) if name == ACCURACY else title(name)}"
 
 
 def cell(spread: Spread | None, name: str | None, names: Sequence[str]) -> str:

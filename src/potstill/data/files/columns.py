@@ -23,11 +23,11 @@ LABELS = ("label", "labels", "fine_label", "target", "class")
 class Columns:
     """The columns of images and labels, the classes' names as far as the file says them, and what else there was.
 
-    ``text``: the labels are the classes' names.
+    ``label`` is None where labels do not count; ``text``: they are the classes' names.
     """
 
     image: str
-    label: str
+    label: str | None
     names: tuple[str, ...]
     text: bool
     notes: tuple[str, ...]
@@ -41,6 +41,8 @@ def find_columns(shard: Path, how: Place) -> Columns:
     """
     schema = schema_of(shard)
     image = _image(shard, schema, how)
+    if how.unlabelled:
+        return Columns(image, None, (), False, ())
     label, notes = _label(shard, schema, image, how)
     kind = schema.field(label).type
     if pyarrow.types.is_dictionary(kind):

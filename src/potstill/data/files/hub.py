@@ -19,6 +19,7 @@ from potstill.data.files.lists import choose_test, class_order
 from potstill.data.files.names import TRAIN, must_look_different, split_named
 from potstill.data.files.shard_file import batches_of, rows_of
 from potstill.data.files.taken import Taken
+from potstill.data.images import NO_LABEL
 from potstill.errors import BadInput, first_line
 from potstill.say import say
 from potstill.selection import Place
@@ -59,7 +60,7 @@ class Hub:
         numbered = classes is None or are_numbers(classes)
         if names and not numbered and tuple(classes or ()) != names:
             raise BadInput(f"{self.shards[0]} names other classes than the training images, or in another order")
-        what = f"{self.columns.image} {self.columns.label}" + (" as text" if self.columns.text else "")
+        what = f"{self.columns.image} {self.columns.label or 'unlabelled'}" + (" as text" if self.columns.text else "")
         self.file = cache_folder() / "encoded" / f"{key(self.shards, what)}.arrow"
         self.rows = [rows_of(shard) for shard in self.shards]
         self._how = how
@@ -72,6 +73,8 @@ class Hub:
     def _classes(self, known: tuple[str, ...]) -> tuple[tuple[str, ...], torch.Tensor]:
         """The classes, and which one each row is of."""
         column, found = self.columns.label, self.table["label"]
+        if column is None:
+            return (), torch.from_numpy(found.to_numpy())
         if self.columns.text:
             texts = found.to_pylist()
             classes = known or class_order(texts)
@@ -164,8 +167,9 @@ class Hub:
     def _rows(self, schema: pyarrow.Schema) -> Iterator[pyarrow.RecordBatch]:
         for shard in self.shards:
             columns = find_columns(shard, self._how)
-            for rows in batches_of(shard, [columns.image, columns.label]):
-                images, labels = rows.column(columns.image), rows.column(columns.label)
+            for rows in batches_of(shard, [column for column in (columns.image, columns.label) if column is not None]):
+                images = rows.column(columns.image)
+                labels = _no_labels(rows) if columns.label is None else rows.column(columns.label)
                 if labels.null_count:
                     raise BadInput(f"{shard}: {labels.null_count} rows have no {columns.label}")
                 content = images.field("bytes") if pyarrow.types.is_struct(images.type) else images
@@ -202,6 +206,10 @@ def read_hub(root: Path, shards: Mapping[str, Sequence[Path]], how: Place) -> Ta
         if other != name:
             notes.append(f"{root}: {other} ({_count(paths)} images) is not looked at; --test-split chooses")
     return Taken(trained.classes, trained, measured, notes, (train, None if measured is None else name))
+
+
+def _no_labels(rows: pyarrow.RecordBatch) -> pyarrow.Array:
+    return pyarrow.array([NO_LABEL] * rows.num_rows, pyarrow.int64())
 
 
 def _count(shards: Sequence[Path]) -> int:

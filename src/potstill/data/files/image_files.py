@@ -56,7 +56,8 @@ def describe(name: str, classes: Sequence[str], train: int, test: int) -> str:
     >>> describe("pets", ["cat", "dog"], 24, 8)
     'data pets: 2 classes: cat, dog; 24 training, 8 test images'
     """
-    return f"data {name}: {len(classes)} classes: {listed(classes, NAMED)}; {train} training, {test} test images"
+    known = f"{len(classes)} classes: {listed(classes, NAMED)}" if classes else "no labels"
+    return f"data {name}: {known}; {train} training, {test} test images"
 
 
 def imagenet(data_dir: Path | None = None, how: Place = Place()) -> ImageFiles:
@@ -103,7 +104,8 @@ def find_images(root: Path, how: Place = Place()) -> ImageFiles:
         train_rows, test_rows = _kept_back(root, taken, notes)
     else:
         train_rows, test_rows = torch.arange(len(taken.train)), torch.arange(len(taken.test))
-    notes += _never(taken.classes, taken.train.labels[train_rows], "training")
+    if taken.classes:
+        notes += _never(taken.classes, taken.train.labels[train_rows], "training")
     test = taken.train if taken.test is None else taken.test
     taken.train.bits = test.bits = find_depth(taken.train, notes)
     return ImageFiles(taken.classes, taken.train, test, train_rows, test_rows, tuple(notes), taken.splits)
