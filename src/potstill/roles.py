@@ -73,6 +73,17 @@ def check_labels(terms: Sequence[Term], batch: Batch) -> None:
         )
 
 
+def check_several(terms: Sequence[Term]) -> None:
+    """Refuse losses of ours that take one class an image, where an image may have several labels.
+
+    Raises:
+        BadInput: such a term.
+    """
+    for term in terms:
+        if "labels" in term.flat_addresses and not getattr(term.loss, "several_labels", True):
+            raise BadInput(f"term '{term.name}' takes one class an image, and these may have several: BCE takes them")
+
+
 def check_roles(learners: Collection[str], terms: Sequence[Term], passes: ForwardPasses) -> None:
     """Refuse learners that no term trains, whose batch norms would drift all the same, and terms that train nothing.
 

@@ -44,6 +44,9 @@ class Place(Expanded):
     """Images in files: the column of the images in Parquet, or of the paths in --labels."""
     label_column: str | None = None
     """Images in files: the column of the labels in Parquet, or in --labels."""
+    label_separator: str | None = None
+    """Images in files: what stands between the labels of an image that may have several, or none: | say. A column of
+    lists in Parquet needs none."""
     test_split: str | None = None
     """Images in files: which split is measured, test say; by default the first there is of val, validation and test."""
     unlabelled: bool = False

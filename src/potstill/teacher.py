@@ -27,17 +27,25 @@ class AnyTeacher(Expanded):
     """Mean and deviation of the images it was trained on, if not known from there: see normalize."""
     teacher_size: Side | tuple[Side, ...] | None = None
     """Height and width of those images."""
+    label_map: Path | None = None
+    """Its classes are others than the data's: a JSON or CSV file that says which of them, one or several, each class of
+    the data is."""
 
     def naming(self, data: "Data") -> "Data":
         """The same data; of images without labels, with the classes of this teacher, or of the first of several.
 
+        Where there is a map of labels, these are the classes that it names.
+
         Raises:
             BadInput: what is wrong with a teacher.
         """
+        from potstill.networks.label_map import read_label_map
         from potstill.networks.teachers import classes_of
 
         if data.classes or not data.unlabelled or self.teacher is None:
             return data
+        if self.label_map is not None:
+            return replace(data, classes=tuple(read_label_map(self.label_map)))
         return replace(data, classes=classes_of(self.teacher, self.teacher_weights, data.shape))
 
     def create(self, data: "Data", together: Together = "mean") -> "dict[str, nn.Module]":
@@ -61,6 +69,7 @@ class AnyTeacher(Expanded):
             weights=self.teacher_weights,
             normalize=self.teacher_normalize,
             size=self.teacher_size,
+            label_map=self.label_map,
         )
 
 

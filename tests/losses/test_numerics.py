@@ -97,6 +97,7 @@ ROWS = {
     "AB": Row(losses.AB, MAPS, maps),
     "AFD": Row(losses.AFD, MAPS, maps),
     "AT": Row(losses.AT, MAPS, maps),
+    "BCE": Row(losses.BCE, ("student", "labels"), logits),
     "BSS": Row(losses.BSS, LOGITS, logits),
     "CC": Row(losses.CC, POOLED, pooled),
     "CD": Row(losses.CD, MAPS, maps),
@@ -118,6 +119,7 @@ ROWS = {
     "RKD": Row(losses.RKD, POOLED, pooled),
     "ReviewKD": Row(losses.ReviewKD, both("map", "later"), network),
     "SP": Row(losses.SP, MAPS, maps),
+    "SigmoidKD": Row(losses.SigmoidKD, LOGITS, logits),
     "Sobolev": Row(losses.Sobolev, (*LOGITS, "labels", "images"), images_and_weights, run_networks),
     "VID": Row(losses.VID, MAPS, maps),
 }

@@ -23,7 +23,7 @@ def evaluate(
     out: Path | None = None,
     reading: Reading = Reading(),
 ) -> dict[str, Any]:
-    """Measure a network on a data set's test images: accuracies in percent.
+    """Measure a network on a data set's test images: accuracies, or mean average precision, in percent.
 
     In detail: accuracy by class, which classes are taken for which, the negative log-likelihood, and how far the
     probabilities of the chosen classes are from how often these are right (the expected calibration error).
@@ -42,6 +42,7 @@ def evaluate(
     """
     from potstill.commands.details import must_be_writable, write_details
     from potstill.device import find_device
+    from potstill.engine.average_precision import mean_average_precision
     from potstill.engine.details import Answers
     from potstill.networks.trained import create_trained
 
@@ -57,6 +58,10 @@ def evaluate(
     loaded = ps.data.load(selected, device=where)
     trained = create_trained(network, loaded, weights, normalize=selected.normalize, kind="network", flag="--weights")
     assert loaded.test is not None, "data.load gives test images"
+    if loaded.several:
+        if details:
+            raise BadInput("--details counts which class is taken for which, and these images may have several labels")
+        return mean_average_precision(trained.to(where), loaded.test)
     answers = Answers()
     measured: dict[str, Any] = ps.evaluate(trained.to(where), loaded.test, answers if details else None)
     if not details:

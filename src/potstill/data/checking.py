@@ -15,7 +15,7 @@ from potstill.data.files import facts as looking
 from potstill.data.files.facts import Facts
 from potstill.data.files.image_files import ImageFiles, describe, find_images
 from potstill.data.files.names import listed
-from potstill.data.images import NO_LABEL
+from potstill.data.label_names import class_counts, label_name
 from potstill.data.load import DATASETS, folder_of
 from potstill.errors import BadInput
 from potstill.selection import Reading
@@ -43,7 +43,7 @@ class Images:
     """All images of a data set, those of its splits after one another, and what is known of them."""
 
     classes: tuple[str, ...]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64] | NDArray[np.float32]
     facts: Facts
     name: Callable[[int], str]
     splits: tuple[Split, ...]
@@ -188,8 +188,8 @@ def _duplicates(images: Images) -> None:
         place[split.rows] = number
     names = [split.name for split in images.splits]
     for group in find_duplicates(images.facts.contents, images.facts.pixels, images.facts.good):
-        found = {*images.labels[list(group.rows)].tolist()} - {NO_LABEL}
-        labels = sorted(images.classes[label] for label in found)
+        found = {label_name(label, images.classes) for label in images.labels[list(group.rows)].tolist()}
+        labels = sorted(found - {""})
         within = sorted({int(place[row]) for row in group.rows if place[row] >= 0})
         across = " and ".join(names[number] for number in within)
         kind = "duplicates across splits" if len(within) > 1 else "duplicates"
@@ -206,8 +206,8 @@ def _how(group: Group) -> str:
 
 
 def _counts(images: Images, split: Split) -> list[int]:
-    labels = images.labels[split.rows]
-    counts: list[int] = np.bincount(labels[labels != NO_LABEL], minlength=len(images.classes)).tolist()
+    labels = torch.from_numpy(images.labels[split.rows])
+    counts: list[int] = class_counts(labels, len(images.classes)).tolist()
     return counts
 
 

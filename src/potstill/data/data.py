@@ -40,6 +40,7 @@ class Data:
     that of an image: channels, height and width. Of somebody else's loaders, classes, mean, std and test may be
     unknown: empty, or None. ``identity`` finds what tells the images from all others, see `potstill.data.identity`.
     ``bits`` is how many of their 16 bits deep images use, None where that is all, or there are no such.
+    ``several``: an image may have several labels, or none: they are zeros and ones (N, K).
     """
 
     name: str
@@ -52,6 +53,7 @@ class Data:
     holdout: Batches | None
     identity: Callable[[], str] | None = None
     bits: int | None = None
+    several: bool = False
 
     def example(self) -> Batch:
         """The first training batch of epoch 0; of images in files, the first 16 images of it."""
@@ -90,4 +92,6 @@ class Data:
         }
         if self.bits is not None:
             described["bits"] = self.bits
+        if self.several:
+            described["several"] = True
         return cast(DataSet, {**described, "digest": None if self.identity is None else self.identity()})

@@ -148,7 +148,7 @@ def _on_the_device(selected: Selection, augment: bool, balanced: bool, shared: d
     name, source = selected.data, DATASETS[selected.data]
     if selected.image_size is not None and selected.image_size != source.shape[1]:
         raise BadInput(f"--image-size is for images in files; those of {name} have {source.shape[1]} pixels")
-    for field in ("labels", "image_column", "label_column", "test_split"):
+    for field in ("labels", "image_column", "label_column", "label_separator", "test_split"):
         if (value := getattr(selected, field)) is not None:
             raise BadInput(f"--{field.replace('_', '-')} {value} is for images in files, not for {name}")
     border = selected.border
@@ -169,6 +169,8 @@ def _on_the_device(selected: Selection, augment: bool, balanced: bool, shared: d
 
 def _in_files(selected: Selection, augment: bool, balanced: bool, shared: dict[str, Any]) -> Data:
     files = _read_files(selected)
+    if files.several and balanced:
+        raise BadInput("--balance sampling is for images of one class each, and these may have several labels")
     mean, std = statistics(selected.normalize or "imagenet")
     size = IMAGE_SIZE if selected.image_size is None else selected.image_size
     shared |= {"size": size, "workers": cores() if selected.workers is None else selected.workers}
@@ -186,7 +188,8 @@ def _in_files(selected: Selection, augment: bool, balanced: bool, shared: dict[s
     held_loader = train.plain(rows["held"], EVALUATION_BATCH_OF_FILES) if len(held) else None
     identity = of_files(files.sources, files.classes, selected.data_digest)
     bits = None if files.train.bits == FULL else files.train.bits
-    return Data(selected.data, files.classes, (3, size, size), mean, std, train, test, held_loader, identity, bits)
+    loaders = (train, test, held_loader)
+    return Data(selected.data, files.classes, (3, size, size), mean, std, *loaders, identity, bits, files.several)
 
 
 def _read_files(selected: Selection) -> ImageFiles:

@@ -37,6 +37,7 @@ from potstill.memory_layout import lay_out
 from potstill.ranks.meeting import meet, members
 from potstill.ranks.onlooker import folder_of
 from potstill.ranks.team import on_first
+from potstill.roles import check_several
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
@@ -69,7 +70,8 @@ def fit(
             torch's random numbers, which are seeded by the run's seed, the epoch and the step.
         measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
             the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers;
-            of images without labels, how far they agree with their teacher.
+            of images that may have several labels, mean average precision; of images without labels, how far they agree
+            with their teacher.
         recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and the training's ``log``:
             objects with ``log(record)`` and ``close()``, and with ``finish(summary)`` if they like. One that fails is
             named on stderr, and the run goes on.
@@ -136,6 +138,8 @@ def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Cal
     check_early_stop(training, data)
     if training.augment == "none" and isinstance(data.train, OwnLoader):
         raise BadInput("--augment none is for data sets that are loaded here; your own loader gives what it gives")
+    if data.several:
+        check_several(distiller.terms)
     if training.mixes:
         check_mixable(distiller.terms)
     balance_classes(training, distiller, data)

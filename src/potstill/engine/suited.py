@@ -9,6 +9,7 @@ from potstill.batch import Batch, as_batch
 from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.agreement import agreement
+from potstill.engine.average_precision import mean_average_precision
 from potstill.engine.evaluate import evaluate
 from potstill.engine.undisturbed import undisturbed
 from potstill.errors import BadInput
@@ -51,9 +52,14 @@ class WithTeacher:
 def suited(measure: Measure, distiller: Distiller, data: Data) -> Measure:
     """The measure of a run: the caller's own, or what suits its images.
 
-    That is accuracy; of images without labels, the agreement with the teacher, or with the mean of several.
+    That is accuracy; of images that may have several labels, the mean average precision; of images without labels, the
+    agreement with the teacher, or with the mean of several.
     """
-    if measure is not evaluate or data.test is None or not data.unlabelled:
+    if measure is not evaluate or data.test is None:
+        return measure
+    if data.several:
+        return mean_average_precision
+    if not data.unlabelled:
         return measure
     with undisturbed():
         labelled = "labels" in as_batch(data.test.example())

@@ -11,6 +11,7 @@ attribute ``taps``: addresses in a network called ``student`` and one called ``t
 from potstill.losses.ab import AB
 from potstill.losses.afd import AFD
 from potstill.losses.at import AT
+from potstill.losses.bce import BCE
 from potstill.losses.bss import BSS
 from potstill.losses.cc import CC
 from potstill.losses.cd import CD
@@ -31,6 +32,7 @@ from potstill.losses.ofd import OFD
 from potstill.losses.pkt import PKT
 from potstill.losses.reviewkd import ReviewKD
 from potstill.losses.rkd import RKD
+from potstill.losses.sigmoid_kd import SigmoidKD
 from potstill.losses.sobolev import Sobolev
 from potstill.losses.sp import SP
 from potstill.losses.vid import VID
@@ -39,6 +41,7 @@ __all__ = [
     "AB",
     "AFD",
     "AT",
+    "BCE",
     "BSS",
     "CC",
     "CD",
@@ -61,5 +64,6 @@ __all__ = [
     "Logits",
     "LwM",
     "ReviewKD",
+    "SigmoidKD",
     "Sobolev",
 ]

@@ -15,12 +15,14 @@ class Loss(nn.Module):
     inputs' own precision, and what is beyond its range as the largest number there. A loss that differentiates a
     network (``needs_graph``) gets its inputs as they are: a cast copy is not what the logits were computed from. One
     that compares the rows of a batch (``whole_batch``) gets those of all processes that train a run. One that takes a
-    class for each image, and no probabilities of several, says so (``hard_labels``): images cannot be mixed then.
+    class for each image, and no probabilities of several, says so (``hard_labels``): images cannot be mixed then. One
+    that takes labels of which an image may have several (``several_labels``) says that.
     """
 
     needs_graph = False
     whole_batch = False
     hard_labels = False
+    several_labels = False
 
     def __init_subclass__(cls, **settings: Any) -> None:
         """Cast for the class's own ``build``, as ``__call__`` does for its ``forward``."""

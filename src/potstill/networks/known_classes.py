@@ -14,7 +14,7 @@ from potstill.runs.source import LIBRARIES
 
 
 def known_classes(spec: str, weights: Path | None, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """The names of a network's classes: those of its run, or numbers from 0 on where nothing names them.
+    """The names of a network's classes: those of its run or library, or numbers from 0 on where nothing names them.
 
     How many there are says its run folder, its library, its file of weights, or what it gives for an image.
 
@@ -29,7 +29,7 @@ def known_classes(spec: str, weights: Path | None, shape: tuple[int, ...]) -> tu
     library = spec.partition(":")[0] in LIBRARIES
     if str(weights) == PRETRAINED or (weights is None and library):
         offered = find_pretrained(spec)
-        return _numbers(0 if offered is None else offered.classes)
+        return () if offered is None else offered.names or _numbers(offered.classes)
     stored = run_networks.find(spec if weights is None else str(weights))
     if stored is not None:
         return stored.class_names or _numbers(stored.classes or 0)

@@ -25,6 +25,7 @@ def create_teachers(
     weights: Path | tuple[Path, ...] | None = None,
     normalize: str | tuple[str, ...] | None = None,
     size: int | tuple[int, ...] | None = None,
+    label_map: Path | None = None,
 ) -> "dict[str, nn.Module]":
     """One teacher, or several: as ``teacher``, which gives the mean of their logits, or ``teacher1``, ``teacher2``, ...
 
@@ -35,6 +36,7 @@ def create_teachers(
         weights: in the same order; those that bring weights of their own may be left out.
         normalize: one for all, or one each.
         size: one for all, or one each.
+        label_map: which of their classes are which of the data's, one file for all.
 
     Raises:
         BadInput: other numbers of these than of teachers, and whatever is wrong with a teacher.
@@ -47,7 +49,7 @@ def create_teachers(
     sizes = _one_each(_several(size), len(names), "--teacher-size")
     called = ["teacher"] if len(names) == 1 else [f"teacher{i}" for i in range(1, len(names) + 1)]
     teachers = {
-        name: create_trained(spec, data, file, normalize=by, size=side, kind=name)
+        name: create_trained(spec, data, file, normalize=by, size=side, kind=name, label_map=label_map)
         for name, spec, file, by, side in zip(called, names, files, normalizations, sizes, strict=True)
     }
     if together == "mean" and len(teachers) > 1:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from potstill.data import Data
 
 TERMS = ("0.1 * CE", "0.9 * KD(temperature=4)")
+OF_SEVERAL = ("0.1 * BCE", "0.9 * SigmoidKD")
 
 
 @recipe
@@ -35,7 +36,7 @@ def distill(
         terms: what to minimise, one string a term: "weight * Loss(arguments) on taps". "1000 * AT on stages" is
             one a stage, "FitNet on layer3=blocks.8" pairs a student's tap with a teacher's, "file.py:Loss" is your own.
             "0.5 * CE on student#0" and "0.5 * KD(hard=True) on student#1" are of two heads, as distilled ViTs have.
-            Of images without labels, KD alone by default.
+            By default, KD alone of images without labels, and BCE and SigmoidKD where an image may have several.
     """
     data = teacher.naming(training.load_data())
     if terms == TERMS:
@@ -54,7 +55,9 @@ def distill(
 
 def usual_terms(data: "Data") -> tuple[str, ...]:
     """What is minimised by default: what the images' labels allow; said where that is something else."""
-    if not data.unlabelled:
-        return TERMS
-    say(f"--terms {' '.join(TERMS)}, less what needs labels: {TERMS[1]}")
-    return TERMS[1:]
+    terms = OF_SEVERAL if data.several else TERMS
+    terms = terms[1:] if data.unlabelled else terms
+    if terms != TERMS:
+        why = "have no labels" if data.unlabelled else "may have several labels"
+        say(f"these images {why}: --terms {' '.join(map(repr, terms))}")
+    return terms

@@ -13,6 +13,8 @@ from potstill.training import Training
 def supervised(*, network: str, weights: Path | None = None, training: Training = Training()) -> Summary:
     """Train one network from the labels alone: a baseline, or a teacher for later.
 
+    By cross-entropy; where an image may have several labels, by that of each class alone.
+
     Args:
         network: what to train, for example resnet20, wrn-16-2, timm:NAME, file.py:callable, or a run folder.
         weights: weights to start from: a safetensors or torch file, a run folder, or pretrained for what timm or
@@ -20,6 +22,7 @@ def supervised(*, network: str, weights: Path | None = None, training: Training 
     """
     data = training.load_data()
     networks = {"student": create_learner(network, data, training, weights=weights, name=network)}
-    terms = [ps.Term(ps.losses.CE(), "student", "labels")]
+    loss = ps.losses.BCE() if data.several else ps.losses.CE()
+    terms = [ps.Term(loss, "student", "labels")]
     distiller = ps.Distiller(networks, terms, example=data.example(), seed=training.seed, classifiers=[*networks])
     return ps.fit(distiller, data, training)

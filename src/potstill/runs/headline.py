@@ -22,6 +22,7 @@ NAMES = {
     "loss": ("loss", "nats"),
     "agreement": ("agreement with the teacher", "%"),
     "kl": ("KL from the teacher", "nats"),
+    "map": ("mAP", "%"),
 }
 """How our own numbers are written, and their units; any other is called by its name and has none."""
 

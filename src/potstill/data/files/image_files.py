@@ -14,6 +14,7 @@ from potstill.data.files.depth import find_depth
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.names import TEST, listed
 from potstill.data.files.taken import Taken
+from potstill.data.label_names import are_several, class_counts
 from potstill.errors import BadInput
 from potstill.say import say
 from potstill.selection import Place
@@ -37,6 +38,11 @@ class ImageFiles:
     test_rows: Tensor
     notes: tuple[str, ...] = ()
     splits: tuple[str, str | None] = ("", None)
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return are_several(self.train.labels)
 
     @property
     def sources(self) -> dict[str, Encoded]:
@@ -104,8 +110,7 @@ def find_images(root: Path, how: Place = Place()) -> ImageFiles:
         train_rows, test_rows = _kept_back(root, taken, notes)
     else:
         train_rows, test_rows = torch.arange(len(taken.train)), torch.arange(len(taken.test))
-    if taken.classes:
-        notes += _never(taken.classes, taken.train.labels[train_rows], "training")
+    notes += _never(taken.classes, taken.train.labels[train_rows], "training")
     test = taken.train if taken.test is None else taken.test
     taken.train.bits = test.bits = find_depth(taken.train, notes)
     return ImageFiles(taken.classes, taken.train, test, train_rows, test_rows, tuple(notes), taken.splits)
@@ -118,8 +123,8 @@ def class_names(root: Path, how: Place = Place()) -> tuple[str, ...]:
 
 def _never(classes: Sequence[str], labels: Tensor, what: str) -> list[str]:
     """A note on classes of which no image is."""
-    counts = labels.bincount(minlength=len(classes))
-    never = [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]
+    counts = class_counts(labels, len(classes)).tolist()
+    never = [name for name, count in zip(classes, counts, strict=True) if not count]
     return [f"{len(never)} of {len(classes)} classes have no {what} image: {listed(never)}"] if never else []
 
 

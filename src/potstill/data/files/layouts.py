@@ -28,7 +28,8 @@ def take(root: Path, how: Place) -> Taken:
         return read_labels(root, how)
     if (shards := find_saved(root) or find_shards(root)) is not None:
         return read_hub(root, shards, how)
-    for flag, value in {"image-column": how.image_column, "label-column": how.label_column}.items():
+    of_tables = ("image_column", "label_column", "label_separator")
+    for flag, value in {name.replace("_", "-"): getattr(how, name) for name in of_tables}.items():
         if value is not None:
             raise BadInput(f"--{flag} {value} is for Parquet or with --labels; {root} holds neither")
     return _folders(root, how)
