@@ -46,7 +46,8 @@ class AnyTeacher(Expanded):
             return data
         if self.label_map is not None:
             return replace(data, classes=tuple(read_label_map(self.label_map)))
-        return replace(data, classes=classes_of(self.teacher, self.teacher_weights, data.shape))
+        known = classes_of(self.teacher, self.teacher_weights, data.shape)
+        return replace(data, classes=known.names, several=known.several)
 
     def create(self, data: "Data", together: Together = "mean") -> "dict[str, nn.Module]":
         """The networks with their weights, frozen: none, ``teacher``, or ``teacher1``, ``teacher2``, ...

@@ -166,6 +166,7 @@ def test_a_teacher_of_other_classes_teaches_by_a_map(teacher, tmp_path, user_cac
     assert ps.Teacher(teacher, label_map=file).naming(data).classes == ("odd", "even")
 
 
+UNLABELLED = {"unlabelled": True, "labels": None, "label_separator": None}
 KINDS = {"even": lambda d: d % 2 == 0, "small": lambda d: d < 5, "three": lambda d: d % 3 == 0}
 
 
@@ -203,6 +204,11 @@ def test_images_of_several_labels_by_the_defaults(tmp_path, user_cache, capsys):
     assert {one["class"]: one["probability"] > 0.5 for one in found} == {n: bool(h(0)) for n, h in KINDS.items()}
     checked = table(capsys, ["check", str(folder), *flags[2:]])
     assert {row["class"] for row in checked["table"]} == {*KINDS}
+    # Without labels, the teacher says of which kind its answers are.
+    bare = distill(student="resnet8", teacher=str(run), out=tmp_path / "bare", **{**asked, **UNLABELLED, "epochs": 1})
+    assert read(tmp_path / "bare", "config.json")["arguments"]["terms"] == ["0.9 * SigmoidKD"]
+    assert list(bare["learners"]["student"]["last"]["test"]) == ["agreement", "kl", "n"]
+    assert read(tmp_path / "bare", "config.json")["data"]["several"] is True
     for command in (["verify", str(run)], ["report", str(run), "--out", str(tmp_path / "report.html")]):
         assert main(command) == 0
     with pytest.raises(BadInput, match="term 'CE student' takes one class an image, and these may have several"):

@@ -24,17 +24,19 @@ class WithTeacher:
 
     Args:
         teacher: of the same classes.
+        several: whether an image may be of several classes.
     """
 
-    def __init__(self, teacher: nn.Module) -> None:
-        self.teacher = teacher
+    def __init__(self, teacher: nn.Module, several: bool = False) -> None:
+        self.teacher, self.several = teacher, several
 
     def __call__(self, network: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Measure a network.
 
         Returns:
             ``agreement``: how often both choose the same class, in percent; ``kl``: the mean of KL(teacher || network)
-            in nats, at temperature 1; ``n`` images.
+            in nats, at temperature 1; ``n`` images. Where an image may be of several classes: how often both say the
+            same of a class, and the divergence of the answers to one class.
 
         Raises:
             BadInput: no batch.
@@ -42,7 +44,7 @@ class WithTeacher:
         like = next(network.parameters(), torch.empty(0))
         both = {"network": network, "teacher": self.teacher}
         with eval_mode(network), eval_mode(self.teacher), torch.no_grad():
-            found = agreement({"network": network}, both, batches, like.device)["network"]
+            found = agreement({"network": network}, both, batches, like.device, self.several)["network"]
         if not found:
             raise BadInput("nothing to evaluate: no batch")
         measured = found["teacher"]
@@ -57,13 +59,12 @@ def suited(measure: Measure, distiller: Distiller, data: Data) -> Measure:
     """
     if measure is not evaluate or data.test is None:
         return measure
-    if data.several:
-        return mean_average_precision
+    usual = mean_average_precision if data.several else measure
     if not data.unlabelled:
-        return measure
+        return usual
     with undisturbed():
         labelled = "labels" in as_batch(data.test.example())
     teachers = [network for name, network in distiller.teachers.items() if name in distiller.classifiers]
     if labelled or not teachers:
-        return measure
-    return WithTeacher(teachers[0] if len(teachers) == 1 else MeanOfLogits(teachers).eval())
+        return usual
+    return WithTeacher(teachers[0] if len(teachers) == 1 else MeanOfLogits(teachers).eval(), data.several)

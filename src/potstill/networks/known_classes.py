@@ -1,5 +1,6 @@
 """The classes that a trained network was trained on, where the data do not say them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,8 +14,16 @@ from potstill.runs import networks as run_networks
 from potstill.runs.source import LIBRARIES
 
 
-def known_classes(spec: str, weights: Path | None, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """The names of a network's classes: those of its run or library, or numbers from 0 on where nothing names them.
+@dataclass(frozen=True)
+class Known:
+    """The names of classes, and whether an image may be of several."""
+
+    names: tuple[str, ...]
+    several: bool = False
+
+
+def known_classes(spec: str, weights: Path | None, shape: tuple[int, ...]) -> Known:
+    """A network's classes: their names in its run or library, or numbers from 0 on where nothing names them.
 
     How many there are says its run folder, its library, its file of weights, or what it gives for an image.
 
@@ -29,10 +38,10 @@ def known_classes(spec: str, weights: Path | None, shape: tuple[int, ...]) -> tu
     library = spec.partition(":")[0] in LIBRARIES
     if str(weights) == PRETRAINED or (weights is None and library):
         offered = find_pretrained(spec)
-        return () if offered is None else offered.names or _numbers(offered.classes)
+        return _numbers(0) if offered is None else Known(offered.names) if offered.names else _numbers(offered.classes)
     stored = run_networks.find(spec if weights is None else str(weights))
     if stored is not None:
-        return stored.class_names or _numbers(stored.classes or 0)
+        return Known(stored.class_names or _numbers(stored.classes or 0).names, stored.several)
     network = create(spec)
     if weights is not None:
         return _numbers(classes_in(network, weights))
@@ -40,5 +49,5 @@ def known_classes(spec: str, weights: Path | None, shape: tuple[int, ...]) -> tu
         return _numbers(logits_of(call(network.eval(), spec, torch.zeros(2, *shape)), spec).shape[1])
 
 
-def _numbers(count: int) -> tuple[str, ...]:
-    return tuple(map(str, range(count)))
+def _numbers(count: int) -> Known:
+    return Known(tuple(map(str, range(count))))

@@ -55,7 +55,7 @@ def create_trained(
         raise BadInput(f"{kind}: images have a size of 1 or more, not {size}")
     entries = None if label_map is None else read_label_map(label_map)
     weights = _trained_weights(spec, data, weights, kind, flag, mapped=entries is not None)
-    own = data.classes if entries is None else known_classes(spec, weights, data.shape)
+    own = data.classes if entries is None else known_classes(spec, weights, data.shape).names
     try:
         network = ps.networks.create(spec, len(own), weights=weights)
     except CannotDownload as error:

@@ -78,7 +78,7 @@ class Hub:
         """The classes, and which one each row is of."""
         column, found = self.columns.label, self.table["label"]
         if column is None:
-            return (), torch.from_numpy(found.to_numpy())
+            return (), torch.full((len(found),), NO_LABEL)
         if self.columns.several:
             return self._several(found.to_pylist(), known)
         if self.columns.text:
