@@ -45,13 +45,11 @@ class Place(Expanded):
     label_column: str | None = None
     """Images in files: the column of the labels in Parquet, or in --labels."""
     label_separator: str | None = None
-    """Images in files: what stands between the labels of an image that may have several, or none: | say. A column of
-    lists in Parquet needs none."""
+    """Images in files: between labels, where an image may have several."""
     test_split: str | None = None
     """Images in files: which split is measured, test say; by default the first there is of val, validation and test."""
     unlabelled: bool = False
-    """The images have no labels, or none that count: a folder of any shape. They are for terms that need none, such as
-    KD, which --terms is by default then."""
+    """Images without labels, or none that count: a folder of any shape."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,7 @@ class Selection(Subset, Source):
     image_size: Side | None = None
     """Images in files: side of the crops in pixels; by default 224."""
     extra: str | None = None
-    """Train on images without labels, too: a folder of any shape. They stand beside the others in every batch, and
-    terms that need labels do not see them."""
+    """A folder of images without labels, beside the others in every batch."""
     extra_batch: Count | None = None
     """Of those, images a step; by default as many as of the others."""
     data_digest: Literal["auto", "contents"] = "auto"

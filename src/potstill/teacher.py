@@ -1,6 +1,6 @@
 """The settings of a teacher: which trained network it is, and which images it sees; flags of every recipe with one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,7 +27,7 @@ class AnyTeacher(Expanded):
     """Mean and deviation of the images it was trained on, if not known from there: see normalize."""
     teacher_size: Side | tuple[Side, ...] | None = None
     """Height and width of those images."""
-    label_map: Path | None = None
+    label_map: Path | None = field(default=None, kw_only=True)
     """Its classes are others than the data's: a JSON or CSV file that says which of them, one or several, each class of
     the data is."""
 

@@ -2,12 +2,15 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.ranges import Count, Side
 from potstill.selection import Reading, Selection
+
+if TYPE_CHECKING:
+    from potstill.data import Data
 
 
 def evaluate(
@@ -46,8 +49,6 @@ def evaluate(
     from potstill.engine.details import Answers
     from potstill.networks.trained import create_trained
 
-    if reading.unlabelled:
-        raise BadInput("evaluate measures accuracy, which needs labels: --unlabelled is for training and check")
     if out is not None and not details:
         raise BadInput(f"--out {out} is for what --details finds")
     if out is not None:
@@ -55,12 +56,10 @@ def evaluate(
     where = find_device(device)
     asked = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
     selected = _as_trained(asked, network, weights)
-    loaded = ps.data.load(selected, device=where)
+    loaded = _must_be_labelled(ps.data.load(selected, device=where), details)
     trained = create_trained(network, loaded, weights, normalize=selected.normalize, kind="network", flag="--weights")
     assert loaded.test is not None, "data.load gives test images"
     if loaded.several:
-        if details:
-            raise BadInput("--details counts which class is taken for which, and these images may have several labels")
         return mean_average_precision(trained.to(where), loaded.test)
     answers = Answers()
     measured: dict[str, Any] = ps.evaluate(trained.to(where), loaded.test, answers if details else None)
@@ -70,6 +69,15 @@ def evaluate(
     if out is not None:
         write_details(out, measured, found)
     return {**measured, "details": found, **({} if out is None else {"out": str(out)})}
+
+
+def _must_be_labelled(data: "Data", details: bool) -> "Data":
+    """The data, if they have the labels that are counted."""
+    if data.unlabelled:
+        raise BadInput("evaluate measures accuracy, which needs labels: --unlabelled is for training and check")
+    if details and data.several:
+        raise BadInput("--details counts which class is taken for which, and these images may have several labels")
+    return data
 
 
 def _as_trained(selected: Selection, network: str, weights: Path | None) -> Selection:

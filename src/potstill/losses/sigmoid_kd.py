@@ -15,10 +15,10 @@ class SigmoidKD(Loss):
 
         L = T^2 * KL([p_t, 1 - p_t] || [p_s, 1 - p_s]), mean over batch and classes,    p = sigmoid(z / T)
 
-    The part on logits (MLD) of Yang, Xie, Zong, Feng, Niu, Sugiyama and Huang, "Multi-label knowledge distillation",
-    ICCV 2023: https://arxiv.org/abs/2308.06453: the task becomes one of two classes for every label. Its other part, on
-    embeddings of labels, is not here. A temperature is not in it, and 1, the default, is none; "batchmean" is the sum
-    over the classes.
+    Yang, Xie, Zong, Feng, Niu, Sugiyama and Huang, "Multi-label knowledge distillation", ICCV 2023:
+    https://arxiv.org/abs/2308.06453. This is its part on logits (MLD), in which every label is a task of two classes;
+    that on embeddings of labels is not here. A temperature is not in it, and 1, the default, is none; "batchmean" is
+    the sum over the classes.
 
     Knowledge: responses.
 

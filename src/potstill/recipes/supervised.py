@@ -13,8 +13,6 @@ from potstill.training import Training
 def supervised(*, network: str, weights: Path | None = None, training: Training = Training()) -> Summary:
     """Train one network from the labels alone: a baseline, or a teacher for later.
 
-    By cross-entropy; where an image may have several labels, by that of each class alone.
-
     Args:
         network: what to train, for example resnet20, wrn-16-2, timm:NAME, file.py:callable, or a run folder.
         weights: weights to start from: a safetensors or torch file, a run folder, or pretrained for what timm or

@@ -76,7 +76,7 @@ def describe(measured: Measured) -> str:
     if found is None:
         return "-"
     name, value = found
-    return written(name, value) + (f" {NAMES[name][0]}" if unit(name) == "%" and name != ACCURACY else "")
+    return written(name, value) + (f" {called(name)}" if unit(name) == "%" and name != ACCURACY else "")
 
 
 def value_text(measured: Measured) -> str:
@@ -93,6 +93,15 @@ def written(name: str, value: float) -> str:
 def unit(name: str) -> str:
     """The unit of a number; empty where we know of none."""
     return NAMES.get(name, ("", ""))[1]
+
+
+def called(name: str) -> str:
+    """What a number is called, without its unit.
+
+    >>> called("top1"), called("recall")
+    ('top-1', 'recall')
+    """
+    return NAMES.get(name, (name, ""))[0]
 
 
 def digits(name: str) -> int:
