@@ -169,7 +169,9 @@ def labels_in(cell: Any, separator: str | None) -> tuple[str, ...]:
         parts = [str(part) for part in cell if part is not None]
     else:
         text = "" if cell is None else str(cell)
-        parts = [text] if separator is None else text.split(separator)
+        if separator is None:
+            return (text,) if text else ()
+        parts = text.split(separator)
     return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
