@@ -47,6 +47,12 @@ def test_classes_are_named_or_numbered(name, content, tmp_path):
     assert groups_of(read_label_map(file), CLASSES, OWN, file) == [[0, 2], [1]]
 
 
+def test_the_first_of_several_names_will_do(tmp_path):
+    file = written(tmp_path / "map.json", '{"cat": "tench", "dog": "goldfish, Carassius auratus"}')
+    own = ("tench, Tinca tinca", "goldfish, Carassius auratus")
+    assert groups_of(read_label_map(file), CLASSES, own, file) == [[0], [1]]
+
+
 def test_a_name_that_is_a_number_is_a_name(tmp_path):
     file = written(tmp_path / "map.json", '{"cat": "7", "dog": 1}')
     assert groups_of(read_label_map(file), CLASSES, OWN, file) == [[5], [1]]

@@ -74,6 +74,11 @@ class Beside:
         return self.labelled.taken
 
     @property
+    def has_labels(self) -> bool:
+        """That some images have labels."""
+        return True
+
+    @property
     def labels(self) -> torch.Tensor:
         """Those of the labelled images."""
         return self.labelled.labels

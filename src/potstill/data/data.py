@@ -72,7 +72,8 @@ class Data:
     @property
     def unlabelled(self) -> bool:
         """Whether the training images have no labels."""
-        return "labels" not in self.example()
+        known: bool | None = getattr(self.train, "has_labels", None)
+        return "labels" not in self.example() if known is None else not known
 
     def described(self) -> DataSet:
         """What a network that was trained on it has to be told later: classes, normalisation, shape of an image.

@@ -87,7 +87,7 @@ class Loader:
         self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
         self.device = torch.device(device)
         self.labels = image_set.labels.to(device)
-        self.labelled = bool((image_set.labels != NO_LABEL).all())
+        self.has_labels = bool((image_set.labels != NO_LABEL).all())
         self._rows_in_all = torch.tensor(len(image_set), device=device)
         # Only the padded copy is kept: a crop of it is any view, the plain image included.
         self._padded = self.augment.padded(image_set.images.to(device)).contiguous()
@@ -123,7 +123,7 @@ class Loader:
             for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in of_batches:
                 self.taken += 1
                 images = self._standardize(self._crop(batch_start, batch_mirrored))
-                labels = {"labels": batch_labels} if self.labelled else {}
+                labels = {"labels": batch_labels} if self.has_labels else {}
                 yield {"images": images, **labels, "index": batch_index, "view": batch_view, "size": self._rows_in_all}
 
     def images(self, index: Tensor, view: Tensor) -> Tensor:

@@ -105,6 +105,8 @@ def _mapped(network: nn.Module, _: tuple[Any, ...], output: Any) -> Tensor:
 
 def _number(entry: str, own: Sequence[str], file: Path) -> int:
     found = [number for number, name in enumerate(own) if name == entry]
+    # ImageNet's classes have several names each: "tench, Tinca tinca".
+    found = found or [number for number, name in enumerate(own) if name.partition(",")[0] == entry]
     if len(found) > 1:
         numbers = ", ".join(map(str, found))
         raise BadInput(f"--label-map {file}: {len(found)} classes of the teacher are called {entry!r}: say {numbers}")

@@ -92,7 +92,8 @@ def _of_timm(spec: str, name: str) -> Pretrained | None:
 def _names_of_timm(timm: Any, found: dict[str, Any]) -> tuple[str, ...]:
     """The names of ImageNet's classes, or of a part or a superset of it, if it is one of those that timm knows."""
     subset = timm.data.infer_imagenet_subset(found)
-    return tuple(timm.data.ImageNetInfo(subset).label_descriptions()) if subset else ()
+    names = tuple(timm.data.ImageNetInfo(subset).label_descriptions()) if subset else ()
+    return names if len(names) == found["num_classes"] else ()
 
 
 def _of_a_host(spec: str, name: str) -> Pretrained:

@@ -85,7 +85,7 @@ class ImageLoader:
         self.rows = torch.arange(len(images)) if rows is None else rows
         self.device = torch.device(device)
         self.labels = images.labels.to(device)
-        self.labelled = bool((images.labels != NO_LABEL).all())
+        self.has_labels = bool((images.labels != NO_LABEL).all())
         self._rows_in_all = torch.tensor(len(images), device=device)
         self._crops = Crops(size)
         self._standardize = Standardize((size, size, 3), mean, std, device)
@@ -216,7 +216,7 @@ class ImageLoader:
         """The batch of the first of ``pixels``, one an item. They are read before this returns."""
         index, view = torch.tensor(items, dtype=torch.int64).to(self.device).unbind(1)
         images = self._standardize(pixels[: len(items)].to(self.device))
-        labels = {"labels": self.labels[index]} if self.labelled else {}
+        labels = {"labels": self.labels[index]} if self.has_labels else {}
         return {"images": images, **labels, "index": index, "view": view, "size": self._rows_in_all}
 
     def _none_is_left(self) -> BadInput:
