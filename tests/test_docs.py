@@ -210,6 +210,26 @@ def test_methods_that_compare_answers_run(tmp_path, monkeypatch, capsys):
             assert parse_terms([string.partition(" on ")[0]], names["networks"])
 
 
+def test_the_page_on_labels_runs(tmp_path, monkeypatch, user_cache, capsys):
+    page = (DOCS / "unlabelled.md").read_text(encoding="utf-8")
+    (python,), (parity,) = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "json"))
+    monkeypatch.chdir(tmp_path)
+    exec(python.replace("600", "90"), {})
+    Path("parity.json").write_text(parity)
+    for command in "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)).replace("\\\n", " ").splitlines():
+        words = re.sub(r"--epochs \d+", "--epochs 1 --workers 0", command)
+        words = words.replace("--data digits ", "--data digits --images 90 ") if "supervised" in words else words
+        assert main(shlex.split(words)[1:]) == 0, capsys.readouterr().err
+    assert {path.name for path in Path("runs").iterdir()} == {
+        "teacher",
+        "student",
+        "both",
+        "parity",
+        "several",
+        "small",
+    }
+
+
 def test_your_own_model_runs(picture_folder, tmp_path, monkeypatch, capsys):
     page = (DOCS / "your-own-model.md").read_text(encoding="utf-8")
     network, python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

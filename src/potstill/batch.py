@@ -1,6 +1,6 @@
 """What a batch is: a dictionary of tensors, one row a sample."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from potstill.errors import BadInput
 
 # images (N, C, H, W), labels (N,), index (N,): the row in the training set, view (N,): which augmentation of it,
-# size (): how many rows the training set has.
+# size (): how many rows the training set has. Labels may be fewer than images: the first rows have one, others none.
 Batch = Mapping[str, Tensor]
 OTHER_NAMES = {"pixel_values": "images", "image": "images", "label": "labels"}
 """What Hugging Face's collators call them."""
@@ -53,6 +53,28 @@ def rows_of(batch: Batch) -> int:
     if "images" in batch:
         return len(batch["images"])
     return next((len(value) for value in batch.values() if value.dim()), 0)
+
+
+def of_labelled(values: Batch, texts: Iterable[str]) -> Batch:
+    """The values with the tensors at these addresses, ``labels`` among them, less the rows that have no label.
+
+    >>> import torch
+    >>> values = {"images": torch.zeros(5, 3, 8, 8), "labels": torch.arange(2), "student": torch.zeros(5, 10)}
+    >>> of_labelled(values, ["student", "labels"])["student"].shape
+    torch.Size([2, 10])
+    """
+    labelled, rows = len(values["labels"]), rows_of(values)
+    if labelled == rows:
+        return values
+    whole = [text for text in texts if values[text].dim() and len(values[text]) == rows]
+    return {**values, **{text: values[text][:labelled] for text in whole}}
+
+
+def few_of(batch: Batch, count: int) -> dict[str, Tensor]:
+    """The first rows of a batch, of its labels and of every entry that has as many as the longest."""
+    rows = max((len(value) for value in batch.values() if value.dim()), default=0)
+    long = {key for key, value in batch.items() if value.dim() and (len(value) == rows or key == "labels")}
+    return {key: value[:count] if key in long else value for key, value in batch.items()}
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:

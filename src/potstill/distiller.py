@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
 
 from potstill.address import owner
-from potstill.batch import Batch, as_batch
+from potstill.batch import Batch, as_batch, of_labelled
 from potstill.errors import BadInput
 from potstill.example_pass import is_empty, naming, try_out
 from potstill.forward_pass import ForwardPass, ForwardPasses, Plan
@@ -19,7 +19,7 @@ from potstill.guard import guarded
 from potstill.memory_layout import for_loss
 from potstill.networks.freezing import put_to_rest
 from potstill.networks.lazy import make_whole
-from potstill.roles import check_kinds, check_names, check_roles, find_classifiers
+from potstill.roles import check_kinds, check_labels, check_names, check_roles, find_classifiers
 from potstill.soundness import check_soundness
 from potstill.term import Addresses, Term
 from potstill.untrained import Untrained
@@ -104,6 +104,7 @@ class Distiller(nn.Module):
         batch = as_batch(example)
         check_kinds(named, terms)
         check_names([name for name, _ in named], [term.name for term in terms], batch)
+        check_labels(terms, batch)
         make_whole(named, batch, inputs or {}, seed)
         self.networks = nn.ModuleDict(dict(named))
         self.learners = {n: net for n, net in named if any(p.requires_grad for p in net.parameters())}
@@ -199,6 +200,8 @@ class Distiller(nn.Module):
         learns = plan.graph or one.network in plan.reached
         # Fused attention cannot be differentiated twice.
         attention = sdpa_kernel(SDPBackend.MATH) if plan.graph else nullcontext()
+        if "labels" in one.inputs:
+            values = of_labelled(values, one.inputs)
         with attention, torch.set_grad_enabled(torch.is_grad_enabled() and learns):
             if one.key in self.answered and not plan.graph:
                 return self.answered[one.key](values)

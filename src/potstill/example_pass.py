@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill import guard
-from potstill.batch import Batch
+from potstill.batch import Batch, few_of
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.forward_pass import ForwardPass, ForwardPasses
@@ -36,7 +36,7 @@ def try_out(passes: ForwardPasses, learners: Collection[str], terms: Sequence[Te
         BadInput: a network, a tap or a loss that does not work.
     """
     # Contiguous, which all networks bear.
-    values = {key: value.contiguous() for key, value in few_of(batch).items()}
+    values = {key: value.contiguous() for key, value in few_of(batch, FEW).items()}
     with eval_mode(nn.ModuleList(passes.networks.values())), torch.no_grad(), torch.random.fork_rng():
         values |= passes.parameters()
         for one in passes.in_order:
@@ -48,12 +48,6 @@ def try_out(passes: ForwardPasses, learners: Collection[str], terms: Sequence[Te
                 with naming(term, values):
                     term.build(values)
     return values
-
-
-def few_of(batch: Batch) -> dict[str, Tensor]:
-    """The first rows of a batch, of every entry that has as many as the longest."""
-    rows = max((len(value) for value in batch.values() if value.dim()), default=0)
-    return {key: value[:FEW] if value.dim() and len(value) == rows else value for key, value in batch.items()}
 
 
 def is_empty(values: Mapping[str, Tensor], inputs: Sequence[str]) -> bool:

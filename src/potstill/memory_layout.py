@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from potstill.batch import Batch, as_batch, on_device
+from potstill.batch import Batch, as_batch, few_of, on_device
 from potstill.compiler import uncompiled
 from potstill.eval_mode import eval_mode
-from potstill.example_pass import FEW, few_of, is_empty
+from potstill.example_pass import FEW, is_empty
 from potstill.guard import is_out_of_memory
 from potstill.network_call import title
 from potstill.outputs import tensors_in
@@ -41,7 +41,8 @@ def lay_out(distiller: "Distiller", example: Any) -> None:
         return
     wanted = {one.key for one in tried}.union(*(one.needs for one in tried))
     device = distiller.weights.device
-    values = few_of({**on_device(as_batch(example), device), "epoch": distiller.epoch, "progress": distiller.progress})
+    scalars = {"epoch": distiller.epoch, "progress": distiller.progress}
+    values = few_of({**on_device(as_batch(example), device), **scalars}, FEW)
     with eval_mode(distiller.networks), torch.random.fork_rng([device] if device.type == "cuda" else []), uncompiled():
         values |= distiller.passes.parameters()
         for one in distiller.passes.in_order:

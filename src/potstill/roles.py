@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from torch import Tensor, nn
 
 from potstill.address import Address
-from potstill.batch import Batch
+from potstill.batch import Batch, rows_of
 from potstill.errors import BadInput, unknown
 from potstill.forward_pass import GIVEN, ForwardPasses
 from potstill.term import Term
@@ -50,6 +50,38 @@ def check_names(networks: Sequence[str], terms: Sequence[str], batch: Batch) -> 
         if name in GIVEN or (name in networks and name in batch):
             what = "an entry that every batch has" if name in GIVEN else "an entry of the batch, too"
             raise BadInput(f"{name!r} is {what}; call {'the network' if name in networks else 'the entry'} otherwise")
+
+
+def check_labels(terms: Sequence[Term], batch: Batch) -> None:
+    """Refuse terms that need labels where the images have none, or some have none and those would not be seen.
+
+    Raises:
+        BadInput: such a term.
+    """
+    needing = [term for term in terms if "labels" in term.flat_addresses]
+    if needing and "labels" not in batch:
+        name = needing[0].name
+        raise BadInput(f"term '{name}' needs labels, and the images have none; KD, AT and others do without")
+    if not needing or len(batch["labels"]) == rows_of(batch):
+        return
+    if len(needing) == len(terms):
+        raise BadInput("every term needs labels, and none would see the images without: add KD, AT or the like")
+    if differentiating := [term.name for term in needing if term.needs_graph]:
+        raise BadInput(
+            f"term '{differentiating[0]}' differentiates a network by all its images, and needs labels, which some do "
+            "not have"
+        )
+
+
+def check_several(terms: Sequence[Term]) -> None:
+    """Refuse losses of ours that take one class an image, where an image may have several labels.
+
+    Raises:
+        BadInput: such a term.
+    """
+    for term in terms:
+        if "labels" in term.flat_addresses and not getattr(term.loss, "several_labels", True):
+            raise BadInput(f"term '{term.name}' takes one class an image, and these may have several: BCE takes them")
 
 
 def check_roles(learners: Collection[str], terms: Sequence[Term], passes: ForwardPasses) -> None:

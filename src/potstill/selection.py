@@ -44,8 +44,12 @@ class Place(Expanded):
     """Images in files: the column of the images in Parquet, or of the paths in --labels."""
     label_column: str | None = None
     """Images in files: the column of the labels in Parquet, or in --labels."""
+    label_separator: str | None = None
+    """Images in files: between labels, where an image may have several."""
     test_split: str | None = None
     """Images in files: which split is measured, test say; by default the first there is of val, validation and test."""
+    unlabelled: bool = False
+    """Images without labels, or none that count: a folder of any shape."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,10 @@ class Selection(Subset, Source):
     """See each training image in this many random views only, the same ones whatever the seed; by default in any."""
     image_size: Side | None = None
     """Images in files: side of the crops in pixels; by default 224."""
+    extra: str | None = None
+    """A folder of images without labels, beside the others in every batch."""
+    extra_batch: Count | None = None
+    """Of those, images a step; by default as many as of the others."""
     data_digest: Literal["auto", "contents"] = "auto"
     """Images in files: what they are known by again; auto looks at the contents of all up to 2 GiB, and of 1,000 images
     of larger sets."""

@@ -1,6 +1,7 @@
 """The settings of a teacher: which trained network it is, and which images it sees; flags of every recipe with one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +28,27 @@ class AnyTeacher(Expanded):
     """Mean and deviation of the images it was trained on, if not known from there: see normalize."""
     teacher_size: Side | tuple[Side, ...] | None = None
     """Height and width of those images."""
+    label_map: Path | None = field(default=None, kw_only=True)
+    """Its classes are others than the data's: a JSON or CSV file that says which of them, one or several, each class of
+    the data is."""
+
+    def naming(self, data: "Data") -> "Data":
+        """The same data; of images without labels, with the classes of this teacher, or of the first of several.
+
+        Where there is a map of labels, these are the classes that it names.
+
+        Raises:
+            BadInput: what is wrong with a teacher.
+        """
+        from potstill.networks.label_map import read_label_map
+        from potstill.networks.teachers import classes_of
+
+        if data.classes or not data.unlabelled or self.teacher is None:
+            return data
+        if self.label_map is not None:
+            return replace(data, classes=tuple(read_label_map(self.label_map)))
+        known = classes_of(self.teacher, self.teacher_weights, data.shape)
+        return replace(data, classes=known.names, several=known.several)
 
     def create(self, data: "Data", together: Together = "mean") -> "dict[str, nn.Module]":
         """The networks with their weights, frozen: none, ``teacher``, or ``teacher1``, ``teacher2``, ...
@@ -39,6 +61,7 @@ class AnyTeacher(Expanded):
             BadInput: other numbers of flags than of teachers, and whatever is wrong with a teacher.
         """
         from potstill.networks.teachers import create_teachers
+        from potstill.networks.trained import create_trained
 
         if self.teacher is None:
             return {}
@@ -49,6 +72,7 @@ class AnyTeacher(Expanded):
             weights=self.teacher_weights,
             normalize=self.teacher_normalize,
             size=self.teacher_size,
+            create=partial(create_trained, label_map=self.label_map),
         )
 
 

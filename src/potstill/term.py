@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.address import Address
-from potstill.batch import Batch
+from potstill.batch import Batch, of_labelled
 from potstill.checked import check, checked
 from potstill.errors import BadInput
 from potstill.guard import foreign
@@ -93,8 +93,11 @@ class Term(nn.Module):
     def inputs(self, values: Batch) -> list[Any]:
         """The loss's inputs out of ``values`` by address: float32 at least, and all but the first detached.
 
-        With ``needs_graph`` they come as they are: even a cast copy is not what the logits were computed from.
+        With ``needs_graph`` they come as they are: even a cast copy is not what the logits were computed from. Who
+        takes labels gets the rows that have one.
         """
+        if "labels" in self.flat_addresses:
+            values = of_labelled(values, self.flat_addresses)
         if self.needs_graph:
             return [_take(values, address, detach=False, cast=False) for address in self.addresses]
         return [_take(values, a, detach=i > 0 and not self.both) for i, a in enumerate(self.addresses)]

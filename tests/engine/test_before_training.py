@@ -9,11 +9,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import potstill as ps
+from potstill.batch import few_of
 from potstill.cli import main
 from potstill.data.batch_sizes import batch_sizes
 from potstill.engine import description
 from potstill.engine.description import describe_run
-from potstill.engine.rehearsal import _compare, _few
+from potstill.engine.rehearsal import _compare
 from potstill.errors import BadInput
 
 DIGITS = "--data digits --images 33 --test-images 20 --batch-size 16 --epochs 1 --lr 0.05"
@@ -272,9 +273,10 @@ def test_a_look_ahead_takes_a_few_rows_of_what_has_rows():
         "classes": torch.zeros(3),
         "size": torch.tensor(9),
     }
-    few = _few(batch)
+    few = few_of({**batch, "labels": torch.arange(4)}, 2)  # of an image without a label, there is none
     assert {key: tuple(value.shape) for key, value in few.items()} == {
         "images": (2, 3, 4, 4),
+        "labels": (2,),
         "index": (2,),
         "classes": (3,),
         "size": (),

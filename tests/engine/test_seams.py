@@ -271,7 +271,7 @@ def test_an_own_loader_without_labels_cannot_be_measured_by_accuracy(tmp_path):
     data = ps.data.from_loaders([(images, labels)], [images], classes=10)
     with pytest.raises(BadInput, match="images to measure accuracy on need labels, but a batch has only images"):
         run(tmp_path / "run", data)
-    with pytest.raises(BadInput, match="unknown address 'labels'"):
+    with pytest.raises(BadInput, match="term 'CE student' needs labels, and the images have none"):
         build({"images": images})
 
 

@@ -110,7 +110,8 @@ def test_pretrained_weights_bring_what_they_were_trained_on(monkeypatch, offered
 
 def test_a_teacher_of_other_classes_is_to_be_fine_tuned_first(data):
     message = (
-        r"^teacher 'timm:resnet10t': its pre-trained weights have 1000 classes, digits has 10; fine-tune it first: "
+        r"^teacher 'timm:resnet10t': its pre-trained weights have 1000 classes, digits has 10; say with --label-map "
+        r"FILE which are which, or fine-tune it first: "
         r"potstill supervised --network timm:resnet10t --weights pretrained --data digits$"
     )
     for weights in (None, "pretrained"):

@@ -17,6 +17,7 @@ class Run(TypedDict):
     note: NotRequired[str | None]
     arguments: NotRequired[dict[str, Any]]
     within: NotRequired["Run"]
+    sure: NotRequired[bool | None]
 
 
 GOOD = {"epoch": 3, "terms": {"CE": 0.5, "KD": 1}, "maps": [{"shape": [8, 8]}], "more": "is fine"}
@@ -24,7 +25,15 @@ GOOD = {"epoch": 3, "terms": {"CE": 0.5, "KD": 1}, "maps": [{"shape": [8, 8]}], 
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"note": None}, {"note": "here"}, {"terms": {}}, {"arguments": {"a": None, "b": [True]}}, {"within": GOOD}],
+    [
+        {},
+        {"note": None},
+        {"note": "here"},
+        {"terms": {}},
+        {"arguments": {"a": None, "b": [True]}},
+        {"within": GOOD},
+        {"sure": True},
+    ],
 )
 def test_what_fits(more):
     value = {**GOOD, **more}
@@ -38,6 +47,7 @@ def test_what_fits(more):
         ({**GOOD, "epoch": "3"}, "epoch is '3', not a whole number"),
         ({**GOOD, "epoch": True}, "epoch is True, not a whole number"),
         ({**GOOD, "epoch": 3.5}, "epoch is 3.5, not a whole number"),
+        ({**GOOD, "sure": 1}, "sure is 1, not true or false"),
         ({**GOOD, "epoch": None}, "epoch is None, not a whole number"),
         ({key: GOOD[key] for key in ("epoch", "maps")}, "terms is missing"),
         ({**GOOD, "terms": {"KD": None}}, "terms.KD is None, not a number"),

@@ -17,7 +17,7 @@ from potstill.answers.numbering import Numbering, numbering
 from potstill.answers.proof import PARTS, Answer, NotKept, Proof
 from potstill.answers.wanted import Wanted
 from potstill.batch import as_batch, on_device
-from potstill.data.batch_sizes import batch_sizes, parts_of_step
+from potstill.data.batch_sizes import parts_of_step
 from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.undisturbed import undisturbed
@@ -95,8 +95,7 @@ def _cached(
     engine = shared_pass.engine if isinstance(shared_pass, EnginePass) else None
     answer: Answer = one.taps if shared_pass is None else lambda images: shared_pass({"images": images})
     with undisturbed(), torch.no_grad(), _precision(distiller, training):
-        whole = batch_sizes(data.train.count or 0, training.batch_size, merged=True)
-        sizes = [len(part) for size in whole for part in parts_of_step(size, training.accumulate)]
+        sizes = [len(part) for size in numbered.sizes for part in parts_of_step(size, training.accumulate)]
         usual = max(set(sizes), key=sizes.count)
         slow = training.compile or training.teacher_engine == "compile"
         proof = Proof(answer, example, usual, sorted({*sizes}), 0 if slow else PARTS)

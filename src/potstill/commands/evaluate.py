@@ -2,12 +2,15 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.ranges import Count, Side
 from potstill.selection import Reading, Selection
+
+if TYPE_CHECKING:
+    from potstill.data import Data
 
 
 def evaluate(
@@ -23,7 +26,7 @@ def evaluate(
     out: Path | None = None,
     reading: Reading = Reading(),
 ) -> dict[str, Any]:
-    """Measure a network on a data set's test images: accuracies in percent.
+    """Measure a network on a data set's test images: accuracies, or mean average precision, in percent.
 
     Of a backbone, such as embed makes: how well classes are told by its features, by k nearest neighbours and by a
     linear probe, which know 10,000 training images at most.
@@ -46,6 +49,7 @@ def evaluate(
     from potstill.commands.details import must_be_writable, write_details
     from potstill.device import find_device
     from potstill.embedding.labelled import backbone_quality
+    from potstill.engine.average_precision import mean_average_precision
     from potstill.engine.details import Answers
     from potstill.networks.trained import create_trained
     from potstill.runs import networks as run_networks
@@ -62,8 +66,11 @@ def evaluate(
         if details:
             raise run_networks.backbone(network, backbone.made_from()[0])
         return backbone_quality(network, loaded, selected.normalize, where)
+    loaded = _must_be_labelled(loaded, details)
     trained = create_trained(network, loaded, weights, normalize=selected.normalize, kind="network", flag="--weights")
     assert loaded.test is not None, "data.load gives test images"
+    if loaded.several:
+        return mean_average_precision(trained.to(where), loaded.test)
     answers = Answers()
     measured: dict[str, Any] = ps.evaluate(trained.to(where), loaded.test, answers if details else None)
     if not details:
@@ -72,6 +79,15 @@ def evaluate(
     if out is not None:
         write_details(out, measured, found)
     return {**measured, "details": found, **({} if out is None else {"out": str(out)})}
+
+
+def _must_be_labelled(data: "Data", details: bool) -> "Data":
+    """The data, if they have the labels that are counted."""
+    if data.unlabelled:
+        raise BadInput("evaluate measures accuracy, which needs labels: --unlabelled is for training and check")
+    if details and data.several:
+        raise BadInput("--details counts which class is taken for which, and these images may have several labels")
+    return data
 
 
 def _as_trained(selected: Selection, network: str, weights: Path | None) -> Selection:

@@ -1,77 +1,117 @@
-"""Further images beside those of a batch, for terms that ask for them by name: ``student@pair``, ``student@previous``.
+"""Labelled images, and beside them in every batch some that have no labels."""
 
-They follow from the loader's seed, the epoch and the number of the batch, so that a run that was stopped goes on with
-the same ones. Nothing here waits for the device.
-"""
-
-from collections.abc import Callable
+from collections.abc import Iterator
+from itertools import count
 
 import torch
-from torch import Tensor
 
 from potstill.batch import Batch
-from potstill.data.loader import PAIRS, PREVIOUS, Loader, seeded
+from potstill.data.files.image_loader import ImageLoader
+from potstill.data.loader import Loader
 
-Companion = Callable[[Loader, int, int, Batch], Batch]
-"""What gives further entries of a batch, of: the loader, the epoch, the number of the batch in it, and the batch."""
+ROWS = ("images", "index", "view")
+"""The entries that all images have."""
 
 
-class Pairs:
-    """``pair``: for each image another one of its class, in a view of its own; itself, if its class has no other.
+class Beside:
+    """Yields the batches of ``labelled``, each with as many further images, of ``others``, after its own.
 
-    For ``KD on student=student@pair``: Yun, Park, Lee and Shin, "Regularizing class-wise predictions via self-knowledge
-    distillation", CVPR 2020: https://arxiv.org/abs/2003.13964.
+    ``images``, ``index`` and ``view`` are of all, ``labels`` of the first rows alone: a term that takes labels sees
+    these only. ``index`` goes on where the labelled set ends, and ``size`` counts both sets.
+
+    An epoch is one pass over the labelled images. The others have passes of their own, each in another order, which go
+    on from epoch to epoch: which of them a step has depends on its number and the seed alone. What a pass has left when
+    it cannot fill a batch is not seen in that pass.
+
+    Args:
+        labelled: the training images.
+        others: images without labels, in batches of as many as are wanted beside each of the former.
     """
 
-    def __init__(self, loader: Loader) -> None:
-        labels = loader.labels.cpu()[loader.rows]
-        counts = labels.bincount()
-        rows = loader.rows[labels.argsort(stable=True)]  # class by class
-        place = torch.zeros(len(loader.labels), dtype=torch.int64)
-        place[rows] = torch.arange(len(rows))
-        parts = (rows, place, counts.cumsum(0) - counts, counts)
-        self.rows, self.place, self.start, self.count = (part.to(loader.device) for part in parts)
+    def __init__(self, labelled: Loader | ImageLoader, others: Loader | ImageLoader) -> None:
+        self.labelled, self.others, self.epoch = labelled, others, 0
+        self.each = others.sizes[0]
+        self.whole = sum(size == self.each for size in others.sizes)  # batches of a pass
+        self._running: Iterator[tuple[int, Batch]] | None = None
+        self._coming: tuple[int, Batch] | None = None  # the batch that comes next, and its number
+        self._wanted = 0  # the number that is asked for next, if all goes on as it does
 
-    def __call__(self, loader: Loader, epoch: int, number: int, batch: Batch) -> Batch:
-        """The further entry of a batch."""
-        generator, size = seeded(loader.seed, PAIRS, epoch, number), loader.sizes[number]
-        drawn = torch.rand(size, dtype=torch.float64, generator=generator), loader.augment.draw(size, generator)
-        uniform, views = (loader.part_of(column.to(loader.device)) for column in drawn)
-        return {"pair": loader.images(self.partners(batch["index"], batch["labels"], uniform), views)}
+    def __len__(self) -> int:
+        return len(self.labelled)
 
-    def partners(self, index: Tensor, labels: Tensor, uniform: Tensor) -> Tensor:
-        """The rows (N,) of the others, by random numbers (N,) in 0..1; ``index`` are the images' own, of ``labels``."""
-        start, others = self.start[labels], self.count[labels] - 1
-        step = (uniform * others).long()
-        step = step + (step >= self.place[index] - start).long()
-        return self.rows[start + torch.minimum(step, others)]
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0."""
+        self.epoch = epoch
+        self.labelled.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.from_batch(0)
+
+    def from_batch(self, first: int) -> Iterator[Batch]:
+        """The batches of the epoch chosen last from this one on, counted from 0."""
+        before = self.epoch * len(self.labelled)
+        for batch in self.labelled.from_batch(first):
+            beside = self._numbered(before + self.labelled.taken - 1)
+            yield batch if beside is None else joined(batch, beside)
+
+    def example(self) -> Batch:
+        """The first images of both."""
+        return joined(self.labelled.example(), self.others.example())
+
+    @property
+    def count(self) -> int:
+        """How many labelled images an epoch has."""
+        return self.labelled.count
+
+    @property
+    def sizes(self) -> list[int]:
+        """The images of every batch of an epoch."""
+        return [size + self.each for size in self.labelled.sizes]
+
+    @property
+    def taken(self) -> int:
+        """How many batches of the epoch were taken."""
+        return self.labelled.taken
+
+    @property
+    def has_labels(self) -> bool:
+        """That some images have labels."""
+        return True
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Those of the labelled images."""
+        return self.labelled.labels
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """Which of the labelled images are trained on."""
+        return self.labelled.rows
+
+    def _numbered(self, number: int) -> Batch | None:
+        """The other images of that step of the run; None if not one of them can be read."""
+        if self._running is None or number != self._wanted:
+            # From the step before on: an image that is alone in its batch comes with the next one.
+            self._running, self._coming = self._from(max(0, number - 1)), None
+        self._wanted = number + 1
+        while self._coming is None or self._coming[0] < number:
+            self._coming = next(self._running)
+        return self._coming[1] if self._coming[0] == number else None
+
+    def _from(self, number: int) -> Iterator[tuple[int, Batch]]:
+        """All batches of the others from that one on, pass after pass, with their numbers."""
+        done, first = divmod(number, self.whole)
+        for taken in count(done):
+            self.others.set_epoch(taken)
+            for batch in self.others.from_batch(first):
+                if self.others.taken > self.whole:
+                    break
+                yield taken * self.whole + self.others.taken - 1, batch
+            first = 0
 
 
-class Previous:
-    """``previous``: the images of the batch before, in a view of their own, and ``previous_labels``.
-
-    Those before the first batch of an epoch are the last of the epoch before; before the very first, itself. For `DLB`.
-    """
-
-    def __init__(self, loader: Loader) -> None:
-        self.last: tuple[tuple[int, int], Tensor] | None = None  # epoch and number of the batch given last, its rows
-
-    def __call__(self, loader: Loader, epoch: int, number: int, batch: Batch) -> Batch:
-        """The further entries of a batch."""
-        index = self._before(loader, epoch, number, batch)
-        self.last = (epoch, number), batch["index"]
-        views = loader.augment.draw(len(index), seeded(loader.seed, PREVIOUS, epoch, number))
-        return {"previous": loader.images(index, views.to(loader.device)), "previous_labels": loader.labels[index]}
-
-    def _before(self, loader: Loader, epoch: int, number: int, batch: Batch) -> Tensor:
-        if (epoch, number) == (0, 0):
-            return batch["index"]
-        came = (epoch, number - 1) if number else (epoch - 1, len(loader) - 1)
-        if self.last is not None and self.last[0] == came:
-            return self.last[1]
-        sizes = loader.sizes
-        begin = sum(sizes[: came[1]])
-        return loader.draw(came[0])[0][begin : begin + sizes[came[1]]].to(loader.device)
-
-
-COMPANIONS: dict[str, Callable[[Loader], Companion]] = {"pair": Pairs, "previous": Previous}
+def joined(labelled: Batch, others: Batch) -> Batch:
+    """One batch of two: what all images have is put together, and labels stay those of the first rows."""
+    index = others["index"] + labelled["size"]
+    whole = {key: torch.cat((labelled[key], {**others, "index": index}[key])) for key in ROWS}
+    return {**labelled, **whole, "size": labelled["size"] + others["size"]}

@@ -15,6 +15,7 @@ from potstill.data.files import facts as looking
 from potstill.data.files.facts import Facts
 from potstill.data.files.image_files import ImageFiles, describe, find_images
 from potstill.data.files.names import listed
+from potstill.data.label_names import class_counts, label_name
 from potstill.data.load import DATASETS, folder_of
 from potstill.errors import BadInput
 from potstill.selection import Reading
@@ -42,7 +43,7 @@ class Images:
     """All images of a data set, those of its splits after one another, and what is known of them."""
 
     classes: tuple[str, ...]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64] | NDArray[np.float32]
     facts: Facts
     name: Callable[[int], str]
     splits: tuple[Split, ...]
@@ -101,6 +102,8 @@ def printable(text: str) -> str:
 def _in_memory(name: str, reading: Reading) -> Images:
     source = DATASETS[name]
     sets = dict(zip(("train", "test"), source.read(reading.data_dir), strict=True))
+    if reading.unlabelled:
+        sets = {split: images.unlabelled() for split, images in sets.items()}
     parts = [looking.of_arrays(images) for images in sets.values()]
     labels = torch.cat([images.labels for images in sets.values()]).numpy()
     first = len(sets["train"])
@@ -109,7 +112,8 @@ def _in_memory(name: str, reading: Reading) -> Images:
         return f"train, row {row}" if row < first else f"test, row {row - first}"
 
     splits = (Split("train", np.arange(first)), Split("test", np.arange(first, len(labels))))
-    return Images(source.classes, labels, _together(parts), name_of, splits)
+    classes = () if reading.unlabelled else source.classes
+    return Images(classes, labels, _together(parts), name_of, splits)
 
 
 def _in_files(files: ImageFiles, reading: Reading) -> Images:
@@ -184,7 +188,8 @@ def _duplicates(images: Images) -> None:
         place[split.rows] = number
     names = [split.name for split in images.splits]
     for group in find_duplicates(images.facts.contents, images.facts.pixels, images.facts.good):
-        labels = sorted({images.classes[images.labels[row]] for row in group.rows})
+        found = {label_name(label, images.classes) for label in images.labels[list(group.rows)].tolist()}
+        labels = sorted(found - {""})
         within = sorted({int(place[row]) for row in group.rows if place[row] >= 0})
         across = " and ".join(names[number] for number in within)
         kind = "duplicates across splits" if len(within) > 1 else "duplicates"
@@ -201,7 +206,8 @@ def _how(group: Group) -> str:
 
 
 def _counts(images: Images, split: Split) -> list[int]:
-    counts: list[int] = np.bincount(images.labels[split.rows], minlength=len(images.classes)).tolist()
+    labels = torch.from_numpy(images.labels[split.rows])
+    counts: list[int] = class_counts(labels, len(images.classes)).tolist()
     return counts
 
 

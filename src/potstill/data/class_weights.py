@@ -28,6 +28,8 @@ def class_weights(data: Data) -> Tensor:
         BadInput: nobody knows the labels of the training images without reading them.
     """
     loader = data.train
+    if data.unlabelled or data.several:
+        raise BadInput("--balance weights is for images of one class each, not of several, or of none that is known")
     if not _labelled(loader) or not data.classes:
         raise BadInput("--balance weights needs the labels of all training images, which somebody's own loader keeps")
     counts = loader.labels.cpu()[loader.rows].bincount(minlength=len(data.classes)).double()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from potstill.batch import Batch
+from potstill.data.beside import Beside
 from potstill.runs.schema import DataSet
 
 
@@ -39,6 +40,7 @@ class Data:
     that of an image: channels, height and width. Of somebody else's loaders, classes, mean, std and test may be
     unknown: empty, or None. ``identity`` finds what tells the images from all others, see `potstill.data.identity`.
     ``bits`` is how many of their 16 bits deep images use, None where that is all, or there are no such.
+    ``several``: an image may have several labels, or none: they are zeros and ones (N, K).
     """
 
     name: str
@@ -51,6 +53,7 @@ class Data:
     holdout: Batches | None
     identity: Callable[[], str] | None = None
     bits: int | None = None
+    several: bool = False
 
     def example(self) -> Batch:
         """The first training batch of epoch 0; of images in files, the first 16 images of it."""
@@ -66,6 +69,12 @@ class Data:
         """Mean and std, if they are known."""
         return None if self.mean is None or self.std is None else (self.mean, self.std)
 
+    @property
+    def unlabelled(self) -> bool:
+        """Whether the training images have no labels."""
+        known: bool | None = getattr(self.train, "has_labels", None)
+        return "labels" not in self.example() if known is None else not known
+
     def described(self) -> DataSet:
         """What a network that was trained on it has to be told later: classes, normalisation, shape of an image.
 
@@ -73,6 +82,7 @@ class Data:
         known: a stopped run does not go on with others.
         """
         counts = {"train": self.train.count, "test": None if self.test is None else self.test.count}
+        counts["extra"] = self.train.others.count if isinstance(self.train, Beside) else None
         described: DataSet = {
             "name": self.name,
             "classes": list(self.classes),
@@ -83,4 +93,6 @@ class Data:
         }
         if self.bits is not None:
             described["bits"] = self.bits
+        if self.several:
+            described["several"] = True
         return cast(DataSet, {**described, "digest": None if self.identity is None else self.identity()})

@@ -11,6 +11,7 @@ import numpy as np
 
 from potstill.data.cache import remembered
 from potstill.data.files.encoded import Encoded
+from potstill.data.label_names import label_name
 from potstill.say import say
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _digest(
         digest.update(f"{split} {len(keys)}\n".encode())
         for row, (key, size, label) in enumerate(zip(keys, sizes[split].tolist(), images.labels.tolist(), strict=True)):
             content = _content(images, row) if row in read else b""
-            name = classes[label].encode("utf-8", "surrogateescape")
+            name = label_name(label, classes).encode("utf-8", "surrogateescape")
             digest.update(b"\0".join([key, name, str(size).encode(), content, b"\n"]))
             if time.monotonic() > spoken + PROGRESS_SECONDS:
                 spoken = time.monotonic()

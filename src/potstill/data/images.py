@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+NO_LABEL = -1
+"""In the place of an image's class, where nobody says it. A loader of such images gives no labels."""
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -29,6 +32,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def unlabelled(self) -> "ImageSet":
+        """The same images without labels."""
+        return ImageSet(self.images, torch.full_like(self.labels, NO_LABEL))
 
     def to(self, device: torch.device | str) -> "ImageSet":
         """The same split on ``device``."""

@@ -14,6 +14,7 @@ from potstill.data.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from potstill.data.data import Data
 from potstill.data.digits import CLASSES as DIGITS_CLASSES
 from potstill.data.digits import digits
+from potstill.data.extra import with_extra
 from potstill.data.files.decoding import FULL
 from potstill.data.files.hosted import PREFIX, hosted_folder
 from potstill.data.files.image_files import ImageFiles, class_names, imagenet, imagenet_folder, read_images
@@ -74,7 +75,8 @@ def load(
         options: the fields of `Selection`: ``normalize="imagenet"``, ``holdout=500``, ``data_dir=...``. Held-out images
             keep their ``index``, the row in the full training set. ``border`` is of `DATASETS` alone; ``image_size``,
             ``workers``, ``cache`` and ``on_bad_image`` are for the others, see `ImageLoader`, and so are ``labels``,
-            ``image_column``, ``label_column`` and ``test_split``, which say what of a folder is what.
+            ``image_column``, ``label_column`` and ``test_split``, which say what of a folder is what. With
+            ``unlabelled`` batches have no ``labels``, and the data no classes.
 
     Raises:
         BadInput: unknown names, more images than there are, and data missing or damaged.
@@ -89,10 +91,16 @@ def load(
     (['images', 'index', 'labels', 'size', 'view'], (64, 3, 8, 8))
     """
     selected = replace(name if isinstance(name, Selection) else Selection(name), **options)
+    if selected.extra is None and selected.extra_batch is not None:
+        raise BadInput(f"--extra-batch {selected.extra_batch} is for the images of --extra DIR")
+    if selected.unlabelled and balanced:
+        raise BadInput("--balance sampling draws images by their labels, and with --unlabelled there are none")
     shared: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "device": device}
-    if selected.data in DATASETS:
-        return _on_the_device(selected, augment, balanced, shared)
-    return _in_files(selected, augment, balanced, shared)
+    read = _on_the_device if selected.data in DATASETS else _in_files
+    data = read(selected, augment, balanced, dict(shared))
+    if selected.extra is None:
+        return data
+    return with_extra(data, _extra_folder(selected.extra), selected, augment, shared)
 
 
 def in_files(name: str) -> bool:
@@ -109,7 +117,7 @@ def outline(
     """
     selected = name if isinstance(name, Selection) else Selection(name, data_dir=data_dir, image_size=image_size)
     if selected.data in DATASETS:
-        return DATASETS[selected.data].classes, DATASETS[selected.data].shape
+        return _classes(selected), DATASETS[selected.data].shape
     size = IMAGE_SIZE if selected.image_size is None else selected.image_size
     return class_names(folder_of(selected.data, selected), selected), (3, size, size)
 
@@ -140,13 +148,15 @@ def _on_the_device(selected: Selection, augment: bool, balanced: bool, shared: d
     name, source = selected.data, DATASETS[selected.data]
     if selected.image_size is not None and selected.image_size != source.shape[1]:
         raise BadInput(f"--image-size is for images in files; those of {name} have {source.shape[1]} pixels")
-    for field in ("labels", "image_column", "label_column", "test_split"):
+    for field in ("labels", "image_column", "label_column", "label_separator", "test_split"):
         if (value := getattr(selected, field)) is not None:
             raise BadInput(f"--{field.replace('_', '-')} {value} is for images in files, not for {name}")
     border = selected.border
     views = replace(source.augment, border=border) if augment else Augment(0, flip=False, border=border)
     mean, std = statistics(selected.normalize or name)
     train_set, test_set = source.read(_path(selected.data_dir))
+    if selected.unlabelled:
+        train_set, test_set = train_set.unlabelled(), test_set.unlabelled()
     held, rest = split_rows(len(train_set), selected.holdout, selected.images, shared["seed"])
     measured = drawn(len(test_set), selected.test_images, 0, "test_images")
     drawn_from: dict[str, Any] = {"rows": rest, "views": selected.views, "balanced": balanced}
@@ -154,11 +164,13 @@ def _on_the_device(selected: Selection, augment: bool, balanced: bool, shared: d
     test = Loader(test_set, EVALUATION_BATCH, mean=mean, std=std, augment=None, device=shared["device"], rows=measured)
     held_loader = train.plain(held, EVALUATION_BATCH) if len(held) else None
     identity = of_arrays({"train": train_set, "test": test_set})
-    return Data(name, source.classes, source.shape, mean, std, train, test, held_loader, identity)
+    return Data(name, _classes(selected), source.shape, mean, std, train, test, held_loader, identity)
 
 
 def _in_files(selected: Selection, augment: bool, balanced: bool, shared: dict[str, Any]) -> Data:
     files = _read_files(selected)
+    if files.several and balanced:
+        raise BadInput("--balance sampling is for images of one class each, and these may have several labels")
     mean, std = statistics(selected.normalize or "imagenet")
     size = IMAGE_SIZE if selected.image_size is None else selected.image_size
     shared |= {"size": size, "workers": cores() if selected.workers is None else selected.workers}
@@ -176,13 +188,25 @@ def _in_files(selected: Selection, augment: bool, balanced: bool, shared: dict[s
     held_loader = train.plain(rows["held"], EVALUATION_BATCH_OF_FILES) if len(held) else None
     identity = of_files(files.sources, files.classes, selected.data_digest)
     bits = None if files.train.bits == FULL else files.train.bits
-    return Data(selected.data, files.classes, (3, size, size), mean, std, train, test, held_loader, identity, bits)
+    loaders = (train, test, held_loader)
+    return Data(selected.data, files.classes, (3, size, size), mean, std, *loaders, identity, bits, files.several)
 
 
 def _read_files(selected: Selection) -> ImageFiles:
     if selected.border != "zero":  # a recipe's default may be for the other kind of data
         say(f"crops of images in files see no border: --border {selected.border} changes nothing")
     return read_images(folder_of(selected.data, selected), selected)
+
+
+def _extra_folder(name: str) -> Path:
+    if name in DATASETS:
+        raise BadInput(f"--extra {name}: a folder of images is wanted, not a data set that lies on the device")
+    return folder_of(name, Place())
+
+
+def _classes(selected: Selection) -> tuple[str, ...]:
+    """The classes of a data set on the device: none, if its labels do not count."""
+    return () if selected.unlabelled else DATASETS[selected.data].classes
 
 
 def _path(folder: Path | str | None) -> Path | None:

@@ -12,15 +12,15 @@ from potstill.batch import Batch
 from potstill.data.augment import Augment
 from potstill.data.balanced import drawn_balanced
 from potstill.data.batch_sizes import batch_sizes, rows_of_part, stretches
-from potstill.data.images import ImageSet
+from potstill.data.images import NO_LABEL, ImageSet
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
-    from potstill.data.beside import Companion
+    from potstill.data.companions import Companion
 
 TOGETHER = 64  # batches
-HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK, PAIRS, PREVIOUS = range(8)
+HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK, PAIRS, PREVIOUS, EXTRA = range(9)
 """What random numbers are drawn for: no two share a stream."""
 
 
@@ -57,6 +57,7 @@ class Loader:
 
     With ``augment=None`` the images come in order and unchanged. Otherwise the order and the views of an epoch
     depend on ``seed`` and the epoch alone: not on the device, the global random state or earlier epochs.
+    Of images without labels (`NO_LABEL`) there is no entry ``labels``.
     ``rows`` (int64) restricts the loader to those rows of ``image_set``; ``index`` stays the row in the whole set.
     With ``views`` each image is seen in that many views only, which do not depend on the seed. ``balanced``, an epoch
     has as many images, drawn so that every class is as likely.
@@ -91,6 +92,7 @@ class Loader:
         self.rows = torch.arange(len(image_set)) if rows is None else rows  # on the CPU, where they are shuffled
         self.device = torch.device(device)
         self.labels = image_set.labels.to(device)
+        self.has_labels = bool((image_set.labels != NO_LABEL).all())
         self._rows_in_all = torch.tensor(len(image_set), device=device)
         # Only the padded copy is kept: a crop of it is any view, the plain image included.
         self._padded = self.augment.padded(image_set.images.to(device)).contiguous()
@@ -126,7 +128,8 @@ class Loader:
             for batch_start, batch_mirrored, batch_labels, batch_index, batch_view in of_batches:
                 number, self.taken = self.taken, self.taken + 1
                 images = self._standardize(self._crop(batch_start, batch_mirrored))
-                batch = {"images": images, "labels": batch_labels, "index": batch_index, "view": batch_view}
+                labels = {"labels": batch_labels} if self.has_labels else {}
+                batch = {"images": images, **labels, "index": batch_index, "view": batch_view}
                 batch["size"] = self._rows_in_all
                 for companion in self.companions:
                     batch |= companion(self, epoch, number, batch)

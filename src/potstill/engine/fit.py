@@ -28,6 +28,7 @@ from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
 from potstill.engine.state import State
 from potstill.engine.streams import check_streams
+from potstill.engine.suited import suited
 from potstill.engine.train import Seams, train
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput, TrainingFailed
@@ -37,6 +38,7 @@ from potstill.memory_layout import lay_out
 from potstill.ranks.meeting import meet, members
 from potstill.ranks.onlooker import folder_of
 from potstill.ranks.team import on_first
+from potstill.roles import check_several
 from potstill.runs.arguments import default_folder
 from potstill.runs.folder import RunFolder
 from potstill.runs.recording import current_record
@@ -68,7 +70,9 @@ def fit(
         transforms: functions from a training batch to a training batch of as many images, on the device. They draw from
             torch's random numbers, which are seeded by the run's seed, the epoch and the step.
         measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
-            the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers.
+            the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers;
+            of images that may have several labels, mean average precision; of images without labels, how far they agree
+            with their teacher.
         recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and the training's ``log``:
             objects with ``log(record)`` and ``close()``, and with ``finish(summary)`` if they like. One that fails is
             named on stderr, and the run goes on.
@@ -106,10 +110,10 @@ def fit(
     own = _asked_for(training, distiller, data)
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
-    check_parts(training, distiller, team)
+    check_parts(training, distiller, data, team)
     data = data if team is None else team.data
     changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
-    measuring = Measuring(measure, distiller, data, Tested.folder_for(training, data))
+    measuring = Measuring(suited(measure, distiller, data), distiller, data, Tested.folder_for(training, data))
     seams = Seams(changes, measuring, recorders, after_step)
     out = training.out or default_folder(record, training)
     with signals.handled(), folder_of(out, config, team) as run, members(distiller, team):
@@ -135,6 +139,8 @@ def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Cal
     check_early_stop(training, data)
     if training.augment == "none" and isinstance(data.train, OwnLoader):
         raise BadInput("--augment none is for data sets that are loaded here; your own loader gives what it gives")
+    if data.several:
+        check_several(distiller.terms)
     if training.mixes:
         check_mixable(distiller.terms)
     check_streams(training, distiller)

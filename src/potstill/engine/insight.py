@@ -9,6 +9,7 @@ from torch import Tensor
 from potstill.answers.tested import Answered
 from potstill.batch import as_batch, on_device
 from potstill.data.data import Data
+from potstill.data.label_names import Label, label_name
 from potstill.distiller import Distiller
 from potstill.engine.agreement import agreement
 from potstill.engine.at_rest import at_rest
@@ -36,9 +37,10 @@ def insight(distiller: Distiller, data: Data, known: Mapping[str, Tensor] | None
         known: what some of the networks answer to all of them, logits (n, K): these are not asked again.
 
     Returns:
-        ``agreement`` of the classifiers, see there. ``images``: the first test images, each with ``label`` (-1 if
-        nobody says), ``class`` and ``pixels``. ``predictions`` {classifier: [{"label", "class", "probability"}]}, one
-        an image. ``attention`` {network: {stage: {"tap", "maps"}}}, see there. Arrays are {"shape", "base64"}.
+        ``agreement`` of the classifiers, see there, unless an image may have several labels. ``images``: the first test
+        images, each with ``label`` (-1 if nobody says), ``class`` and ``pixels``. ``predictions`` {classifier:
+        [{"label", "class", "probability"}]}, one an image. ``attention`` {network: {stage: {"tap", "maps"}}}, see
+        there. Arrays are {"shape", "base64"}.
     """
     assert data.test is not None
     device = distiller.weights.device
@@ -52,24 +54,27 @@ def insight(distiller: Distiller, data: Data, known: Mapping[str, Tensor] | None
         labels = first["labels"][:IMAGES].tolist() if "labels" in first else [-1] * len(images)
         looks = {name: attention(network, name, images) for name, network in networks.items()}
         return {
-            "agreement": agreement(learners, {**classifiers, **answered}, data.test, device),
+            "agreement": {} if data.several else agreement(learners, {**classifiers, **answered}, data.test, device),
             "images": [
-                {"label": label, "class": _class(label, data.classes), "pixels": pixels}
+                {"label": -1 if data.several else label, "class": _class(label, data.classes), "pixels": pixels}
                 for label, pixels in zip(labels, pictures(images, data), strict=True)
             ],
-            "predictions": {n: _predictions(logits_of(looks[n][0], n), data.classes) for n in classifiers},
+            "predictions": {n: _predictions(logits_of(looks[n][0], n), data) for n in classifiers},
             "attention": {name: maps for name, (_, maps) in looks.items()},
         }
 
 
-def _predictions(logits: Tensor, classes: tuple[str, ...]) -> list[Prediction]:
-    best = logits.float().softmax(1).max(1)
+def _predictions(logits: Tensor, data: Data) -> list[Prediction]:
+    classes, probabilities = data.classes, logits.float().sigmoid() if data.several else logits.float().softmax(1)
+    best = probabilities.max(1)
     rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return [
         {"label": label, "class": _class(label, classes), "probability": probability} for label, probability in rows
     ]
 
 
-def _class(label: int, classes: tuple[str, ...]) -> str:
+def _class(label: Label, classes: tuple[str, ...]) -> str:
     """The name of a class, or its number where it has none; nothing for an image without a label."""
+    if isinstance(label, list):
+        return label_name(label, classes)
     return "" if label < 0 else classes[label] if label < len(classes) else str(label)

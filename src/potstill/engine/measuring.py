@@ -13,6 +13,7 @@ from potstill.data.data import Batches, Data
 from potstill.distiller import Distiller
 from potstill.engine.details import Answers
 from potstill.engine.evaluate import evaluate
+from potstill.engine.suited import Measure, WithTeacher
 from potstill.engine.undisturbed import undisturbed
 from potstill.errors import BadInput, TrainingFailed
 from potstill.eval_mode import eval_mode
@@ -27,8 +28,6 @@ from potstill.runs.schema import Measured, Splits
 from potstill.soundness import is_constant
 
 SOME = 32  # images are enough to see whether a teacher tells them apart
-
-Measure = Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]]
 
 
 class Measuring:
@@ -60,6 +59,8 @@ class Measuring:
         found: dict[str, Measured] = {}
         for name, teacher in self.distiller.teachers.items():
             found[name] = {}
+            if isinstance(self.measure, WithTeacher):  # which agrees with itself
+                continue
             if name in self.distiller.classifiers and self.data.test is not None:
                 found[name] = self._on(self._tested(name, teacher), teacher, self.data.test)
                 if not math.isfinite(found[name].get("loss", 0.0)):

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from potstill.batch import Batch, rows_of
 from potstill.data.batch_sizes import parts_of_step
+from potstill.data.beside import Beside
+from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.errors import BadInput
 from potstill.ranks.team import Team
@@ -14,12 +16,12 @@ from potstill.say import say
 from potstill.training import Training
 
 
-def check_parts(training: Training, distiller: Distiller, team: Team | None) -> None:
+def check_parts(training: Training, distiller: Distiller, data: Data, team: Team | None) -> None:
     """Say what will not be that of the whole batch.
 
     Raises:
         BadInput: several processes would exchange parts, of which they need not have equally many; a loss would carry
-            over a part of a batch.
+            over a part of a batch; or some images have no labels.
     """
     carrying = [term.name for term in distiller.terms if getattr(term.loss, "carries", False)]
     if carrying and (team is not None or training.accumulate > 1):
@@ -27,6 +29,8 @@ def check_parts(training: Training, distiller: Distiller, team: Team | None) -> 
         raise BadInput(f"term '{carrying[0]}' carries a batch over to the next, which {what} would cut into parts")
     if training.accumulate == 1:
         return
+    if isinstance(data.train, Beside):
+        raise BadInput("--accumulate does not go together with --extra: the parts would not all have labels")
     exchanged = [] if team is None else [*team.whole, *sorted(team.inner.keys), *(["--sync-bn"] if team.sync else [])]
     if exchanged:
         raise BadInput(

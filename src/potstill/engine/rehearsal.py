@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from potstill.batch import Batch, as_batch
+from potstill.batch import as_batch, few_of
 from potstill.data.data import Data
 from potstill.data.own_loaders import OwnLoader
 from potstill.engine.checkpoint import weights_of
@@ -50,7 +50,7 @@ def rehearse(state: State, data: Data) -> dict[str, Costs]:
             costs = costs_of(distiller, data)
         if data.test is not None:
             with foreign("looking at what the networks see"):
-                insight(distiller, replace(data, test=OwnLoader([_few(data.example())], "test")))
+                insight(distiller, replace(data, test=OwnLoader([few_of(as_batch(data.example()), FEW)], "test")))
     return costs
 
 
@@ -125,9 +125,3 @@ def _compare(what: str, before: Any, after: Any, place: str = "") -> None:
 
 def _same_values(one: Tensor, other: Tensor) -> bool:
     return bool(((one == other.to(one.device)) | (one != one)).all())
-
-
-def _few(batch: Any) -> Batch:
-    entries = as_batch(batch)
-    rows = max((len(value) for value in entries.values() if value.dim()), default=0)
-    return {key: value[:FEW] if value.dim() and len(value) == rows else value for key, value in entries.items()}

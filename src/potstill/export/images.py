@@ -55,7 +55,7 @@ def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
     arguments = chosen.config.get("arguments", {})
     if "data" not in arguments:
         raise BadInput(f"{chosen.folder / CONFIG} does not say which data the run is of")
-    known = {field.name for field in fields(Training)} - {"out", "device"}
+    known = {field.name for field in fields(Training)} - {"out", "device", "extra", "extra_batch"}
     settings = {name: _as_given(value) for name, value in arguments.items() if name in known}
     if settings.get("data_dir") is not None:
         settings["data_dir"] = Path(settings["data_dir"])
@@ -68,6 +68,8 @@ def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
         raise BadInput(
             f"{error}; export is checked on the run's test images: --data-dir says where they lie"
         ) from error
+    if data.unlabelled:  # its classes are those of the run's teacher
+        data = replace(data, classes=tuple((chosen.config.get("data") or {}).get("classes") or ()))
     assert data.test is not None, "data.load gives test images"
     assert data.mean is not None, "and knows how they are normalised"
     assert data.std is not None

@@ -15,6 +15,7 @@ def metadata(chosen: RunNetwork, data: RunImages) -> dict[str, str]:
     ``classes`` are the names of the logits; an image of ``shape`` (C, H, W), of values in 0..1, becomes the network's
     input by taking ``mean`` from each channel and dividing by ``std``. ``shorter_side`` says how a picture of another
     size becomes such an image: it is scaled to that, and its centre is cut; ``bits``, how many of 16 bits count.
+    ``several`` is there where an image may be of several classes: the sigmoid of a logit is the probability of each.
     """
     side = shorter_side(data.data.name, data.shape[1])
     return {
@@ -27,5 +28,6 @@ def metadata(chosen: RunNetwork, data: RunImages) -> dict[str, str]:
         "shape": json.dumps(data.shape),
         "shorter_side": json.dumps(side),
         **({} if data.data.bits is None else {"bits": json.dumps(data.data.bits)}),
+        **({"several": json.dumps(True)} if data.data.several else {}),
         "potstill": potstill.__version__,
     }

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from potstill.checked import check
@@ -26,6 +26,7 @@ class Preparation:
 
     It is scaled to its ``shorter_side`` in pixels, the centre of ``side`` x ``side`` is cut, ``mean`` is taken from
     each channel of values in 0..1, which is divided by ``std``. ``bits`` is how many of a 16-bit picture's bits count.
+    ``several``: a picture may be of several classes, each of which has a probability of its own.
     """
 
     classes: tuple[str, ...]
@@ -34,6 +35,7 @@ class Preparation:
     side: int
     shorter_side: int
     bits: int = FULL
+    several: bool = False
 
     @property
     def input(self) -> Input:
@@ -63,7 +65,8 @@ def of_run(chosen: RunNetwork) -> Preparation:
         say(f"{chosen.folder} was trained on its own loaders: pictures are scaled to {side} pixels, the centre is cut")
     shorter = side if own_loaders else shorter_side(data["name"], side)
     names = data.get("classes") or list(map(str, range(chosen.classes)))
-    return _checked(names, mean, std, side, shorter, data.get("bits") or FULL, where)
+    found = _checked(names, mean, std, side, shorter, data.get("bits") or FULL, where)
+    return replace(found, several=bool(data.get("several")))
 
 
 def of_file(about: Mapping[str, str], file: str) -> Preparation:
@@ -82,7 +85,7 @@ def of_file(about: Mapping[str, str], file: str) -> Preparation:
         raise error if isinstance(error, BadInput) else BadInput(f"{file} is damaged: {error}") from error
     if "shorter_side" not in about:
         say(f"{file} was written by an earlier version: pictures are scaled to {side} pixels, the centre is cut")
-    return _checked(classes, mean, std, side, shorter, bits, file)
+    return replace(_checked(classes, mean, std, side, shorter, bits, file), several="several" in about)
 
 
 def _side(shape: Any, where: str) -> int:

@@ -7,6 +7,7 @@ from torch import nn
 from potstill.errors import BadInput
 from potstill.network_input import Input
 from potstill.networks import MeanOfLogits, adapt_input, create
+from potstill.networks.label_map import map_classes
 from potstill.runs.schema import Network
 
 
@@ -26,6 +27,8 @@ def rebuild(identity: Network, given: Input, weights: Path | None = None) -> nn.
         network = create(spec, classes, weights=weights)
     if own := own_input(identity):
         adapt_input(network, given, own)
+    if groups := identity.get("label_map"):
+        map_classes(network, groups)
     return network.eval().requires_grad_(False)
 
 

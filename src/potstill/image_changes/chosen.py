@@ -34,9 +34,7 @@ def chosen_changes(asked: Augmentation, data: Data) -> list[Callable[[Batch], Ba
     if asked.erase:
         changes.append(Erasing(asked.erase))
     if asked.mixes:
-        if "labels" not in data.example():
-            raise BadInput("--mixup and --cutmix mix labels, too, and these batches have none")
-        if not data.classes:
+        if not data.classes and not data.unlabelled:
             raise BadInput("--mixup and --cutmix need to know how many classes there are: from_loaders(..., classes=)")
-        changes.append(Mixing(asked.mixup, asked.cutmix, len(data.classes)))
+        changes.append(Mixing(asked.mixup, asked.cutmix, max(1, len(data.classes))))
     return changes

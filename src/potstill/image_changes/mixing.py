@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 from potstill.batch import Batch
 from potstill.errors import BadInput
 from potstill.term import Term
@@ -9,6 +12,7 @@ from potstill.term import Term
 
 class Mixing:
     """Mixes every image of a batch with the one before it, all in the same parts; labels become probabilities (N, K).
+    Images without labels are mixed all the same.
 
     Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: beyond empirical risk minimization", ICLR 2018:
     https://arxiv.org/abs/1710.09412; Yun et al., "CutMix: regularization strategy to train strong classifiers with
@@ -28,9 +32,17 @@ class Mixing:
         self.mix = ways[0] if len(ways) == 1 else v2.RandomChoice(ways)
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch, mixed."""
-        images, labels = self.mix(batch["images"], batch["labels"])
-        return {**batch, "images": images, "labels": labels}
+        """The batch, mixed: images with labels among themselves, and those without."""
+        images, labels = batch["images"], batch.get("labels")
+        if labels is None:
+            return {**batch, "images": self._alone(images)}
+        first, labels = self.mix(images[: len(labels)], labels)
+        rest = images[len(first) :]
+        return {**batch, "images": torch.cat((first, self._alone(rest))) if len(rest) else first, "labels": labels}
+
+    def _alone(self, images: Tensor) -> Tensor:
+        mixed: Tensor = self.mix(images, torch.zeros(len(images), dtype=torch.int64, device=images.device))[0]
+        return mixed
 
 
 def check_mixable(terms: Sequence[Term]) -> None:

@@ -13,6 +13,7 @@ from potstill.losses.abkd import ABKD
 from potstill.losses.afd import AFD
 from potstill.losses.afm import AFM
 from potstill.losses.at import AT
+from potstill.losses.bce import BCE
 from potstill.losses.bkd import BKD
 from potstill.losses.bss import BSS
 from potstill.losses.byot import BYOT
@@ -70,6 +71,7 @@ from potstill.losses.rkd import RKD
 from potstill.losses.rld import RLD
 from potstill.losses.sdd import SDD
 from potstill.losses.semckd import SemCKD
+from potstill.losses.sigmoid_kd import SigmoidKD
 from potstill.losses.simkd import SimKD
 from potstill.losses.skd import SKD
 from potstill.losses.sobolev import Sobolev
@@ -94,6 +96,7 @@ __all__ = [
     "AFD",
     "AFM",
     "AT",
+    "BCE",
     "BKD",
     "BSS",
     "BYOT",
@@ -163,6 +166,7 @@ __all__ = [
     "QueuePatchKL",
     "ReviewKD",
     "SemCKD",
+    "SigmoidKD",
     "SimKD",
     "Sobolev",
     "TaT",

@@ -16,14 +16,15 @@ class Loss(nn.Module):
     network (``needs_graph``) gets its inputs as they are: a cast copy is not what the logits were computed from. One
     that compares the rows of a batch (``whole_batch``) gets those of all processes that train a run. One that takes a
     class for each image, and no probabilities of several, says so (``hard_labels``): images cannot be mixed then. One
-    that keeps what it was given for its next call says so, too (``carries``): it is given whole batches, by one
-    process.
+    that takes labels of which an image may have several (``several_labels``) says that, and so does one that keeps what
+    it was given for its next call (``carries``): it is given whole batches, by one process.
     """
 
     needs_graph = False
     whole_batch = False
     hard_labels = False
     carries = False
+    several_labels = False
 
     def __init_subclass__(cls, **settings: Any) -> None:
         """Cast for the class's own ``build``, as ``__call__`` does for its ``forward``."""

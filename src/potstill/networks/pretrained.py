@@ -32,6 +32,8 @@ class Pretrained:
     """0: they are of a backbone, and the classifier is fresh."""
     input: Input
     build: Callable[[], nn.Module]
+    names: tuple[str, ...] = ()
+    """Of the classes, where the library says them."""
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers by name, out of the library's cache or downloaded into it.
@@ -84,7 +86,14 @@ def _of_timm(spec: str, name: str) -> Pretrained | None:
             network: nn.Module = timm.create_model(name, pretrained=True)
         return network
 
-    return Pretrained(spec, where, found.num_classes, own, build)
+    return Pretrained(spec, where, found.num_classes, own, build, _names_of_timm(timm, found.to_dict()))
+
+
+def _names_of_timm(timm: Any, found: dict[str, Any]) -> tuple[str, ...]:
+    """The names of ImageNet's classes, or of a part or a superset of it, if it is one of those that timm knows."""
+    subset = timm.data.infer_imagenet_subset(found)
+    names = tuple(timm.data.ImageNetInfo(subset).label_descriptions()) if subset else ()
+    return names if len(names) == found["num_classes"] else ()
 
 
 def _of_a_host(spec: str, name: str) -> Pretrained:
@@ -110,5 +119,5 @@ def _of_torchvision(spec: str, name: str) -> Pretrained | None:
     images = weights.transforms()
     (side,) = images.crop_size
     own = Input((tuple(images.mean), tuple(images.std)), (side, side))
-    classes = len(weights.meta["categories"])
-    return Pretrained(spec, str(weights), classes, own, lambda: models.get_model(name, weights=weights))
+    names = tuple(weights.meta["categories"])
+    return Pretrained(spec, str(weights), len(names), own, lambda: models.get_model(name, weights=weights), names)

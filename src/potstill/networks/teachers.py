@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import potstill as ps
 from potstill.errors import BadInput
+from potstill.networks.known_classes import Known, known_classes
 from potstill.networks.trained import brings_weights, create_trained
 
 if TYPE_CHECKING:
@@ -55,6 +56,16 @@ def create_teachers(
     if together == "mean" and len(teachers) > 1:
         return {"teacher": ps.freeze(ps.networks.MeanOfLogits(list(teachers.values())))}
     return teachers
+
+
+def classes_of(specs: str | tuple[str, ...], weights: Path | tuple[Path, ...] | None, shape: tuple[int, ...]) -> Known:
+    """The classes of a teacher, or of the first of several, see `known_classes`.
+
+    Raises:
+        BadInput: as there; other numbers of weights than of teachers.
+    """
+    names = _several(specs)
+    return known_classes(names[0], _weights_each(names, _several(weights))[0], shape) if names else Known(())
 
 
 def _several(values: Value | tuple[Value, ...] | None) -> tuple[Value, ...]:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import potstill as ps
 from potstill.errors import BadInput
+from potstill.networks.known_classes import known_classes
+from potstill.networks.label_map import groups_of, map_classes, read_label_map
 from potstill.networks.seeing import see
 from potstill.runs.source import LIBRARIES
 from potstill.say import say
@@ -25,6 +27,7 @@ def create_trained(
     size: int | None = None,
     kind: str = "teacher",
     flag: str = "--teacher-weights",
+    label_map: Path | None = None,
 ) -> "nn.Module":
     """A frozen network with trained weights, which sees the images that it was trained on, whatever the data's are.
 
@@ -39,6 +42,7 @@ def create_trained(
         size: height and width of those images.
         kind: what messages call it.
         flag: what they call the flag for its weights.
+        label_map: which of its classes each class of the data is, where these are others; see `read_label_map`.
 
     Raises:
         BadInput: its weights would be random, are of other classes, or cannot be downloaded.
@@ -49,9 +53,11 @@ def create_trained(
 
     if size is not None and size < 1:
         raise BadInput(f"{kind}: images have a size of 1 or more, not {size}")
-    weights = _trained_weights(spec, data, weights, kind, flag)
+    entries = None if label_map is None else read_label_map(label_map)
+    weights = _trained_weights(spec, data, weights, kind, flag, mapped=entries is not None)
+    own = data.classes if entries is None else known_classes(spec, weights, data.shape).names
     try:
-        network = ps.networks.create(spec, len(data.classes), weights=weights)
+        network = ps.networks.create(spec, len(own), weights=weights)
     except CannotDownload as error:
         raise BadInput(f"{error}; give {flag} FILE") from error
     known = own_input(spec, weights)
@@ -60,7 +66,10 @@ def create_trained(
         only_size(network) or known.size if size is None else (size, size),
     )
     see(network, data, wanted, kind)
-    _compare_classes(spec, weights, data, kind)
+    if entries is not None and label_map is not None:
+        map_classes(network, groups_of(entries, data.classes, own, label_map))
+    else:
+        _compare_classes(spec, weights, data, kind)
     return ps.freeze(network)
 
 
@@ -82,7 +91,9 @@ def brings_weights(spec: str) -> bool:
     return Path(spec).is_dir() or (bool(colon) and origin not in LIBRARIES)
 
 
-def _trained_weights(spec: str, data: "Data", weights: Path | None, kind: str, flag: str) -> Path | None:
+def _trained_weights(
+    spec: str, data: "Data", weights: Path | None, kind: str, flag: str, *, mapped: bool = False
+) -> Path | None:
     """The weights to load into a network that must not have random ones; None if it brings them itself."""
     from potstill.networks.pretrained import PRETRAINED, find_pretrained
 
@@ -96,16 +107,21 @@ def _trained_weights(spec: str, data: "Data", weights: Path | None, kind: str, f
     if offered is None:
         ps.networks.create(spec, len(data.classes))  # it may not even be a network
         raise BadInput(f"{kind} {spec!r} has no trained weights; give {flag} FILE, or a run folder")
-    if offered.classes != len(data.classes):
+    if offered.classes != len(data.classes) and not (mapped and offered.classes):
         here = f"have {offered.classes} classes, {data.name} has {len(data.classes)}"
         theirs = here if offered.classes else "are a backbone's, without a classifier"
         raise BadInput(
-            f"{kind} {spec!r}: its pre-trained weights {theirs}; fine-tune it first: "
+            f"{kind} {spec!r}: its pre-trained weights {theirs}; {_way(offered.classes, flag)}fine-tune it first: "
             f"potstill supervised --network {spec} --weights {PRETRAINED} --data {data.name}"
         )
     if weights is None:
         say(f"{kind}: pre-trained weights {offered.name}")
     return Path(PRETRAINED)
+
+
+def _way(classes: int, flag: str) -> str:
+    """What can be done about a teacher of other classes, besides."""
+    return "say with --label-map FILE which are which, or " if classes and flag == "--teacher-weights" else ""
 
 
 def _compare_classes(spec: str, weights: Path | None, data: "Data", name: str) -> None:

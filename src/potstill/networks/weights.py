@@ -98,6 +98,24 @@ def _classifier(network: nn.Module, missing: list[str]) -> list[str]:
     return missing if layers and there == {*missing} else []
 
 
+def classes_in(network: nn.Module, path: Path | str) -> int:
+    """How many classes the classifier has that a file holds for ``network``, which may have another number of them.
+
+    Raises:
+        BadInput: as `load_weights`, but for a classifier of another size.
+    """
+    with _found(network, path) as (state, source):
+        own = bare_state(network)
+        counts = {
+            value.shape[0]
+            for name, value in state.items()
+            if name in own and value.shape and tuple(value.shape) != tuple(own[name].shape)
+        }
+        if len(counts) > 1:
+            _put(network, state, source)  # which says in what it does not fit
+    return next(iter(counts), int(getattr(network, "classes", 0)))
+
+
 @contextmanager
 def _found(network: nn.Module, path: Path | str) -> Iterator[tuple[Values, str]]:
     """The state that ``path`` names, by the network's own names, and what messages call it."""

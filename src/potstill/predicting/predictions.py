@@ -22,7 +22,8 @@ PROGRESS_SECONDS = 10.0
 class Predictions:
     """The most likely classes of each picture that could be read, best first, with their probabilities.
 
-    ``labels`` (n, k) are numbers of ``classes``, ``probabilities`` (n, k) their shares of 1 among all classes;
+    ``labels`` (n, k) are numbers of ``classes``, ``probabilities`` (n, k) their shares of 1 among all classes,
+    or each the probability of that class alone, where a picture may be of several;
     ``unreadable`` says why the other pictures could not be read.
 
     >>> found = Predictions(("cat", "dog"), ["a.png"], np.array([[1]]), np.array([[0.75]], np.float32))
@@ -48,7 +49,7 @@ class Predictions:
 
 
 def predict(classifier: Classifier, pictures: Pictures, top: int, workers: int) -> Predictions:
-    """What a network says of pictures: softmax of its logits in float32.
+    """What a network says of pictures: softmax of its logits in float32; sigmoid, where one may be of several classes.
 
     Args:
         classifier: the network.
@@ -72,7 +73,8 @@ def predict(classifier: Classifier, pictures: Pictures, top: int, workers: int) 
             raise BadInput(f"the network gives {logits.shape[1]} logits, but {len(wanted.classes)} classes have names")
         if not bool(logits.isfinite().all()):
             raise BadInput(f"the network's outputs are not finite, for {pictures.name(rows[0])} or one after it")
-        best = logits.softmax(1).topk(min(top, logits.shape[1]))
+        probabilities = logits.sigmoid() if wanted.several else logits.softmax(1)
+        best = probabilities.topk(min(top, logits.shape[1]))
         names += [pictures.name(row) for row in rows]
         labels.append(best.indices.cpu().numpy())
         shares.append(best.values.cpu().numpy())

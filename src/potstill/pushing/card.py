@@ -7,7 +7,7 @@ from potstill.data.files.names import listed
 from potstill.hub import library
 from potstill.pushing.forms import Form
 from potstill.pushing.published import Published, shown_data, shown_spec
-from potstill.runs.headline import describe, of_teacher, value_of
+from potstill.runs.headline import ACCURACY, called, describe, headline, of_teacher
 from potstill.runs.schema import DataSet, Reached
 from potstill.text import in_markdown, printable
 
@@ -60,23 +60,28 @@ def _entries(about: Published, form: Form, repository: str) -> str:
             task_type="image-classification",
             dataset_type=kind if data.startswith("hf-data:") else "other",
             dataset_name=printable(data),
-            metric_type="accuracy",
-            metric_name=f"top-1, {words}",
-            metric_value=value,
+            metric_type=_metric(found[0]),
+            metric_name=f"{called(found[0])}, {words}",
+            metric_value=found[1],
         )
         for words, reached in _reached(about).items()
-        if (value := value_of(reached["test"])) is not None
+        if (found := headline(reached["test"])) is not None
     ]
     entries = client.ModelCardData(
         library_name=form.library,
         pipeline_tag=TAGS[0],
         tags=TAGS,
-        metrics=["accuracy"],
+        metrics=list(dict.fromkeys(result.metric_type for result in results)) or ["accuracy"],
         model_name=repository.rpartition("/")[2],
         eval_results=results,
         **({"datasets": [kind]} if data.startswith("hf-data:") else {}),
     )
     return str(entries.to_yaml()).strip()
+
+
+def _metric(name: str) -> str:
+    """What the Hub calls a number that was measured."""
+    return "accuracy" if name == ACCURACY else name
 
 
 def _reached(about: Published) -> dict[str, Reached]:

@@ -8,6 +8,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from potstill.batch import Batch, rows_of
 from potstill.data.batch_sizes import rows_of_part
+from potstill.data.beside import Beside
 from potstill.data.data import Batches
 from potstill.data.files.image_loader import ImageLoader
 from potstill.data.loader import Loader
@@ -42,6 +43,8 @@ class Sliced:
                     "potstill check names the images to be removed"
                 )
             self.own = batches.part(world.rank, world.size)
+        elif isinstance(batches, Beside):
+            raise BadInput("--extra is for one process: with several, each would have another part of the labels")
         elif isinstance(batches, OwnLoader) and shared_out(batches):
             raise BadInput(
                 "the training loader has a DistributedSampler; give it without one: every rank takes its rows "

@@ -24,12 +24,12 @@ def with_further_images(
     """The networks and the data with what the terms' addresses ask for, if it is neither one's own entry.
 
     ``rotated`` is a network without weights, which turns the images as they come; ``pair`` and ``previous`` are given
-    by the loader, see `potstill.data.beside`.
+    by the loader, see `potstill.data.companions`.
 
     Raises:
         BadInput: of images in files, or that are changed after the loader has given them.
     """
-    from potstill.data.beside import COMPANIONS
+    from potstill.data.companions import COMPANIONS
     from potstill.data.loader import Loader
 
     asked = {Address.parse(text).input for term in terms for text in term.flat_addresses} - {*networks}

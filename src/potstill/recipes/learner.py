@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import potstill as ps
+from potstill.errors import BadInput
 from potstill.say import say
 from potstill.training import Training
 
@@ -41,6 +42,11 @@ def create_learner(
     from potstill.networks.seeing import see
 
     seed = training.seed if seed is None else seed
+    if classes is None and not data.classes and data.unlabelled:
+        raise BadInput(
+            f"the images of {data.name} have no labels (--unlabelled), and nothing says how many classes {name} has: "
+            "potstill distill takes those of its teacher"
+        )
     classes = len(data.classes) if classes is None else classes
     network = ps.networks.create(spec, classes, seed=seed, drop_path=training.drop_path)
     if weights is not None:

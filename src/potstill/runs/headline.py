@@ -22,6 +22,9 @@ NAMES = {
     "loss": ("loss", "nats"),
     "knn": ("k-NN", "%"),
     "probe": ("linear probe", "%"),
+    "agreement": ("agreement with the teacher", "%"),
+    "kl": ("KL from the teacher", "nats"),
+    "map": ("mAP", "%"),
 }
 """How our own numbers are written, and their units; any other is called by its name and has none."""
 
@@ -68,9 +71,14 @@ def describe(measured: Measured) -> str:
 
     >>> describe({"top1": 93.104}), describe({"recall": 0.81234}), describe({})
     ('93.10 %', '0.8123', '-')
+    >>> describe({"agreement": 93.104})
+    '93.10 % agreement with the teacher'
     """
     found = headline(measured)
-    return "-" if found is None else written(*found)
+    if found is None:
+        return "-"
+    name, value = found
+    return written(name, value) + (f" {called(name)}" if unit(name) == "%" and name != ACCURACY else "")
 
 
 def value_text(measured: Measured) -> str:
@@ -87,6 +95,15 @@ def written(name: str, value: float) -> str:
 def unit(name: str) -> str:
     """The unit of a number; empty where we know of none."""
     return NAMES.get(name, ("", ""))[1]
+
+
+def called(name: str) -> str:
+    """What a number is called, without its unit.
+
+    >>> called("top1"), called("recall")
+    ('top-1', 'recall')
+    """
+    return NAMES.get(name, (name, ""))[0]
 
 
 def digits(name: str) -> int:
@@ -115,11 +132,13 @@ def column(words: str, names: Sequence[str]) -> str:
 
     >>> column("last epoch", ["top1"]), column("last epoch", ["recall"]), column("last epoch", ["top1", "recall"])
     ('last epoch, %', 'last epoch, recall', 'last epoch')
+    >>> column("last epoch", ["agreement"])
+    'last epoch, agreement with the teacher, %'
     """
     if len(names) > 1:
         return words
     name = names[0] if names else ACCURACY
-    return f"{words}, {unit(name) or name}"
+    return f"{words}, {unit(name) if name == ACCURACY else title(name)}"
 
 
 def cell(spread: Spread | None, name: str | None, names: Sequence[str]) -> str:

@@ -29,6 +29,8 @@ class StoredNetwork:
     """Empty if the run is too old to say."""
     identity: Network
     """What the run keeps of it."""
+    several: bool = False
+    """Whether it was trained on images that may have several labels each."""
 
     def made_from(self) -> tuple[str, int]:
         """Spec and classes, from which it can be built again.
@@ -78,7 +80,8 @@ def find(spec: str) -> StoredNetwork | None:
     class_names = tuple((data and data.get("classes")) or ())
     images = _images(data)
     made_from, classes = network.get("spec"), network.get("classes")
-    return StoredNetwork(folder, name, made_from, classes, file, images, class_names, network)
+    several = bool(data and data.get("several"))
+    return StoredNetwork(folder, name, made_from, classes, file, images, class_names, network, several)
 
 
 def has_weights(folder: Path, name: str) -> bool:

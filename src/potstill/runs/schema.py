@@ -32,7 +32,8 @@ class SeenImages(TypedDict):
 class Network(TypedDict):
     """What makes a network again: its spec, null for one made by hand; ``mean_of``: its members.
 
-    ``source``: the run's own copy of the user's file in the spec.
+    ``source``: the run's own copy of the user's file in the spec. ``label_map``: the numbers of its classes for each
+    class of the data, where these are others.
     """
 
     spec: NotRequired[str | None]
@@ -40,12 +41,14 @@ class Network(TypedDict):
     input: NotRequired[SeenImages | None]
     mean_of: NotRequired[list["Network"] | None]
     source: NotRequired[str | None]
+    label_map: NotRequired[list[list[int]] | None]
 
 
 class DataSet(TypedDict):
     """The data of a run: what its networks must be told later, and how many ``images`` each split has.
 
     ``digest``: of which images these are, where that is known. ``bits``: how many its 16-bit images use, if not all.
+    ``several``: an image may have several labels.
     """
 
     name: str
@@ -56,6 +59,7 @@ class DataSet(TypedDict):
     images: NotRequired[dict[str, int] | None]
     digest: NotRequired[str | None]
     bits: NotRequired[int | None]
+    several: NotRequired[bool | None]
 
 
 class Networks(TypedDict):

@@ -21,7 +21,14 @@ def check(value: object, shape: type[T], place: str = "it") -> T:
     return value  # type: ignore[return-value]
 
 
-_NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", float: "a number"}
+_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
 
 
 def _check(value: object, shape: Any, place: str) -> None:
@@ -54,7 +61,7 @@ def _inside(place: str, name: str) -> str:
 
 def _must_be(value: Any, kind: Any, place: str) -> Any:
     kinds = (int, float) if kind is float else kind
-    if not isinstance(value, kinds) or isinstance(value, bool):
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
         shown = repr(value)
         raise ValueError(f"{place} is {shown if len(shown) < 40 else shown[:40] + '…'}, not {_NAMES[kind]}")
     return value

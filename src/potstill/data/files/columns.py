@@ -23,14 +23,16 @@ LABELS = ("label", "labels", "fine_label", "target", "class")
 class Columns:
     """The columns of images and labels, the classes' names as far as the file says them, and what else there was.
 
-    ``text``: the labels are the classes' names.
+    ``label`` is None where labels do not count; ``text``: they are the classes' names; ``several``: an image may have
+    several.
     """
 
     image: str
-    label: str
+    label: str | None
     names: tuple[str, ...]
     text: bool
     notes: tuple[str, ...]
+    several: bool = False
 
 
 def find_columns(shard: Path, how: Place) -> Columns:
@@ -41,11 +43,19 @@ def find_columns(shard: Path, how: Place) -> Columns:
     """
     schema = schema_of(shard)
     image = _image(shard, schema, how)
+    if how.unlabelled:
+        return Columns(image, None, (), False, ())
     label, notes = _label(shard, schema, image, how)
     kind = schema.field(label).type
-    if pyarrow.types.is_dictionary(kind):
+    several = is_list(kind)
+    if several or pyarrow.types.is_dictionary(kind):
         kind = kind.value_type
-    return Columns(image, label, _names(schema, label), _is_text(kind), tuple(notes))
+    if how.label_separator is not None:
+        if several or not _is_text(kind):
+            found = schema.field(label).type
+            raise BadInput(f"{shard}: --label-separator parts text, and the column {label} is of {found}")
+        several = True
+    return Columns(image, label, _names(schema, label), _is_text(kind), tuple(notes), several)
 
 
 def are_numbers(classes: Sequence[str]) -> bool:
@@ -103,12 +113,13 @@ def _label(shard: Path, schema: Any, image: str, how: Place) -> tuple[str, list[
             kind = kinds[how.label_column]
             raise BadInput(
                 f"{shard}: the column {how.label_column} (--label-column) is of {kind}; labels are whole "
-                "numbers or text"
+                "numbers or text, or lists of these"
             )
         return how.label_column, []
     integers = [name for name, kind in kinds.items() if pyarrow.types.is_integer(kind)]
     texts = [name for name in LABELS if name in kinds and _is_label(kinds[name])]
-    candidates = [name for name in LABELS if name in integers] or integers or texts
+    lists = [name for name in LABELS if name in kinds and is_list(kinds[name])]
+    candidates = [name for name in LABELS if name in integers] or lists or integers or texts
     if not candidates or (len(candidates) > 1 and candidates[0] not in LABELS):
         hint = (
             "--label-column chooses" if [name for name, kind in kinds.items() if _is_label(kind)] else "there is none"
@@ -123,8 +134,10 @@ def _names(schema: Any, label: str) -> tuple[str, ...]:
     """The classes' names that the Hub's library has written into the file; none where there are none."""
     try:
         content = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        names = content.get("info", {}).get("features", {}).get(label, {}).get("names", ())
-    except (ValueError, AttributeError, RecursionError):  # what stands there is anybody's
+        feature = content.get("info", {}).get("features", {}).get(label, {})
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)  # of a list's parts
+        names = feature.get("names", ())
+    except (ValueError, AttributeError, IndexError, RecursionError):  # what stands there is anybody's
         return ()
     return tuple(map(str, names)) if isinstance(names, list) else ()
 
@@ -139,8 +152,14 @@ def _holds_images(kind: pyarrow.DataType) -> bool:
     return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
 
 
+def is_list(kind: pyarrow.DataType) -> bool:
+    """Whether a column holds lists of numbers or text, as labels of images that have several."""
+    found = pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind) or pyarrow.types.is_fixed_size_list(kind)
+    return bool(found) and not is_list(kind.value_type) and _is_label(kind.value_type)
+
+
 def _is_label(kind: pyarrow.DataType) -> bool:
-    if pyarrow.types.is_dictionary(kind):
+    if pyarrow.types.is_dictionary(kind) or is_list(kind):
         kind = kind.value_type
     return bool(pyarrow.types.is_integer(kind) or pyarrow.types.is_boolean(kind)) or _is_text(kind)
 

@@ -13,7 +13,7 @@ class Encoded(Protocol):
     """One split of labelled image files, row by row. It travels to worker processes, so it holds no open file."""
 
     labels: Tensor
-    """The classes (N,) as int64."""
+    """The classes (N,) as int64, `NO_LABEL` for none; or (N, K) zeros and ones, of images that may have several."""
     bits: int
     """How many bits its 16-bit images use; see `potstill.data.files.depth`."""
 

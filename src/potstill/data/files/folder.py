@@ -64,7 +64,7 @@ class Folder(Listed):
             self.notes.append(
                 f"{root}: {len(loose)} images lie in no class's folder and are left out: {listed(loose, 3)}"
             )
-        self.notes += [f"{root}: {note}" for note in [*say_litter(litter), *_left_out(others)]]
+        self.notes += [f"{root}: {note}" for note in [*say_litter(litter), *left_out(others)]]
         super().__init__(root, paths, labels, tuple(found if classes is None else classes))
 
     def _numbers(self, root: Path, found: Mapping[str, str], classes: Sequence[str] | None) -> dict[str, int]:
@@ -178,7 +178,8 @@ def _unreadable(error: OSError) -> BadInput:
     return BadInput(f"the folder {error.filename} cannot be read: {error.strerror}")
 
 
-def _left_out(others: Sequence[str]) -> list[str]:
+def left_out(others: Sequence[str]) -> list[str]:
+    """One sentence about the files that are no images, if there are any."""
     if not others:
         return []
     kinds = Counter(Path(file).suffix or "no suffix" for file in others)

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from potstill.data.cache import cache_folder, key, make_once
 from potstill.data.files.arrow_path import arrow_path
 from potstill.data.files.columns import are_numbers, find_columns, numbers_as_classes
+from potstill.data.files.labels import labels_in
 from potstill.data.files.listed import HEAD
 from potstill.data.files.lists import choose_test, class_order
 from potstill.data.files.names import TRAIN, must_look_different, split_named
 from potstill.data.files.shard_file import batches_of, rows_of
 from potstill.data.files.taken import Taken
+from potstill.data.images import NO_LABEL
+from potstill.data.label_names import several_hot
 from potstill.errors import BadInput, first_line
 from potstill.say import say
 from potstill.selection import Place
@@ -59,7 +62,9 @@ class Hub:
         numbered = classes is None or are_numbers(classes)
         if names and not numbered and tuple(classes or ()) != names:
             raise BadInput(f"{self.shards[0]} names other classes than the training images, or in another order")
-        what = f"{self.columns.image} {self.columns.label}" + (" as text" if self.columns.text else "")
+        what = f"{self.columns.image} {self.columns.label or 'unlabelled'}" + (" as text" if self.columns.text else "")
+        if self.columns.several:
+            what += f" several {how.label_separator or ''}"
         self.file = cache_folder() / "encoded" / f"{key(self.shards, what)}.arrow"
         self.rows = [rows_of(shard) for shard in self.shards]
         self._how = how
@@ -72,6 +77,10 @@ class Hub:
     def _classes(self, known: tuple[str, ...]) -> tuple[tuple[str, ...], torch.Tensor]:
         """The classes, and which one each row is of."""
         column, found = self.columns.label, self.table["label"]
+        if column is None:
+            return (), torch.full((len(found),), NO_LABEL)
+        if self.columns.several:
+            return self._several(found.to_pylist(), known)
         if self.columns.text:
             texts = found.to_pylist()
             classes = known or class_order(texts)
@@ -94,6 +103,19 @@ class Hub:
             hint = "; files of images without labels have to lie elsewhere" if value < 0 else ""
             raise BadInput(f"{self.name(int(wrong[0]))}: {column} is {value}, but must be {first}..{last}{hint}")
         return known, torch.from_numpy(labels - first)
+
+    def _several(self, found: list[list[str]], known: tuple[str, ...]) -> tuple[tuple[str, ...], torch.Tensor]:
+        """The classes, and which of them each row is of: lists of names, or of numbers where the file names classes."""
+        numbered = not self.columns.text and self.columns.names
+        classes = known or class_order(name for names in found for name in names)
+        if len(classes) < 2:
+            raise BadInput(f"{self.shards[0]}: {self.columns.label} names {len(classes)} classes; two are the fewest")
+        must_look_different(classes, str(self.shards[0]))
+        numbers = {str(number) if numbered else name: number for number, name in enumerate(classes)}
+        for row, names in enumerate(found):
+            if stray := [name for name in names if name not in numbers]:
+                raise BadInput(f"{self.name(row)}: {self.columns.label} has {stray[0]!r}, which no training image has")
+        return classes, several_hot([[numbers[name] for name in names] for names in found], len(classes))
 
     @property
     def table(self) -> pyarrow.Table:
@@ -151,6 +173,7 @@ class Hub:
 
     def _copy(self) -> None:
         kind = pyarrow.large_string() if self.columns.text else pyarrow.int64()
+        kind = pyarrow.large_list(pyarrow.large_string()) if self.columns.several else kind
         schema = pyarrow.schema({"image": pyarrow.large_binary(), "label": kind})
 
         def copy(draft: Path) -> None:
@@ -164,9 +187,12 @@ class Hub:
     def _rows(self, schema: pyarrow.Schema) -> Iterator[pyarrow.RecordBatch]:
         for shard in self.shards:
             columns = find_columns(shard, self._how)
-            for rows in batches_of(shard, [columns.image, columns.label]):
-                images, labels = rows.column(columns.image), rows.column(columns.label)
-                if labels.null_count:
+            for rows in batches_of(shard, [column for column in (columns.image, columns.label) if column is not None]):
+                images = rows.column(columns.image)
+                labels = _no_labels(rows) if columns.label is None else rows.column(columns.label)
+                if columns.several:
+                    labels = _lists(labels, self._how.label_separator)
+                elif labels.null_count:
                     raise BadInput(f"{shard}: {labels.null_count} rows have no {columns.label}")
                 content = images.field("bytes") if pyarrow.types.is_struct(images.type) else images
                 try:
@@ -202,6 +228,16 @@ def read_hub(root: Path, shards: Mapping[str, Sequence[Path]], how: Place) -> Ta
         if other != name:
             notes.append(f"{root}: {other} ({_count(paths)} images) is not looked at; --test-split chooses")
     return Taken(trained.classes, trained, measured, notes, (train, None if measured is None else name))
+
+
+def _no_labels(rows: pyarrow.RecordBatch) -> pyarrow.Array:
+    return pyarrow.array([NO_LABEL] * rows.num_rows, pyarrow.int64())
+
+
+def _lists(labels: pyarrow.Array, separator: str | None) -> pyarrow.Array:
+    """Labels as lists of text; of an image of no class, an empty one."""
+    parts = (labels_in(cell, separator) for cell in labels.to_pylist())
+    return pyarrow.array(map(list, parts), pyarrow.large_list(pyarrow.large_string()))
 
 
 def _count(shards: Sequence[Path]) -> int:

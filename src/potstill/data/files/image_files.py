@@ -14,6 +14,7 @@ from potstill.data.files.depth import find_depth
 from potstill.data.files.encoded import Encoded
 from potstill.data.files.names import TEST, listed
 from potstill.data.files.taken import Taken
+from potstill.data.label_names import are_several, class_counts
 from potstill.errors import BadInput
 from potstill.say import say
 from potstill.selection import Place
@@ -39,6 +40,11 @@ class ImageFiles:
     splits: tuple[str, str | None] = ("", None)
 
     @property
+    def several(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return are_several(self.train.labels)
+
+    @property
     def sources(self) -> dict[str, Encoded]:
         """The sets of images by name: one, where the test images are kept back of it."""
         return {"train": self.train} if self.test is self.train else {"train": self.train, "test": self.test}
@@ -56,7 +62,8 @@ def describe(name: str, classes: Sequence[str], train: int, test: int) -> str:
     >>> describe("pets", ["cat", "dog"], 24, 8)
     'data pets: 2 classes: cat, dog; 24 training, 8 test images'
     """
-    return f"data {name}: {len(classes)} classes: {listed(classes, NAMED)}; {train} training, {test} test images"
+    known = f"{len(classes)} classes: {listed(classes, NAMED)}" if classes else "no labels"
+    return f"data {name}: {known}; {train} training, {test} test images"
 
 
 def imagenet(data_dir: Path | None = None, how: Place = Place()) -> ImageFiles:
@@ -116,8 +123,8 @@ def class_names(root: Path, how: Place = Place()) -> tuple[str, ...]:
 
 def _never(classes: Sequence[str], labels: Tensor, what: str) -> list[str]:
     """A note on classes of which no image is."""
-    counts = labels.bincount(minlength=len(classes))
-    never = [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]
+    counts = class_counts(labels, len(classes)).tolist()
+    never = [name for name, count in zip(classes, counts, strict=True) if not count]
     return [f"{len(never)} of {len(classes)} classes have no {what} image: {listed(never)}"] if never else []
 
 

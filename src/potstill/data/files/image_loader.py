@@ -17,6 +17,7 @@ from potstill.data.files.reading import PATIENCE, Reader
 from potstill.data.files.slots import PREFETCH, Slots
 from potstill.data.files.views import Bad, Views
 from potstill.data.files.workers import alive, first_thing
+from potstill.data.images import NO_LABEL
 from potstill.data.normalize import Standardize
 from potstill.errors import BadInput
 from potstill.say import say
@@ -84,6 +85,7 @@ class ImageLoader:
         self.rows = torch.arange(len(images)) if rows is None else rows
         self.device = torch.device(device)
         self.labels = images.labels.to(device)
+        self.has_labels = bool((images.labels != NO_LABEL).all())
         self._rows_in_all = torch.tensor(len(images), device=device)
         self._crops = Crops(size)
         self._standardize = Standardize((size, size, 3), mean, std, device)
@@ -170,6 +172,11 @@ class ImageLoader:
         return loader
 
     @property
+    def side(self) -> int:
+        """Side of the crops, in pixels."""
+        return self._crops.size
+
+    @property
     def augments(self) -> bool:
         """Whether it gives random views, and not the plain ones."""
         return self._order.augment
@@ -209,8 +216,8 @@ class ImageLoader:
         """The batch of the first of ``pixels``, one an item. They are read before this returns."""
         index, view = torch.tensor(items, dtype=torch.int64).to(self.device).unbind(1)
         images = self._standardize(pixels[: len(items)].to(self.device))
-        labels = self.labels[index]
-        return {"images": images, "labels": labels, "index": index, "view": view, "size": self._rows_in_all}
+        labels = {"labels": self.labels[index]} if self.has_labels else {}
+        return {"images": images, **labels, "index": index, "view": view, "size": self._rows_in_all}
 
     def _none_is_left(self) -> BadInput:
         return BadInput(

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
 
+from potstill.data.files.columns import is_list
 from potstill.data.files.encoded import EXTENSIONS
 from potstill.data.files.folder import is_image
 from potstill.data.files.names import is_litter, listed
@@ -27,10 +29,10 @@ ANNOTATIONS = "val_annotations.txt"
 
 @dataclass(frozen=True)
 class Row:
-    """An image that a list names, its class and, if the list says one, its split."""
+    """An image that a list names, its classes (one, or several, or none) and, if the list says one, its split."""
 
     path: str
-    label: str
+    labels: tuple[str, ...]
     split: str
     where: str
 
@@ -45,7 +47,16 @@ class Columns:
     notes: tuple[str, ...]
 
 
-def read_list(file: Path, how: Place) -> tuple[list[Row], list[str]]:
+@dataclass(frozen=True)
+class Listing:
+    """What a list says; ``several``: an image may have several labels, or none."""
+
+    rows: list[Row]
+    notes: list[str]
+    several: bool = False
+
+
+def read_list(file: Path, how: Place) -> Listing:
     """The images that a CSV or Parquet file names, and notes about its columns.
 
     Raises:
@@ -53,10 +64,11 @@ def read_list(file: Path, how: Place) -> tuple[list[Row], list[str]]:
     """
     if not file.is_file():
         raise BadInput(f"--labels {file} is no file; give a CSV or Parquet file, or names")
-    header, rows = _parquet(file) if file.suffix.lower() == ".parquet" else _csv(file)
+    header, rows, lists = _parquet(file) if file.suffix.lower() == ".parquet" else _csv(file)
     columns = _columns(file, header, how)
     path, label = header.index(columns.path), header.index(columns.label)
     split = None if columns.split is None else header.index(columns.split)
+    several = how.label_separator is not None or columns.label in lists
     found = []
     for number, cells in rows:
         where = f"{file}, row {number}"
@@ -66,10 +78,11 @@ def read_list(file: Path, how: Place) -> tuple[list[Row], list[str]]:
             raise BadInput(f"{where} has no {columns.path}")
         if "\0" in cells[path]:
             raise BadInput(f"{where} has a path with a null byte, which no file has")
-        found.append(Row(cells[path], cells[label], "" if split is None else cells[split], where))
+        labels = labels_in(cells[label], how.label_separator)
+        found.append(Row(cells[path], labels, "" if split is None else cells[split], where))
     if not found:
         raise BadInput(f"{file} lists no image")
-    return found, [*columns.notes]
+    return Listing(found, [*columns.notes], several)
 
 
 def read_names(root: Path) -> Iterator[Row]:
@@ -78,7 +91,8 @@ def read_names(root: Path) -> Iterator[Row]:
         inside = file.relative_to(root)
         if is_image(file.name) and not any(map(is_litter, inside.parts)):
             split = inside.parts[0] if len(inside.parts) > 1 else ""
-            yield Row(str(inside), class_in_name(file.name) or "", split, str(file))
+            name = class_in_name(file.name)
+            yield Row(str(inside), () if name is None else (name,), split, str(file))
 
 
 def read_annotations(folder: Path) -> list[tuple[str, str]]:
@@ -110,7 +124,11 @@ def class_in_name(name: str) -> str | None:
     return found[1].strip() if found else None
 
 
-def _csv(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+Table = tuple[list[str], Iterator[tuple[int, list[Any]]], set[str]]
+"""The names of columns, the numbered rows, each of texts and lists, and which columns hold the latter."""
+
+
+def _csv(file: Path) -> Table:
     try:
         text = file.read_text("utf-8-sig").lstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -123,16 +141,38 @@ def _csv(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     if not table:
         raise BadInput(f"{file} is empty")
     header = [cell.strip() for cell in table[0]]
-    return header, ((number, [cell.strip() for cell in cells]) for number, cells in enumerate(table[1:], 2))
+    return header, ((number, [cell.strip() for cell in cells]) for number, cells in enumerate(table[1:], 2)), set()
 
 
-def _parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+def _parquet(file: Path) -> Table:
     try:
         table = pyarrow.parquet.read_table(file)
     except (pyarrow.ArrowException, OSError) as error:
         raise BadInput(f"{file} is not a readable Parquet file: {first_line(error)}") from error
-    columns = [["" if value is None else str(value) for value in column.to_pylist()] for column in table.columns]
-    return list(table.column_names), ((number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True)))
+    columns = [[_plain(value) for value in column.to_pylist()] for column in table.columns]
+    lists = {field.name for field in table.schema if is_list(field.type)}
+    rows = ((number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True)))
+    return list(table.column_names), rows, lists
+
+
+def _plain(value: object) -> Any:
+    return value if isinstance(value, list) else "" if value is None else str(value)
+
+
+def labels_in(cell: Any, separator: str | None) -> tuple[str, ...]:
+    """The labels that stand in a list, or in a text, parted by a ``separator`` if there is one; each once.
+
+    >>> labels_in("cat | dog | cat", "|"), labels_in([3, None, 5], None), labels_in("", "|"), labels_in("a|b", None)
+    (('cat', 'dog'), ('3', '5'), (), ('a|b',))
+    """
+    if isinstance(cell, list):
+        parts = [str(part) for part in cell if part is not None]
+    else:
+        text = "" if cell is None else str(cell)
+        if separator is None:
+            return (text,) if text else ()
+        parts = text.split(separator)
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 def _columns(file: Path, header: Sequence[str], how: Place) -> Columns:

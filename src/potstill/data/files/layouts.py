@@ -11,6 +11,7 @@ from potstill.data.files.names import TEST, TRAIN, say_litter, split_named
 from potstill.data.files.saved import find_saved
 from potstill.data.files.shards import find_shards
 from potstill.data.files.taken import Taken
+from potstill.data.files.unlabelled import read_unlabelled
 from potstill.errors import BadInput
 from potstill.selection import Place
 
@@ -21,11 +22,14 @@ def take(root: Path, how: Place) -> Taken:
     Raises:
         BadInput: it holds none, or contradicts itself.
     """
+    if how.unlabelled:
+        return read_unlabelled(root, how)
     if how.labels is not None:
         return read_labels(root, how)
     if (shards := find_saved(root) or find_shards(root)) is not None:
         return read_hub(root, shards, how)
-    for flag, value in {"image-column": how.image_column, "label-column": how.label_column}.items():
+    of_tables = ("image_column", "label_column", "label_separator")
+    for flag, value in {name.replace("_", "-"): getattr(how, name) for name in of_tables}.items():
         if value is not None:
             raise BadInput(f"--{flag} {value} is for Parquet or with --labels; {root} holds neither")
     return _folders(root, how)
@@ -33,6 +37,8 @@ def take(root: Path, how: Place) -> Taken:
 
 def class_names(root: Path, how: Place) -> tuple[str, ...]:
     """The names of the classes in a folder, without looking at every image where they are folders."""
+    if how.unlabelled:
+        return ()
     if how.labels is not None or find_saved(root) is not None or find_shards(root) is not None:
         return take(root, how).classes
     split = _split_folders(root, [])

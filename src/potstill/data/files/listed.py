@@ -22,16 +22,18 @@ class Listed:
     Args:
         root: the folder that they lie in.
         paths: of the files in it, in order.
-        labels: their classes' numbers.
+        labels: their classes' numbers; or (N, K) zeros and ones, of images that may have several.
         classes: the classes' names.
     """
 
-    def __init__(self, root: Path, paths: Sequence[str], labels: Sequence[int], classes: Sequence[str]) -> None:
+    def __init__(
+        self, root: Path, paths: Sequence[str], labels: Sequence[int] | torch.Tensor, classes: Sequence[str]
+    ) -> None:
         self.root, self.classes, self.bits = root, tuple(classes), 16
         # One block of memory: Python's strings would be copied into every worker process, a page at a time.
         # Bytes: a name need not be valid UTF-8.
         self.paths = pyarrow.array(map(os.fsencode, paths), pyarrow.large_binary())
-        self.labels = torch.tensor(labels, dtype=torch.int64)
+        self.labels = labels if isinstance(labels, torch.Tensor) else torch.tensor(labels, dtype=torch.int64)
 
     def __len__(self) -> int:
         return len(self.paths)

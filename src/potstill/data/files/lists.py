@@ -1,6 +1,7 @@
 """Image files whose labels stand beside them: ``--labels FILE``, ``--labels names``, and Tiny-ImageNet's."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from potstill.data.files.encoded import EXTENSIONS
@@ -8,6 +9,7 @@ from potstill.data.files.labels import ANNOTATIONS, NAMES, Row, read_annotations
 from potstill.data.files.listed import Listed
 from potstill.data.files.names import TEST, TRAIN, listed, looks, must_look_different, split_named
 from potstill.data.files.taken import Taken
+from potstill.data.label_names import several_hot
 from potstill.errors import BadInput, unknown
 from potstill.selection import Place
 
@@ -20,26 +22,29 @@ def read_labels(root: Path, how: Place) -> Taken:
             alone; test images of other classes; no image that exists.
     """
     notes: list[str] = []
+    several = False
     if how.labels == NAMES:
         rows, base = list(read_names(root)), root
-        if not any(row.label for row in rows):
+        if not any(row.labels for row in rows):
             raise BadInput(f"no file name in {root} says a class, as cat.10.jpg does: --labels {NAMES} cannot be")
         rows = _named_splits(rows)
     else:
         file = Path(str(how.labels))
-        rows, said = read_list(file, how)
-        notes += said
-        base = _base(root, file, rows)
-        rows = _spelled_out(base, rows)
+        listing = read_list(file, how)
+        notes, several = listing.notes, listing.several
+        base = _base(root, file, listing.rows)
+        rows = _spelled_out(base, listing.rows)
     rows = _once(rows)
     chosen = {split: [row for row in rows if row.split == split] for split in dict.fromkeys(row.split for row in rows)}
-    train, test = _splits(chosen, how, notes, str(how.labels))
-    classes = class_order(row.label for row in chosen[train])
-    _must_be_labelled(chosen[train])
-    if len(classes) == 1:
-        raise BadInput(f"{how.labels} has one class alone among its training images: {classes[0]}")
+    train, test = _splits(chosen, how, notes, str(how.labels), several)
+    classes = class_order(label for row in chosen[train] for label in row.labels)
+    if not several:
+        _must_be_labelled(chosen[train])
+    if len(classes) < 2:
+        count = "one class alone" if classes else "no class"
+        raise BadInput(f"{how.labels} has {count} among its training images{''.join(f': {name}' for name in classes)}")
     must_look_different(classes, str(how.labels))
-    sources = [_listed(base, chosen[split], classes) for split in ([train] if test is None else [train, test])]
+    sources = [_listed(base, chosen[split], classes, several) for split in ([train] if test is None else [train, test])]
     return Taken(classes, sources[0], sources[1] if test is not None else None, [*notes], (train or "all", test))
 
 
@@ -47,7 +52,7 @@ def tiny_imagenet(folder: Path, classes: Sequence[str]) -> Listed | None:
     """Tiny-ImageNet's validation images, ``images/*`` with annotations; None where ``folder`` is none such."""
     if not (folder / ANNOTATIONS).is_file():
         return None
-    rows = [Row(path, label, "", f"{folder / ANNOTATIONS}: {path}") for path, label in read_annotations(folder)]
+    rows = [Row(path, (label,), "", f"{folder / ANNOTATIONS}: {path}") for path, label in read_annotations(folder)]
     return _listed(folder, rows, classes)
 
 
@@ -67,7 +72,7 @@ def _named_splits(rows: Sequence[Row]) -> list[Row]:
     wanted = {name.lower() for name in (*TRAIN, *TEST)}
     if any(row.split.lower() in TRAIN for row in rows):
         return [row for row in rows if row.split.lower() in wanted]
-    return [Row(row.path, row.label, "", row.where) for row in rows]
+    return [replace(row, split="") for row in rows]
 
 
 def _base(root: Path, file: Path, rows: Sequence[Row]) -> Path:
@@ -88,7 +93,7 @@ def _found(base: Path, path: str) -> str | None:
 
 def _spelled_out(base: Path, rows: Sequence[Row]) -> list[Row]:
     """Rows with the extensions that their paths lack; an image that is missing is one that cannot be read."""
-    return [Row(_found(base, row.path) or row.path, row.label, row.split, row.where) for row in rows]
+    return [replace(row, path=_found(base, row.path) or row.path) for row in rows]
 
 
 def _once(rows: Sequence[Row]) -> list[Row]:
@@ -96,14 +101,16 @@ def _once(rows: Sequence[Row]) -> list[Row]:
     seen: dict[str, Row] = {}
     for row in rows:
         first = seen.setdefault(row.path, row)
-        if (first.label, first.split) != (row.label, row.split):
-            what = "two classes" if first.label != row.label else "two splits"
-            both = (first.label, row.label) if first.label != row.label else (first.split, row.split)
+        if (first.labels, first.split) != (row.labels, row.split):
+            what = "two classes" if first.labels != row.labels else "two splits"
+            both = [", ".join(one.labels) if first.labels != row.labels else one.split for one in (first, row)]
             raise BadInput(f"{row.where}: {row.path} is in {what}, {both[0]!r} and {both[1]!r}")
     return list(seen.values())
 
 
-def _splits(chosen: dict[str, list[Row]], how: Place, notes: list[str], where: str) -> tuple[str, str | None]:
+def _splits(
+    chosen: dict[str, list[Row]], how: Place, notes: list[str], where: str, several: bool
+) -> tuple[str, str | None]:
     """Which split is trained on and which is measured; the others are noted."""
     if set(chosen) == {""}:
         if how.test_split is not None:
@@ -112,7 +119,8 @@ def _splits(chosen: dict[str, list[Row]], how: Place, notes: list[str], where: s
     train = split_named(chosen, TRAIN)
     if train is None:
         raise BadInput(f"{where} has the splits {listed(sorted(chosen))} but no train")
-    labelled = {split: rows for split, rows in chosen.items() if split != train[0] and all(row.label for row in rows)}
+    enough = any if several else all  # an image of which several labels may be said need have none
+    labelled = {s: rows for s, rows in chosen.items() if s != train[0] and enough(row.labels for row in rows)}
     test = choose_test(labelled, how, train[0], where)
     for split, rows in chosen.items():
         if split not in (train[0], test):
@@ -142,14 +150,15 @@ def choose_test(entries: Iterable[str], how: Place, train: str, where: str) -> s
 
 
 def _must_be_labelled(rows: Sequence[Row]) -> None:
-    if without := [row for row in rows if not row.label]:
+    if without := [row for row in rows if not row.labels]:
         raise BadInput(f"{without[0].where}: {without[0].path} has no label, like {len(without) - 1} others")
 
 
-def _listed(base: Path, rows: Sequence[Row], classes: Sequence[str]) -> Listed:
+def _listed(base: Path, rows: Sequence[Row], classes: Sequence[str], several: bool = False) -> Listed:
     numbers = {looks(name): number for number, name in enumerate(classes)}
     for row in rows:
-        if looks(row.label) not in numbers:
-            raise BadInput(f"{row.where}: {row.label!r} is a class that the training images do not have")
-    labels = [numbers[looks(row.label)] for row in rows]
+        if stray := [label for label in row.labels or ("",) if looks(label) not in numbers and (label or not several)]:
+            raise BadInput(f"{row.where}: {stray[0]!r} is a class that the training images do not have")
+    found = [[numbers[looks(label)] for label in row.labels] for row in rows]
+    labels = several_hot(found, len(classes)) if several else [first for first, *_ in found]
     return Listed(base, [row.path for row in rows], labels, classes)
