@@ -33,7 +33,7 @@ class OrthogonalLinear(nn.Module):
         lower = F.pad(self.free.tril(-1), (0, most - least))
         half, one = (lower - lower.T) / 2, torch.eye(most, dtype=lower.dtype, device=lower.device)
         # I + A / 2 has an inverse whatever A is, so nobody needs to look.
-        turned = self.start @ torch.linalg.solve_ex(one + half, (one - half)[:, :least])[0]
+        turned: Tensor = self.start @ torch.linalg.solve_ex(one + half, (one - half)[:, :least])[0]
         return turned.T if self.wide else turned
 
     def forward(self, features: Tensor) -> Tensor:
