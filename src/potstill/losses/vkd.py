@@ -1,11 +1,44 @@
 """Distillation by an orthogonal projection."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import orthogonal
 
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import position_mean
+
+
+class OrthogonalLinear(nn.Module):
+    """A linear map whose matrix (out_width, width) has orthonormal columns, or rows where it has fewer of these.
+
+        start (I + A / 2)^-1 (I - A / 2),    A = X - X^T,  X strictly lower triangular
+
+    Of this Cayley transform as many columns are taken as there are; ``start`` is orthogonal, at random. torch's own
+    ``orthogonal`` either waits for the device, or (Householder) loses columns to weight decay.
+    """
+
+    start: Tensor
+
+    def __init__(self, width: int, out_width: int) -> None:
+        super().__init__()
+        self.wide = width > out_width
+        most, least = max(width, out_width), min(width, out_width)
+        self.free = nn.Parameter(torch.zeros(most, least))
+        self.register_buffer("start", torch.linalg.qr(torch.randn(most, most)).Q)
+
+    @property
+    def weight(self) -> Tensor:
+        """The matrix (out_width, width)."""
+        most, least = self.free.shape
+        lower = F.pad(self.free.tril(-1), (0, most - least))
+        half, one = (lower - lower.T) / 2, torch.eye(most, dtype=lower.dtype, device=lower.device)
+        # I + A / 2 has an inverse whatever A is, so nobody needs to look.
+        turned: Tensor = self.start @ torch.linalg.solve_ex(one + half, (one - half)[:, :least])[0]
+        return turned.T if self.wide else turned
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, width) as (N, out_width)."""
+        return F.linear(features, self.weight)
 
 
 class VkD(Loss):
@@ -39,9 +72,7 @@ class VkD(Loss):
 
     def build(self, student: Tensor, teacher: Tensor) -> None:
         """Make the projection for features of these shapes."""
-        linear = nn.Linear(student.shape[1], teacher.shape[1], bias=False).to(student)
-        # Of the maps that torch has, the one whose backward pass waits for no device.
-        self.projector = orthogonal(linear, orthogonal_map="householder")
+        self.projector = OrthogonalLinear(student.shape[1], teacher.shape[1]).to(student)
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         target = F.layer_norm(position_mean(teacher), teacher.shape[1:2])
