@@ -92,5 +92,5 @@ def _layer(width: int, out_width: int) -> nn.Sequential:
 def _distance(student: Tensor, teacher: Tensor) -> Tensor:
     """Of one pair of maps, for each sample."""
     own, other = (maps.square().mean(dim=1, keepdim=True) for maps in (student, teacher))
-    own = F.adaptive_avg_pool2d(own, other.shape[2:])
+    own = F.adaptive_avg_pool2d(own, (other.shape[2], other.shape[3]))
     return (unit_length(own.flatten(1)) - unit_length(other.flatten(1))).square().mean(dim=1)

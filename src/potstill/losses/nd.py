@@ -82,4 +82,5 @@ class ND(Loss):
         centers = (labels.unsqueeze(1) == labels).to(t) @ t if self.centers is None else self.centers[labels]
         longest = torch.maximum(*(torch.linalg.vector_norm(features, dim=1) for features in (s, t)))
         along = (s * unit_length(centers)).sum(dim=1)
-        return (1 - along / longest.masked_fill(longest == 0, torch.inf)).mean()
+        loss: Tensor = (1 - along / longest.masked_fill(longest == 0, torch.inf)).mean()
+        return loss
