@@ -29,6 +29,9 @@ from potstill.ranges import Range
 
 INTERNAL = {
     "potstill.losses.class_gradient.class_gradient": "losses give it a constant",
+    "potstill.losses.branch.kernel_for": "the place of a map",
+    "potstill.losses.branch.make_branch": "the channels of maps",
+    "potstill.losses.byot.feature_distance": "tensors only",
     "potstill.losses.connector.make_connector": "the channels of maps",
     "potstill.losses.class_lists.draw_by_class": "what CRD has checked",
     "potstill.losses.memory_bank.draw_others": "what CRD has checked",
@@ -36,6 +39,7 @@ INTERNAL = {
     "potstill.losses.memory_bank.update": "what CRD has checked",
     "potstill.losses.labels.class_indices": "a reason, for a message",
     "potstill.losses.unit_length.unit_length": "losses leave it its default",
+    "potstill.losses.sskd.least_wrong": "what SSKD has checked",
     "potstill.losses.reviewkd.Fusion": "the channels of maps, and what ReviewKD has checked",
     "potstill.losses.fsp.flow": "tensors only",
     "potstill.losses.loss.float32_at_least": "anything is allowed",
