@@ -30,6 +30,9 @@ from potstill.ranges import Range
 
 INTERNAL = {
     "potstill.losses.class_gradient.class_gradient": "losses give it a constant",
+    "potstill.losses.branch.kernel_for": "the place of a map",
+    "potstill.losses.branch.make_branch": "the channels of maps",
+    "potstill.losses.byot.feature_distance": "tensors only",
     "potstill.losses.connector.make_connector": "the channels of maps",
     "potstill.losses.class_lists.draw_by_class": "what CRD has checked",
     "potstill.losses.memory_bank.draw_others": "what CRD has checked",
@@ -44,6 +47,7 @@ INTERNAL = {
     "potstill.losses.projector.projector": "tensors, and what losses have checked",
     "potstill.losses.projector.side_by_side": "tensors, a module and a loss's name",
     "potstill.losses.similarities.similarity_kl": "what losses have checked",
+    "potstill.losses.sskd.least_wrong": "what SSKD has checked",
     "potstill.losses.reviewkd.Fusion": "the channels of maps, and what ReviewKD has checked",
     "potstill.losses.fsp.flow": "tensors only",
     "potstill.losses.loss.float32_at_least": "anything is allowed",

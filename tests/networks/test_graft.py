@@ -4,7 +4,7 @@ from torch import nn
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.networks.graft import lower_part, upper_part
+from potstill.networks.graft import upper_part
 from potstill.recipes import distill, supervised
 from potstill.training import Training
 
@@ -42,9 +42,9 @@ class Skips(nn.Module):
 def test_what_cannot_be_cut():
     network = ps.networks.create("resnet8")
     with pytest.raises(BadInput, match="nearest: network.stage3"):
-        lower_part(network, "stage4")
-    with pytest.raises(BadInput, match="is no module's output"):
-        lower_part(network, "pooled")
+        ps.networks.graft(network, network, "stage2=stage4")
+    with pytest.raises(BadInput, match="'pooled' is no module that runs once"):
+        ps.networks.graft(network, network, "pooled")
     with pytest.raises(BadInput, match="cannot be cut at 'one': what is above needs more of it"):
         upper_part(Skips(), "one")
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from potstill.configured import configuration_of
 from potstill.networks.built_in import by_name
-from potstill.networks.create import CHEAPER
+from potstill.networks.create import CHEAPER, GRAFTED
+from potstill.networks.graft import grafted
 from potstill.networks.headed import Headed
 from potstill.networks.hugging_face import has_classifier, read_config, settings_of
 from potstill.networks.substitution import substitute
@@ -52,6 +53,8 @@ def making(spec: str, classes: int) -> Making:
         function, sizes = found
         numbers = ", ".join(f"{name}={size!r}" for name, size in {**sizes, "classes": classes}.items())
         return Making(f"{function.__name__}({numbers})", ours=((function.__module__, function.__name__),))
+    if (parts := re.fullmatch(GRAFTED, spec)) is not None:
+        return _grafted(making(parts["stock"], classes), making(parts["scion"], classes), parts["at"])
     plus = re.fullmatch(CHEAPER, spec)
     if plus is not None:
         whole, cheaper = making(plus["network"], classes), (substitute.__module__, substitute.__name__)
@@ -74,6 +77,12 @@ def making(spec: str, classes: int) -> Making:
     if all(map(_is_name, [*home.split("."), name])):
         return Making(f"{name}{call}", (f"from {home} import {name}",))
     return Making(f"getattr(importlib.import_module({home!r}), {name!r}){call}", ("import importlib",))
+
+
+def _grafted(stock: Making, scion: Making, at: str) -> Making:
+    expression = f"{grafted.__name__}({stock.expression}, {scion.expression}, {at!r})"
+    ours = (*stock.ours, *scion.ours, (grafted.__module__, grafted.__name__))
+    return Making(expression, (*stock.imports, *scion.imports), ours, stock.folder or scion.folder)
 
 
 def _configured(spec: str, file: Path, classes: int) -> Making:

@@ -58,11 +58,29 @@ def graft(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | None 
     >>> network(torch.randn(2, 3, 32, 32)).shape, network.scion.fc is teacher.fc
     (torch.Size([2, 10]), True)
     """
-    below, _, above = at.partition("=")
-    lower, upper = lower_part(stock, below), upper_part(scion, above or below)
+    for network, place in zip((stock, scion), places(at), strict=True):
+        find(network, "network", place)
+    with foreign(f"cutting {type(stock).__name__} and {type(scion).__name__} at {at!r}"):
+        return grafted(stock, scion, at, bridge)
+
+
+def grafted(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | None = None) -> Grafted:
+    """The same, unchecked and of torch alone: what a file of plain weights is loaded with."""
+    below, above = places(at)
+    lower, upper = lower_part(stock, below), upper_part(scion, above)
     if bridge is None:
-        bridge = _transfer(*(_channels(part) for part in (lower, lower_part(scion, above or below))))
+        bridge = _transfer(*(_channels(part) for part in (lower, lower_part(scion, above))))
     return Grafted(lower, bridge, upper, _aliases(stock, lower, scion, upper))
+
+
+def places(at: str) -> tuple[str, str]:
+    """Where the two networks are cut.
+
+    >>> places("stage2=layer3"), places("stage3")
+    (('stage2', 'layer3'), ('stage3', 'stage3'))
+    """
+    below, _, above = at.partition("=")
+    return below, above or below
 
 
 def lower_part(network: nn.Module, place: str) -> nn.Module:
@@ -113,15 +131,12 @@ class _Tracer(fx.Tracer):
 
 
 def _traced(network: nn.Module, place: str) -> tuple[fx.Graph, fx.Node]:
-    """The graph of a network, and the module in it that ``place`` names."""
-    found = find(network, "network", place)
-    if found.at_input or found.is_parameter or found.as_map:
-        raise BadInput(f"{place!r} is no module's output, where a network can be cut; name a module or a stage")
-    with foreign(f"cutting this {type(network).__name__} at {place!r}"):
-        graph = _Tracer(found.path).trace(network)
-    nodes = graph.find_nodes(op="call_module", target=found.path)
+    """The graph of a network, and the module in it that ``place`` names, which runs once."""
+    path: str = getattr(network, "aliases", {}).get(place, place)
+    graph = _Tracer(path).trace(network)
+    nodes = graph.find_nodes(op="call_module", target=path)
     if len(nodes) != 1:
-        raise BadInput(f"{place!r} runs {len(nodes)} times in this {type(network).__name__}: cut it elsewhere")
+        raise BadInput(f"{place!r} is no module that runs once in this {type(network).__name__}, where it can be cut")
     return graph, nodes[0]
 
 
