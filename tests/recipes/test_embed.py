@@ -99,7 +99,7 @@ def test_the_student_is_a_backbone_that_supervised_trains_on(run, tmp_path, caps
 def test_commands_that_want_classes_say_what_to_do(run, tmp_path, capsys):
     said = f"potstill supervised --network resnet8 --weights {run}"
     (tmp_path / "one.ppm").write_bytes(b"P6 1 1 255 \0\0\0")
-    for words in (f"predict {run} {tmp_path}", f"push {run} a/b", f"distill --student resnet8 --teacher {run} {SMALL}"):
+    for words in (f"predict {run} {tmp_path}", f"distill --student resnet8 --teacher {run} {SMALL}"):
         assert main(words.split()) == 2
         assert said in capsys.readouterr().err.replace("\n", " ")
 
