@@ -69,7 +69,9 @@ def run_images(chosen: RunNetwork, data_dir: Path | None = None) -> RunImages:
             f"{error}; export is checked on the run's test images: --data-dir says where they lie"
         ) from error
     if data.unlabelled:  # its classes are those of the run's teacher
-        data = replace(data, classes=tuple((chosen.config.get("data") or {}).get("classes") or ()))
+        recorded = chosen.config.get("data") or {"name": data.name}
+        several = bool(recorded.get("several"))
+        data = replace(data, classes=tuple(recorded.get("classes") or ()), several=several)
     assert data.test is not None, "data.load gives test images"
     assert data.mean is not None, "and knows how they are normalised"
     assert data.std is not None

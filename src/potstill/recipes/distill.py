@@ -56,7 +56,7 @@ def distill(
 
 def usual_terms(data: "Data") -> tuple[str, ...]:
     """What is minimised by default: what the images' labels allow; said where that is something else."""
-    terms = OF_SEVERAL if data.several else TERMS
+    terms: tuple[str, ...] = OF_SEVERAL if data.several else TERMS
     terms = terms[1:] if data.unlabelled else terms
     if terms != TERMS:
         why = "have no labels" if data.unlabelled else "may have several labels"
