@@ -45,7 +45,7 @@ def main() -> None:
         record[name] = exported(run)
         copy(run, target / name)
         (target / "record.json").write_text(json.dumps(record, indent=1) + "\n")
-    (target / "README.md").write_text(page(record))
+        (target / "README.md").write_text(page(record))
 
 
 def exported(run: Path) -> dict[str, Any]:

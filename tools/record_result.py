@@ -38,6 +38,8 @@ def copy(run: Path, target: Path) -> Path:
     for key, value in config["arguments"].items():
         if isinstance(value, str) and value.startswith("/"):
             config["arguments"][key] = Path(value).name
+    for segment in config.get("segments") or []:
+        segment.pop("machine", None)
     (target / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     return target
 
