@@ -6,6 +6,7 @@ Copies each run's config.json, metrics.jsonl and summary.json, so that every fig
 shortened to their last part: where files lay on the machine is nobody's business.
 """
 
+import json
 import sys
 from pathlib import Path
 from statistics import mean
@@ -14,7 +15,7 @@ from typing import Any
 from potstill.report import write_report
 from potstill.runs.headline import describe, digits, heads, title, value_of, value_text
 from potstill.runs.names import CONFIG, SIGNS
-from potstill.runs.reading import read_config, read_history, write_json
+from potstill.runs.reading import read_config, read_history
 from potstill.runs.recorded import read_run
 from potstill.runs.schema import Measured
 from potstill.runs.spread import Spread
@@ -33,11 +34,13 @@ def copy(run: Path, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     for name in SIGNS:
         (target / name).write_bytes((run / name).read_bytes())
-    config = read_config(target)
+    config = read_config(run)  # whose manifest is there
     for key, value in config["arguments"].items():
         if isinstance(value, str) and value.startswith("/"):
             config["arguments"][key] = Path(value).name
-    write_json(target / CONFIG, config)
+    for segment in config.get("segments") or []:
+        segment.pop("machine", None)
+    (target / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     return target
 
 

@@ -112,6 +112,7 @@ class Distiller(nn.Module):
         self.of_images = {name for name, _ in named if (inputs or {}).get(name, "images") == "images"}
         self.terms = list(terms)
         self.losses = nn.ModuleList(terms)  # what they train or keep is part of this module
+        self.ranges = nn.ModuleDict()  # of activations, by learners, while `fit` trains with --qat
         like = next(self.networks.parameters(), next(iter(batch.values())))
         self._add_scalars(like)
         self.passes = ForwardPasses(dict(named), self.teachers, terms, batch, inputs or {})

@@ -70,6 +70,9 @@ class Training(Updates, Augmentation, Selection):
     """cpu, cuda, cuda:1, ..., or mps (not tried); auto takes one of NVIDIA's GPUs if there is one."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """bf16: networks compute in bfloat16; weights and losses stay in float32. auto: the faster of what is close."""
+    qat: bool = False
+    """Quantisation-aware training: convolutions and linear layers of the networks that learn round weights and inputs
+    as 8-bit numbers will be, so that export --int8 loses less. What is measured and saved is not rounded."""
     sync_bn: bool = False
     """Of several processes: batch norm takes its statistics from all images of a step, not from each process's own."""
     compile: bool = False
@@ -100,6 +103,8 @@ class Training(Updates, Augmentation, Selection):
             raise BadInput(
                 f"--accumulate {self.accumulate} makes no parts of two images of --batch-size {self.batch_size}"
             )
+        if self.qat and self.compile:
+            raise BadInput("--qat and --compile do not go together: leave out one of them")
         self._check_optimizer()
 
     def _check_optimizer(self) -> None:

@@ -180,6 +180,7 @@ def test_statistics_are_averaged_and_counts_are_copied():
         ({"randaugment": (2, 9), "trivial_augment": True}, "give one of them"),
         ({"randaugment": (2, 31)}, "--randaugment must be 30 or less, not 31"),
         ({"ema": 1.0}, "--ema must be"),
+        ({"qat": True, "compile": True}, "--qat and --compile do not go together"),
         ({"drop_path": 0.99}, "--drop-path must be"),
     ],
     ids=str,

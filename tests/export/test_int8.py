@@ -20,6 +20,7 @@ from PIL import Image
 import potstill as ps
 from potstill.cli import main
 from potstill.data.digits import digits
+from potstill.engine.rounding import rounded_weight
 from potstill.errors import BadInput
 from potstill.export import choose_network, run_images
 from potstill.export.int8 import calibration_images
@@ -45,10 +46,18 @@ class Outlier(nn.Module):
 SHORT = "--data digits --epochs 3 --batch-size 50 --lr 0.02 --test-images 300 --device cpu"
 
 
+def blocks(language):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "quantisation.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
+    """What the page trains with --qat, of fewer images."""
     out = tmp_path_factory.mktemp("run") / "run"
-    assert main(f"supervised --network resnet8 --images 600 {SHORT} --out {out}".split()) == 0
+    (command,) = (line for line in blocks("sh")[1].splitlines() if "--qat" in line)
+    words = command.partition(" --out ")[0].split()[1:]
+    assert main([*words, "--images", "600", *SHORT.split()[2:], "--out", str(out)]) == 0
     return out
 
 
@@ -114,6 +123,22 @@ def test_weights_have_seven_bits_and_a_scale_a_channel_activations_eight(exporte
         assert values[image.input[2]].dtype == np.uint8
 
 
+def test_weights_are_those_that_qat_trains_with(run, exported):
+    """The rounding of `--qat`, of a convolution whose batch norm is folded into it."""
+    model = onnx.load(exported[0])
+    values = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    producers = {output: node for node in model.graph.node for output in node.output}
+    stem = producers[next(node for node in model.graph.node if node.op_type == "Conv").input[1]]
+    network = ps.networks.create(str(run))
+    weight, norm = network.conv1.weight.detach(), network.bn1
+    factor = norm.weight.detach() / (norm.running_var + norm.eps).sqrt()
+    steps = weight.abs().amax((1, 2, 3), keepdim=True) / 64
+    rounded = rounded_weight(network.conv1, weight) / steps * factor.sign().view(-1, 1, 1, 1)
+    np.testing.assert_allclose(values[stem.input[1]], steps.flatten() * factor.abs(), rtol=1e-4)
+    differing = np.abs(values[stem.input[0]] - rounded.numpy()) > 1e-3
+    assert differing.mean() < 0.01  # which a last bit of the folded weight decides
+
+
 def test_ranges_are_measured_on_plain_training_images(run):
     data = run_images(choose_network(str(run)))
     batches = list(calibration_images(data, 120))
@@ -143,11 +168,6 @@ def test_what_loses_too_much_is_refused_and_leaves_no_file(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)["int8"]
     assert found["drop"] > 5
     assert f"{found['drop']:.2f} points below {found['float_top1']:.2f} %" in said
-
-
-def blocks(language):
-    page = (Path(__file__).resolve().parents[2] / "docs" / "quantisation.md").read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 def test_the_python_of_the_page_says_what_predict_says(run, exported, tmp_path, monkeypatch, capsys):

@@ -21,7 +21,7 @@ def export(
     run: str,
     /,
     *,
-    to: Literal["onnx", "torch", "safetensors"] = "onnx",
+    to: Literal["onnx", "torch", "executorch", "safetensors"] = "onnx",
     out: Path | None = None,
     best: bool = False,
     data_dir: Path | None = None,
@@ -30,7 +30,7 @@ def export(
     calibration_images: Count | None = None,
     max_drop: Points | None = None,
 ) -> dict[str, Any]:
-    """Write a run's student as ONNX, torch.export or plain weights, and check it against the original.
+    """Write a run's student as ONNX, torch.export, ExecuTorch or plain weights, and check it against the original.
 
     The file computes the same logits as the network does, for any number of the run's own test images; otherwise it is
     not kept. It holds the classes' names and the normalisation. Parameters, multiply-adds, accuracy and latency (on the
@@ -38,7 +38,8 @@ def export(
 
     Args:
         run: a run folder; of several networks, the student or the light net is meant, or FOLDER:NAME.
-        to: onnx; torch: a .pt2 file of torch.export; safetensors: weights, and a Python file that loads them.
+        to: onnx; torch: a .pt2 file of torch.export; executorch: a .pte file for one image at a time, on phones;
+            safetensors: weights, and a Python file that loads them.
         out: the file; by default one in the folder "export" of the run's.
         best: the weights of the best epoch, instead of the last.
         data_dir: where the run's data set lies; by default where it lay when the run was made.

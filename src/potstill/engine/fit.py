@@ -26,6 +26,7 @@ from potstill.engine.measuring import Measuring, check_networks
 from potstill.engine.parts import check_parts
 from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
+from potstill.engine.rounding import check_roundable, rounding
 from potstill.engine.state import State
 from potstill.engine.streams import check_streams
 from potstill.engine.suited import suited
@@ -106,8 +107,7 @@ def fit(
     record = {**current_record(), **(record or {})}
     device = find_device(training.device)
     make_deterministic()
-    check_networks(distiller, data)  # before anything is written
-    own = _asked_for(training, distiller, data)
+    own = _asked_for(training, distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
     check_parts(training, distiller, data, team)
@@ -123,8 +123,9 @@ def fit(
             return summary
         training = _prepared(training, distiller, data, run)
         kept = answering(distiller, data, training, plain=not changes.functions)
+        together = nullcontext() if team is None else signals.deferred()  # none stops alone
         try:
-            with without_compiler(), kept, nullcontext() if team is None else signals.deferred():  # none stops alone
+            with without_compiler(), kept, rounding(distiller, training.qat), together:
                 return train(distiller, data, training, run, seams)
         except TrainingFailed as error:
             raise type(error)(f"{error}; {_kept(run)}") from error
@@ -135,6 +136,7 @@ def fit(
 
 def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Callable[[Batch], Batch]]:
     """What the training does to batches; whatever else it asks for, and cannot have, is refused."""
+    check_networks(distiller, data)
     must_be_installed(training.log)
     check_early_stop(training, data)
     if training.augment == "none" and isinstance(data.train, OwnLoader):
@@ -145,6 +147,8 @@ def _asked_for(training: Training, distiller: Distiller, data: Data) -> list[Cal
         check_mixable(distiller.terms)
     check_streams(training, distiller)
     balance_classes(training, distiller, data)
+    if training.qat:
+        check_roundable(distiller.learners)
     return chosen_changes(training, data)
 
 

@@ -94,6 +94,8 @@ def _parts(state: State) -> list[tuple[str, Any]]:
         parts.append(("the state of after_step", state.after_step))
     if state.averages is not None:
         parts.append(("the averages of weights", state.averages))
+    if state.distiller.ranges:
+        parts.append(("the ranges of --qat", state.distiller.ranges))
     return parts
 
 

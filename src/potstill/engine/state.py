@@ -105,6 +105,8 @@ class State:
             state["after_step"] = self.after_step.state_dict()
         if self.averages is not None:
             state["averages"] = self.averages.state_dict()
+        if self.distiller.ranges:
+            state["ranges"] = self.distiller.ranges.state_dict()
         if place is not None:
             state["inside"] = place.state_dict()
         return state
@@ -142,6 +144,8 @@ class State:
                 self.after_step.load_state_dict(state["after_step"])
             if self.averages is not None:
                 self.averages.load_state_dict(state["averages"])
+            if self.distiller.ranges:
+                self.distiller.ranges.load_state_dict(state["ranges"])
             restore_random_states(state["random"])
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise BadInput(f"{self.run.checkpoint} is of other networks: {first_line(error)}") from error

@@ -23,16 +23,16 @@ ABOUT = "about.json"
 EXAMPLES = 3  # torch.export takes a batch of 1 for a network that knows no other
 
 
-def trace(network: nn.Module, images: Tensor) -> ExportedProgram:
-    """The graph of ``network`` for any number of images like ``images`` (N, C, H, W).
+def trace(network: nn.Module, images: Tensor, one: bool = False) -> ExportedProgram:
+    """The graph of ``network`` for any number of images like ``images`` (N, C, H, W), or for ``one`` and no more.
 
     Raises:
         BadInput: its forward depends on the values of its input, or does what has no graph.
     """
     with quiet(), off_the_fast_path():  # other runtimes do not have its kernel
         try:
-            example = images[:EXAMPLES].clone(memory_format=torch.contiguous_format)
-            return graph_of(_plain(network, example), example)
+            example = images[: 1 if one else EXAMPLES].clone(memory_format=torch.contiguous_format)
+            return graph_of(_plain(network, example), example, one)
         except Exception as error:  # of many types, none of them public
             kind = type(network).__name__
             raise BadInput(
@@ -40,10 +40,14 @@ def trace(network: nn.Module, images: Tensor) -> ExportedProgram:
             ) from error
 
 
-def graph_of(network: nn.Module, example: Tensor) -> ExportedProgram:
-    """The graph of a network for any number of images like ``example``; torch's own error, if there is none."""
+def graph_of(network: nn.Module, example: Tensor, fixed: bool = False) -> ExportedProgram:
+    """The graph of a network for any number of images like ``example``; torch's own error, if there is none.
+
+    ``fixed``: for as many images as ``example`` has.
+    """
+    sizes = None if fixed else ({0: Dim("batch")},)
     with quiet(), off_the_fast_path():
-        program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch")},))
+        program = torch.export.export(network, (example,), dynamic_shapes=sizes)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it names files of this machine
     return program

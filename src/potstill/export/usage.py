@@ -21,17 +21,26 @@ about = json.loads(extra["about.json"])
 mean, std = (torch.tensor(json.loads(about[name])).view(-1, 1, 1) for name in ("mean", "std"))
 logits = network((images - mean) / std)  # images: {images}\
 """
+EXECUTORCH = """\
+import json, torch
+from executorch.runtime import Runtime
+program = Runtime.get().load_program({file!r})
+about = json.loads(program.load_method("about").execute([])[0])
+mean, std = (torch.tensor(json.loads(about[name])).view(-1, 1, 1) for name in ("mean", "std"))
+(logits,) = program.load_method("forward").execute([(image - mean) / std])  # image: {image}\
+"""
 SAFETENSORS = """\
 # in {folder}, or with that folder in sys.path
 from {loader} import classes, mean, network, std
 logits = network((images - mean) / std)  # images: {images}\
 """
-CODE = {"onnx": ONNX, "torch": TORCH, "safetensors": SAFETENSORS}
+CODE = {"onnx": ONNX, "torch": TORCH, "executorch": EXECUTORCH, "safetensors": SAFETENSORS}
 
 
 def usage(file: Path, to: str, data: RunImages) -> list[str]:
     """The lines of Python that load the exported ``file`` and use it."""
-    images = f"(N, {', '.join(map(str, data.shape))}) of values in 0..1"
+    images, image = (f"({n}, {', '.join(map(str, data.shape))}) of values in 0..1" for n in ("N", "1"))
     loader = loader_of(file).stem
     folder = printable(str(file.parent))
-    return CODE[to].format(file=str(file), folder=folder, loader=loader, images=images).splitlines()
+    named = {"file": str(file), "folder": folder, "loader": loader, "images": images, "image": image}
+    return CODE[to].format(**named).splitlines()

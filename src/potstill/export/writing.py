@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from torch import nn
 
 from potstill.errors import BadInput
-from potstill.export import onnx_file, plain
+from potstill.export import executorch_file, onnx_file, plain
 from potstill.export.check import Check, Function, check, must_be_equal
 from potstill.export.graph import load_program, save_program, trace
 from potstill.export.images import RunImages
@@ -16,7 +16,7 @@ from potstill.export.metadata import metadata
 from potstill.export.run_network import RunNetwork
 from potstill.whole_file import write_whole
 
-FORMATS = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
+FORMATS = {"onnx": ".onnx", "torch": ".pt2", "executorch": ".pte", "safetensors": ".safetensors"}
 """What can be written, and how such files end."""
 
 
@@ -65,6 +65,8 @@ def must_be_free(file: Path, chosen: RunNetwork, to: str) -> None:
         raise BadInput(f"--out {file} does not end in {FORMATS[to]}, as --to {to} has it; try {file.stem}{FORMATS[to]}")
     if to == "onnx":
         onnx_file.need_onnx()
+    if to == "executorch":
+        executorch_file.need_executorch()
     if to == "safetensors":
         if file.resolve().parent == chosen.folder.resolve():
             raise BadInput(f"--out {file} is among the run's own weights; choose another folder")
@@ -84,6 +86,12 @@ def _write_program(chosen: RunNetwork, network: nn.Module, data: RunImages, file
     return run, check(run, network, data.images, file.name)
 
 
+def _write_executorch(chosen: RunNetwork, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
+    executorch_file.save_executorch(trace(network, data.images, one=True), file, metadata(chosen, data))
+    run = executorch_file.load_executorch(file)
+    return run, check(run, network, data.images, file.name)
+
+
 def _write_plain(chosen: RunNetwork, network: nn.Module, data: RunImages, file: Path) -> tuple[Function, Check]:
     plain.save_plain(network, chosen.identity, file, metadata(chosen, data))
     restored = plain.load_plain(file).requires_grad_(False)
@@ -94,5 +102,6 @@ def _write_plain(chosen: RunNetwork, network: nn.Module, data: RunImages, file: 
 _WRITERS: dict[str, Callable[[RunNetwork, nn.Module, RunImages, Path], tuple[Function, Check]]] = {
     "onnx": write_onnx,
     "torch": _write_program,
+    "executorch": _write_executorch,
     "safetensors": _write_plain,
 }

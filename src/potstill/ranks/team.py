@@ -136,7 +136,7 @@ class Team:
     def begin(self, after_step: Any) -> None:
         """Have all ranks begin with what rank 0 has: weights, random numbers, and the state of ``after_step``."""
         device = self.distiller.weights.device
-        for module in (self.distiller.losses, *self.distiller.learners.values()):
+        for module in (self.distiller.losses, self.distiller.ranges, *self.distiller.learners.values()):
             self.world.align(module)
         states = self.world.on_first(lambda: {**random_states(), "cuda": self._random()[1:]})
         restore_random_states({**states, "cuda": states["cuda"] * torch.cuda.device_count()})
