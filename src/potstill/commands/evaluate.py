@@ -58,9 +58,7 @@ def evaluate(
     asked = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
     selected = _as_trained(asked, network, weights)
     loaded = ps.data.load(selected, device=where)
-    if (backbone := run_networks.find(network)) is not None and backbone.classes == 0 and weights is None:
-        if details:
-            raise run_networks.backbone(network, backbone.made_from()[0])
+    if weights is None and is_backbone(network, must_classify=details):
         return backbone_quality(network, loaded, selected.normalize, where)
     trained = create_trained(network, loaded, weights, normalize=selected.normalize, kind="network", flag="--weights")
     assert loaded.test is not None, "data.load gives test images"
