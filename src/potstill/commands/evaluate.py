@@ -48,7 +48,7 @@ def evaluate(
     from potstill.embedding.labelled import backbone_quality
     from potstill.engine.details import Answers
     from potstill.networks.trained import create_trained
-    from potstill.runs import networks as run_networks
+    from potstill.runs.networks import is_backbone
 
     if out is not None and not details:
         raise BadInput(f"--out {out} is for what --details finds")
