@@ -82,6 +82,17 @@ def test_what_is_measured_is_what_the_weights_give(run):
     assert measured["knn"] == pytest.approx(100 * (votes.argmax(1) == truth).float().mean().item(), abs=1e-3)
 
 
+def test_evaluate_measures_a_backbone(run, capsys):
+    words = f"evaluate --network {run} --data digits".split()
+    assert main([*words, "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert list(measured) == ["knn", "probe", "n"]
+    assert measured["n"] == 797
+    assert measured["knn"] > 30
+    assert main([*words, "--details"]) == 2
+    assert "a backbone without a classifier" in capsys.readouterr().err
+
+
 def test_the_student_is_a_backbone_that_supervised_trains_on(run, tmp_path, capsys):
     words = f"supervised --network resnet8 --weights {run} {SMALL} --epochs 1 --out {tmp_path}/fine"
     assert main(words.split()) == 0

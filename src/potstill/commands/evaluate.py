@@ -52,7 +52,7 @@ def evaluate(
     from potstill.engine.average_precision import mean_average_precision
     from potstill.engine.details import Answers
     from potstill.networks.trained import create_trained
-    from potstill.runs import networks as run_networks
+    from potstill.runs.networks import is_backbone
 
     if out is not None and not details:
         raise BadInput(f"--out {out} is for what --details finds")
@@ -62,9 +62,7 @@ def evaluate(
     asked = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
     selected = _as_trained(asked, network, weights)
     loaded = ps.data.load(selected, device=where)
-    if (backbone := run_networks.find(network)) is not None and backbone.classes == 0 and weights is None:
-        if details:
-            raise run_networks.backbone(network, backbone.made_from()[0])
+    if weights is None and is_backbone(network, must_classify=details):
         return backbone_quality(network, loaded, selected.normalize, where)
     loaded = _must_be_labelled(loaded, details)
     trained = create_trained(network, loaded, weights, normalize=selected.normalize, kind="network", flag="--weights")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -42,10 +42,10 @@ class Bond:
         name = f"{type(self.loss).__name__} {self.owner} {' and '.join(self.kinds)}"
         return Term(self.loss, _one_or_several(seen), _one_or_several(self.teacher), weight=weight, name=name)
 
-    def inputs(self, values: Mapping[str, Tensor]) -> tuple[Tensor | tuple[Tensor, ...], ...]:
+    def inputs(self, values: Mapping[str, Tensor]) -> list[Any]:
         """The loss's inputs, out of tensors by address."""
-        sides = (tuple(values[text] for text in side) for side in (self.student, self.teacher))
-        return tuple(side if len(side) > 1 else side[0] for side in sides)
+        sides = [[values[text] for text in side] for side in (self.student, self.teacher)]
+        return [tuple(side) if len(side) > 1 else side[0] for side in sides]
 
 
 def bonds(

@@ -125,7 +125,7 @@ def _resizing(own: Input | None, shape: Sequence[int]) -> str:
 
 def _dropping(network: nn.Module) -> str:
     """The lines that leave out what a backbone has none of."""
-    paths: Iterable[str] = getattr(network, "dropped", ())  # type: ignore[assignment]
+    paths: Iterable[str] = getattr(network, "dropped", ())
     places = [path.rpartition(".") for path in paths]
     return "".join(
         f"setattr(network.get_submodule({parent!r}), {name!r}, torch.nn.Identity())\n" for parent, _, name in places

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import potstill as ps
 from potstill.feature_teachers import FeatureTeachers
@@ -78,10 +78,11 @@ def embed(
 
 def with_test_images(data: "Data", count: int) -> "Data":
     """The data; where nothing is there to measure on, some of the training images are measured, which is said."""
-    if data.test is not None or data.holdout is not None or not hasattr(data.train, "plain"):
+    if data.test is not None or data.holdout is not None:
         return data
+    train: Any = data.train
     say(f"{data.name} has no test images: agreement is measured on {count} training images; --holdout N keeps N back")
-    return replace(data, test=data.train.plain(data.train.rows[:count]))
+    return replace(data, test=train.plain(train.rows[:count]))
 
 
 def bank_of(

@@ -119,6 +119,20 @@ def _only(folder: Path, stored: list[str]) -> str:
     raise BadInput(f"{folder} has several networks; say which: {', '.join(f'{folder}:{name}' for name in stored)}")
 
 
+def is_backbone(spec: str, must_classify: bool = False) -> bool:
+    """Whether ``spec`` is a run folder's network without a classifier.
+
+    Raises:
+        BadInput: it is, and ``must_classify``.
+    """
+    stored = find(spec)
+    if stored is None or stored.classes != 0:
+        return False
+    if must_classify:
+        raise backbone(spec, stored.made_from()[0])
+    return True
+
+
 def backbone(spec: str, made_from: str) -> BadInput:
     """The error for a backbone where classes are wanted."""
     return BadInput(
