@@ -82,7 +82,7 @@ def test_values_are_shown_on_one_line(value, text):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("list loss", "unknown kind 'loss'; did you mean losses?"),
+        ("list loss", "unknown subject 'loss'; did you mean losses?"),
         ("supervised --network resnet8 --optimizer sdg", "unknown optimizer 'sdg'; did you mean sgd?"),
         ("rocket --share interva", "unknown share 'interva'; did you mean interval?"),
     ],

@@ -99,7 +99,7 @@ def test_only_flags_are_suggested_and_taken(name):
 
 
 @pytest.mark.parametrize(("line", "flag"), [
-    ("distill --retrun 3", "--return"), ("list --kinds losses", "--kind"), ("table kd-zoo --names x", "--name"),
+    ("distill --retrun 3", "--return"), ("list --subjects losses", "--subject"), ("table kd-zoo --names x", "--name"),
     ("describe resnet8 --networks x", "--network"), ("supervised --trainin 1", "--training"),
 ])  # fmt: skip
 def test_what_is_no_flag_is_not_suggested(line, flag, capsys):

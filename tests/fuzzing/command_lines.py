@@ -21,7 +21,9 @@ DIGITS = ["--data", "digits", "--images", "16", "--test-images", "8", "--epochs"
 TEACHER = ["--teacher", "run"]
 SOUND: list[tuple[list[str], list[str]]] = [
     *((["list", kind], []) for kind in ("losses", "networks", "recipes", "tables", "data")),
+    (["list", "losses", "--kind", "self"], []),
     (["describe", "resnet8"], []),
+    (["describe", "KD"], []),
     (["describe", "wrn-10-1", "--conv", "G2B2", "--classes", "5", "--input", "3", "8", "8"], []),
     (["describe", "run", "--layers"], []),
     (["evaluate", "--network", "run", "--data", "digits"], []),

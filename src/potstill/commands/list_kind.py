@@ -7,7 +7,7 @@ from potstill.errors import BadInput
 
 
 def list_kind(
-    what: Literal["losses", "networks", "recipes", "tables", "data"],
+    subject: Literal["losses", "networks", "recipes", "tables", "data"],
     /,
     *,
     kind: Literal["responses", "features", "relations", "labels", "self", "online"] | None = None,
@@ -15,18 +15,18 @@ def list_kind(
     """List what there is: losses with papers and taps, tables with sources, one line each of the others.
 
     Args:
-        what: losses, networks, recipes, tables or data.
+        subject: losses, networks, recipes, tables or data.
         kind: only the losses of this kind: by what the student gets of the teacher (responses, features, relations), or
             from labels alone, from itself, or from networks that learn with it. Some are of several.
     """
-    if kind is not None and what != "losses":
-        raise BadInput(f"--kind {kind} is of losses, not of {what}")
-    if what == "losses":
-        return {what: {card.name: _loss(card) for card in cards() if kind is None or card.is_of(kind)}}
-    if what == "tables":
-        return {what: _tables()}
+    if kind is not None and subject != "losses":
+        raise BadInput(f"--kind {kind} is of losses, not of {subject}")
+    if subject == "losses":
+        return {subject: {card.name: _loss(card) for card in cards() if kind is None or card.is_of(kind)}}
+    if subject == "tables":
+        return {subject: _tables()}
     rows: dict[str, str] = {}
-    if what == "networks":
+    if subject == "networks":
         from potstill.networks.built_in import describe_built_in
 
         rows = {name: sentence for name, sentence, _paper in describe_built_in()}
@@ -34,15 +34,15 @@ def list_kind(
         rows["torchvision:NAME"] = "Any classifier of torchvision."
         rows["hf:ORG/NAME"] = "Any image model of Hugging Face's transformers, also hf:FOLDER."
         rows["package.module:callable"] = "Your own, also file.py:callable, or a run folder."
-    elif what == "recipes":
+    elif subject == "recipes":
         from potstill import recipes
 
         rows = {name.replace("_", "-"): sentence(getattr(recipes, name)) for name in recipes.__all__}
-    elif what == "data":
+    elif subject == "data":
         from potstill.data import describe_data_sets
 
         rows = describe_data_sets()
-    return {what: rows}
+    return {subject: rows}
 
 
 def _tables() -> dict[str, dict[str, Any]]:

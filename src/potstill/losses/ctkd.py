@@ -76,8 +76,9 @@ class CTKD(Loss):
         self.temperature, self.span = temperature, span
         self.strength, self.epochs, self.curriculum = strength, epochs, curriculum
         self.hard_labels = decoupled
-        base = DKD(alpha, beta, standardize=standardize) if decoupled else KD(standardize=standardize)
-        self.base: KD | DKD = base
+        self.base: KD | DKD = KD(standardize=standardize)
+        if decoupled:
+            self.base = DKD(alpha, beta, standardize=standardize)
         self.taps = ("student", "teacher", *(["epoch"] if epochs else []), *(["labels"] if decoupled else []))
 
     def build(self, student: Tensor, *rest: Tensor) -> None:

@@ -98,10 +98,10 @@ class MLKD(Loss):
 
     def _pairs(self, student: Views, teacher: Views) -> list[tuple[Tensor, Tensor]]:
         """Logits of student and teacher, of each view."""
-        of_each = [(x,) if isinstance(x, Tensor) else tuple(x) for x in (student, teacher)]
-        if [len(of) for of in of_each] != [self.views] * 2:
+        ours, theirs = ((x,) if isinstance(x, Tensor) else tuple(x) for x in (student, teacher))
+        if not len(ours) == len(theirs) == self.views:
             raise BadInput(f"MLKD(views={self.views}) takes logits of as many views of student and teacher")
-        for s, t in (pairs := list(zip(*of_each, strict=True))):
+        for s, t in (pairs := list(zip(ours, theirs, strict=True))):
             if s.shape != t.shape:
                 raise BadInput(f"MLKD: logits {tuple(s.shape)} and {tuple(t.shape)} differ in shape")
         return pairs

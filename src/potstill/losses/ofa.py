@@ -1,7 +1,7 @@
 """One for all: distillation between any two architectures."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,7 +85,7 @@ class OFA(Loss):
         eps = self._each(
             [self.eps] * len(inputs) if isinstance(self.eps, int | float) else self.eps, len(inputs), "eps"
         )
-        heads = self.projector if len(self.projector) else [nn.Identity()] * len(inputs)
+        heads: Iterable[nn.Module] = self.projector if len(self.projector) else [nn.Identity()] * len(inputs)
         right = shares(likeliest(labels, teacher), teacher)
         p = (teacher / self.temperature).softmax(dim=1)
         total = p.new_zeros(())
@@ -95,7 +95,7 @@ class OFA(Loss):
         return total
 
     @staticmethod
-    def _each(given: Sequence[float], count: int, name: str) -> Sequence[float]:
+    def _each(given: Sequence[Any], count: int, name: str) -> Sequence[Any]:
         if len(given) != count:
             raise BadInput(f"OFA: {len(given)} {name} for {count} maps")
         return given

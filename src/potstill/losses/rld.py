@@ -83,5 +83,5 @@ class RLD(Loss):
         )
         own = F.kl_div(sure_s, sure_t, reduction="batchmean", log_target=True) * self.own_temperature**2
         wrong = teacher >= teacher.gather(1, labels[:, None])
-        below = ((logits / self.temperature).masked_fill(wrong, LEFT_OUT) for logits in (student, teacher))
-        return self.alpha * own + self.beta * self.temperature**2 * divergences(*below, 1).mean()
+        s, t = ((logits / self.temperature).masked_fill(wrong, LEFT_OUT) for logits in (student, teacher))
+        return self.alpha * own + self.beta * self.temperature**2 * divergences(s, t, 1).mean()

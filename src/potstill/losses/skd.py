@@ -80,6 +80,7 @@ def _spread(differences: Tensor, ridge: float) -> Tensor:
     identity = torch.eye(len(differences), dtype=differences.dtype, device=differences.device)
     covariance = centred.T @ centred / max(len(differences) - 1, 1) + ridge * identity
     # The factor of a positive definite matrix, without a look at whether it is one, for which the host would wait.
-    root = torch.linalg.cholesky_ex(covariance).L
+    root, _ = torch.linalg.cholesky_ex(covariance)
     white = torch.linalg.solve_triangular(root, differences.T, upper=False)
-    return torch.linalg.vector_norm(white, dim=0).mean()
+    lengths: Tensor = torch.linalg.vector_norm(white, dim=0)
+    return lengths.mean()

@@ -63,6 +63,7 @@ class WKDL(Loss):
     """
 
     hard_labels = True
+    cost: Tensor | None
 
     @checked
     def __init__(
@@ -95,7 +96,7 @@ class WKDL(Loss):
 
     def costs(self, weight: Tensor | None = None) -> Tensor:
         """D, but for what is added to it (K, K)."""
-        given: Tensor | None = self.cost
+        given = self.cost
         if given is None:
             if weight is None:
                 raise BadInput("WKDL takes the weight of the teacher's last layer, unless costs are given")
