@@ -89,6 +89,8 @@ def test_alternating_is_another_training(tmp_path):
         out = tmp_path / f"{alternate}"
         mutual(networks=SPECS, alternate=alternate, training=replace(SHORT, out=out))
         prints[alternate] = fingerprint(ps.networks.create(f"{out}:b"))
+        (record,) = (json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
+        assert sorted(record["terms"]) == ["CE a", "CE b", "KD a from b", "KD b from a"]  # of all turns
     assert len(set(prints.values())) == 2
 
 
