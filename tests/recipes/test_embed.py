@@ -59,10 +59,10 @@ def test_it_learns_and_the_teachers_stay(run, own):
     first, last = (sum(records[i]["terms"].values()) for i in (0, -1))
     assert last < first
     measured = summary["learners"]["student"]["last"]["test"]
-    assert list(measured)[:3] == ["knn", "probe", "agreement"]
-    each = [measured[f"agreement teacher{i} {kind}"] for i in (1, 2) for kind in ("pooled", "patches")]
-    assert measured["agreement"] == pytest.approx(sum(each) / 4)
-    assert measured["agreement"] > records[0]["learners"]["student"]["test"]["agreement"]
+    assert list(measured)[:3] == ["knn", "probe", "cosine"]
+    each = [measured[f"cosine teacher{i} {kind}"] for i in (1, 2) for kind in ("pooled", "patches")]
+    assert measured["cosine"] == pytest.approx(sum(each) / 4)
+    assert measured["cosine"] > records[0]["learners"]["student"]["test"]["cosine"]
     data = ps.data.load("digits")
     teachers = FeatureTeachers((f"{own}:vit", f"{own}:cnn"), teacher_normalize=("imagenet",)).create(data)
     assert config["teachers"] == {f"weights of {name}": fingerprint(network) for name, network in teachers.items()}
@@ -137,8 +137,8 @@ def test_masked_with_a_queue_and_no_labels(own, monkeypatch, tmp_path):
         training=ps.Training("digits", images=100, test_images=50, epochs=1, out=tmp_path / "run", device="cpu"),
     )
     measured = summary["learners"]["student"]["last"]["test"]
-    assert list(measured) == ["agreement", "n"]
-    assert math.isfinite(measured["agreement"])
+    assert list(measured) == ["cosine", "n"]
+    assert math.isfinite(measured["cosine"])
 
 
 def test_teachers_without_weights_are_refused(tmp_path, capsys):

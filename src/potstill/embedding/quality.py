@@ -22,7 +22,7 @@ class Quality:
     """Measures a student of features, for `fit`. In a ``with`` statement: at its end networks are as they were.
 
     ``knn`` and ``probe`` are the percentage of test images whose class `nearest_classes` and `fit_probe` find by their
-    features, from those of training images; the first heads the summary. ``agreement`` is the mean cosine between the
+    features, from those of training images; the first heads the summary. ``cosine`` is the mean one between the
     student's features, after the projectors, and its teachers', over images, places, kinds and teachers; where there
     are several of these, also of each. It heads the summary where there are no labels.
 
@@ -55,8 +55,8 @@ class Quality:
             features, labels = features_of(network, self.test)
         told = {} if self.labelled is None or labels is None else self.labelled.measure(network, features, labels)
         mean = sum(agreed.values()) / len(agreed)
-        each = {f"agreement {name}": value for name, value in agreed.items()} if len(agreed) > 1 else {}
-        return {**told, "agreement": mean, **each, "n": n}
+        each = {f"cosine {name}": value for name, value in agreed.items()} if len(agreed) > 1 else {}
+        return {**told, "cosine": mean, **each, "n": n}
 
     def _look(self, network: nn.Module, batches: Iterable[Any]) -> tuple[Tensor, Tensor | None, dict[str, float], int]:
         """Features and labels of all images, the agreement by teacher and kind, and how many images there are."""
