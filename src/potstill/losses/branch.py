@@ -22,4 +22,4 @@ def make_branch(channels: int, features: int, kernel: int) -> nn.Sequential:
 
 def kernel_for(value: Tensor, later: int) -> int:
     """The kernel of a branch from a map (N, C, H, W) with ``later`` stages after it, each of which halves a map."""
-    return min(2**later, *value.shape[2:])
+    return int(min(2**later, *value.shape[2:]))

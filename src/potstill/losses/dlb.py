@@ -74,7 +74,8 @@ class DLB(Loss):
     ) -> Tensor:
         """The loss for given ``earlier`` logits (M, K)."""
         ce = F.cross_entropy(torch.cat([previous, current]), torch.cat([previous_labels, labels]))
-        return ce + self.alpha * KD(self.temperature)(previous, earlier.to(previous))
+        repeated: Tensor = KD(self.temperature)(previous, earlier.to(previous))
+        return ce + self.alpha * repeated
 
     def _keep(self, logits: Tensor) -> None:
         """In place, unless there are more rows than ever: a captured step goes on with the same tensor."""

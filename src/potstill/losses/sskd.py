@@ -105,7 +105,7 @@ class SSKD(Loss):
         classes = _divergence(*tempered, self.kept_classes(z_t, labels)) * self.turned_temperature**2
         close = similarities(p_s) / self.similarity_temperature, similarities(p_t) / self.similarity_temperature
         places = _divergence(*close, self.kept_similarities(p_t)) * self.similarity_temperature**2
-        total = of_labels * F.cross_entropy(z_s[::TURNS], labels) + of_upright * upright
+        total: Tensor = of_labels * F.cross_entropy(z_s[::TURNS], labels) + of_upright * upright
         return total + of_turned * classes + of_similarities * places
 
     def kept_classes(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ class SSKD(Loss):
 
 def turned(rows: Tensor) -> Tensor:
     """The rows (3N, ...) of turned images among (4N, ...)."""
-    return rows.unflatten(0, (-1, TURNS))[:, 1:].flatten(0, 1)
+    return rows.reshape(-1, TURNS, *rows.shape[1:])[:, 1:].flatten(0, 1)
 
 
 def similarities(projected: Tensor) -> Tensor:

@@ -161,7 +161,7 @@ def _transfer(channels: int, out_channels: int) -> nn.Module:
 
 def _aliases(stock: nn.Module, lower: nn.Module, scion: nn.Module, upper: nn.Module) -> dict[str, str]:
     """The stock's names for what is in its lower part, and the scion's ``pooled``."""
-    found = {}
+    found: dict[str, str] = {}
     for part, network, wanted in (("stock", stock, lower), ("scion", scion, upper)):
         there = {name for name, _ in wanted.named_modules()}
         names: dict[str, str] = getattr(network, "aliases", {})
