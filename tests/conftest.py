@@ -47,6 +47,16 @@ def shared_data() -> Path:
     return _folder("POTSTILL_DATA", BESIDE / "data")
 
 
+@pytest.fixture(scope="session")
+def oracle() -> Path:
+    """The folder with the recorded inputs and outputs of the seeds' implementations: the first, if there are several."""
+    first = os.environ.get("POTSTILL_ORACLE", str(BESIDE / "oracle")).split(os.pathsep)[0]
+    folder = Path(first).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"POTSTILL_ORACLE: no folder {folder}")
+    return folder
+
+
 @pytest.fixture
 def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder as the user's cache folder."""

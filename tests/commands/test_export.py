@@ -87,7 +87,7 @@ def test_the_printed_page(runs, capsys, monkeypatch):
 def test_help(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["export", "--help"])
-    assert "--to onnx|torch|safetensors" in capsys.readouterr().out
+    assert "--to onnx|torch|executorch|safetensors" in capsys.readouterr().out
 
 
 def macs(*specs):

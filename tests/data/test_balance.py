@@ -47,7 +47,7 @@ def test_loaders_draw_so_and_their_test_images_stay_in_order():
 
 def test_weights_are_those_of_scikit_learn_balanced():
     train = SimpleNamespace(labels=LABELS, rows=torch.arange(100))
-    data = SimpleNamespace(train=train, classes=("a", "b", "c", "d"))
+    data = SimpleNamespace(train=train, classes=("a", "b", "c", "d"), unlabelled=False, several=False)
     torch.testing.assert_close(class_weights(data), torch.tensor([100 / (4 * n) for n in (60, 30, 9, 1)]))
     train.rows = torch.arange(99)  # nothing of the last class
     assert class_weights(data)[3] == 0

@@ -235,8 +235,8 @@ def test_every_wrong_name_is_one_clear_line(own, spec):
 
 
 def test_no_class_at_all():
-    with pytest.raises(BadInput, match="classes must be 1 or more, not 0"):
-        create("resnet8", classes=0)
+    with pytest.raises(BadInput, match="classes must be 0 or more, not -1"):
+        create("resnet8", classes=-1)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def test_what_is_wrong_with_a_map_is_said(content, message, tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_the_probability_of_a_group_is_the_sum_of_its_members(dtype):
-    logits = 3 * torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype).double()
+    drawn = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    logits = (3 * drawn).to(dtype).double()
     network = Table(logits.to(dtype))
     map_classes(network, [[0, 2], [1], [5, 4, 3]])
     found = network(torch.zeros(4, 1))

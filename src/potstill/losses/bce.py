@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from potstill.checked import checked
-from potstill.losses.labels import is_soft
+from potstill.losses.labels import shares
 from potstill.losses.loss import Loss
 
 
@@ -41,7 +41,5 @@ class BCE(Loss):
         self.reduction = reduction
 
     def forward(self, student: Tensor, labels: Tensor) -> Tensor:
-        if not is_soft(labels, student):
-            labels = F.one_hot(labels.long(), student.shape[1])
-        losses = F.binary_cross_entropy_with_logits(student, labels.to(student), reduction="none")
+        losses = F.binary_cross_entropy_with_logits(student, shares(labels, student), reduction="none")
         return losses.mean() if self.reduction == "mean" else losses.sum(dim=1).mean()

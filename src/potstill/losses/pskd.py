@@ -6,7 +6,7 @@ from torch import Tensor
 
 from potstill.checked import checked
 from potstill.errors import BadInput
-from potstill.losses.labels import class_indices
+from potstill.losses.labels import class_indices, shares
 from potstill.losses.loss import Loss
 from potstill.losses.memory_bank import LARGEST_BANK, last_of_each
 from potstill.ranges import Count, Fraction
@@ -85,7 +85,7 @@ class PSKD(Loss):
 
     def targets(self, labels: Tensor, progress: Tensor, index: Tensor) -> Tensor:
         """What these images' probabilities (N, K) should be."""
-        own = F.one_hot(labels, self.memory.shape[1]).to(self.memory)
         kept = self.memory[index]
+        own = shares(labels, kept)
         past = torch.where(kept.sum(dim=1, keepdim=True) > 0, kept, own)
         return own + self.alpha * progress * (past - own)

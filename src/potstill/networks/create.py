@@ -120,8 +120,10 @@ def _restore(
     if classes and trained != classes:
         raise BadInput(f"the network in {spec} has {trained} classes, not {classes}")
     verify(stored.weights)
-    network = create(str(stored.located()["spec"]), classes, drop_path=drop_path)
-    (load_weights if trained == classes else start_from)(network, stored.weights)
+    fitting = stored.weights if trained == classes else None
+    network = create(str(stored.located()["spec"]), classes, weights=fitting, drop_path=drop_path)
+    if fitting is None:
+        start_from(network, stored.weights)
     return network, network.own_file  # type: ignore[return-value]
 
 

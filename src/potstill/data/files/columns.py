@@ -119,7 +119,8 @@ def _label(shard: Path, schema: Any, image: str, how: Place) -> tuple[str, list[
     integers = [name for name, kind in kinds.items() if pyarrow.types.is_integer(kind)]
     texts = [name for name in LABELS if name in kinds and _is_label(kinds[name])]
     lists = [name for name in LABELS if name in kinds and is_list(kinds[name])]
-    candidates = [name for name in LABELS if name in integers] or lists or integers or texts
+    parted = texts if how.label_separator is not None else []
+    candidates = parted or [name for name in LABELS if name in integers] or lists or integers or texts
     if not candidates or (len(candidates) > 1 and candidates[0] not in LABELS):
         hint = (
             "--label-column chooses" if [name for name, kind in kinds.items() if _is_label(kind)] else "there is none"
