@@ -49,7 +49,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def oracle() -> Path:
-    """The folder with the recorded inputs and outputs of the seeds' implementations: the first, if there are several."""
+    """The folder with the recorded inputs and outputs of the seeds: the first, if several are named."""
     first = os.environ.get("POTSTILL_ORACLE", str(BESIDE / "oracle")).split(os.pathsep)[0]
     folder = Path(first).resolve()
     if not folder.is_dir():

@@ -147,7 +147,7 @@ def test_a_finished_run_whose_losses_are_gone_says_so(tmp_path, teacher):
 def test_boundary_weights_and_its_attack(tmp_path, teacher):
     out = tmp_path / "run"
     training = replace(SHORT, epochs=5, out=out)
-    boundary(student="wrn-10-1", teacher=teacher, warmup=1, attack_size=4, training=training)
+    boundary(student="wrn-10-1", teacher=teacher, attack_from=1, attack_size=4, training=training)
     weights = [record["weights"].get("BSS student", 0) for record in records(out)]
     assert weights == pytest.approx([0, 1.5, 1.0, 0.5, 0])
     assert records(out)[3]["terms"]["BSS student"] > 0

@@ -96,8 +96,8 @@ class SDD(Loss):
         each = class_indices(labels, s[:, :, 0], ONE_LABEL)[:, None].expand(-1, s.shape[2])
         right = t.argmax(dim=1) == each
         weights = 1 + (right != right[:, :1]).to(s)
-        rows = [logits.transpose(1, 2).flatten(0, 1) for logits in (s, t)]
-        return (weights.flatten() * BASES[self.base](self, *rows, each.flatten())).mean()
+        rows_s, rows_t = [logits.transpose(1, 2).flatten(0, 1) for logits in (s, t)]
+        return (weights.flatten() * BASES[self.base](self, rows_s, rows_t, each.flatten())).mean()
 
     def regions(self, answer: Answer) -> Tensor:
         """The logits of every region (N, K, R)."""

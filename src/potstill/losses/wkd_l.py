@@ -90,8 +90,8 @@ class WKDL(Loss):
         if costs.shape != (student.shape[1],) * 2:
             raise BadInput(f"WKDL: costs {tuple(costs.shape)} are not of {student.shape[1]} classes")
         is_label = torch.zeros_like(student, dtype=torch.bool).scatter(1, labels[:, None], True)
-        rest = [(z / self.temperature).masked_fill(is_label, -torch.inf).softmax(dim=1) for z in (student, teacher)]
-        distances = self._transport(*rest, costs.relu() + EPS, ~is_label)
+        s, t = [(z / self.temperature).masked_fill(is_label, -torch.inf).softmax(dim=1) for z in (student, teacher)]
+        distances = self._transport(s, t, costs.relu() + EPS, ~is_label)
         return (self.alpha * target_entropy(student, teacher, labels) + self.beta * distances).mean()
 
     def costs(self, weight: Tensor | None = None) -> Tensor:
