@@ -126,7 +126,7 @@ def test_a_network_of_absurd_size_is_refused_before_it_takes_memory(spec):
 
 
 @pytest.mark.parametrize("spec", ["resnet8", "timm:resnet18", "torchvision:resnet18", "resnet8+DConv"])
-@pytest.mark.parametrize("classes", [0, -1, 10**12, 10**5000, True, 2.0, "10", None], ids=range(8))
+@pytest.mark.parametrize("classes", [-1, 10**12, 10**5000, True, 2.0, "10", None], ids=range(7))
 def test_numbers_of_classes(spec, classes):
     with pytest.raises(BadInput, match="^create: classes must be "):
         ps.networks.create(spec, classes)

@@ -12,6 +12,7 @@ from drawn import drawn
 import potstill as ps
 from potstill import cli, recipes
 from potstill.data.files.image_files import read_images
+from potstill.feature_teachers import FeatureTeachers
 from potstill.flags import call
 from potstill.home import at_home, word_at_home
 from potstill.selection import Place
@@ -72,7 +73,8 @@ def test_every_flag_of_every_command(name, flag, home):  # B11
         kind = get_type_hints(command)[parameter]
         if hasattr(kind, "__dataclass_fields__"):
             del needed[parameter]
-            needed |= {} if flag == "teacher" else {"teacher": "x"}
+            called = "teachers" if kind is FeatureTeachers else "teacher"
+            needed |= {} if flag == called else {called: "x"}
 
     def watched(*args, **given):
         told.update(values=repr((args, given)))

@@ -56,7 +56,7 @@ class Card:
         """Whether it is of one of ``KINDS``: by its knowledge, and by whom that is from.
 
         >>> [card.name for card in cards() if card.is_of("labels")]
-        ['CE', 'LabelSmoothing', 'TfKD']
+        ['BCE', 'CE', 'DLB', 'LabelSmoothing', 'ONE', 'PSKD', 'TfKD']
         """
         if kind == "self":  # from neither a teacher nor, alone, the labels
             return "teacher" not in self.taps and self.knowledge != "labels"

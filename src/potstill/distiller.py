@@ -21,7 +21,7 @@ from potstill.networks.freezing import put_to_rest
 from potstill.networks.lazy import make_whole
 from potstill.roles import check_kinds, check_labels, check_names, check_roles, find_classifiers
 from potstill.soundness import check_soundness
-from potstill.term import Addresses, Term
+from potstill.term import Addresses, Term, one_number
 from potstill.untrained import Untrained
 
 if TYPE_CHECKING:
@@ -187,10 +187,9 @@ class Distiller(nn.Module):
                 if not is_empty(given, one.inputs):
                     values |= self._run(one, given, plan)
         results = {i: self._value(i, values) for i in indices}
-        if self.team is None:
-            return results
-        # What comes of all processes is the sum.
-        return {i: self.team.share(self.terms[i], values) * result for i, result in results.items()}
+        if self.team is not None:  # what comes of all processes is the sum
+            results = {i: self.team.share(self.terms[i], values) * result for i, result in results.items()}
+        return results
 
     def total(self, results: Mapping[int, Tensor]) -> Tensor:
         """The weighted sum of some terms' values."""
@@ -222,10 +221,7 @@ class Distiller(nn.Module):
         if index in self.computed:
             return guarded(f"term '{term.name}'", term, given)  # type: ignore[no-any-return]
         with naming(term, given):
-            value: Tensor = term(given)
-            if not isinstance(value, Tensor) or value.dim():
-                found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-                raise ValueError(f"a loss returns one number, a tensor without dimensions, not {found}: take its mean")
+            value = one_number(term(given))
         self.computed.add(index)
         return value
 

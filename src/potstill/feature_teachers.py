@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeatureTeachers(Expanded):
-    """Trained backbones to learn from, whatever their classes, the size of their images and their normalisation.
+    """Trained backbones to learn from, whatever their classes, images and normalisation.
 
     >>> FeatureTeachers(("timm:vit_small_patch14_dinov2", "timm:vit_base_patch16_siglip_224")).teacher_size
     ()

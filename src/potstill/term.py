@@ -127,3 +127,15 @@ def _take(values: Batch, address: Any, detach: bool, cast: bool = True) -> Any:
 def _flat(addresses: Any) -> Iterator[str]:
     for address in addresses:
         yield from _flat(address) if isinstance(address, tuple) else [address]
+
+
+def one_number(value: Any) -> Tensor:
+    """What a loss has returned, if it is one number.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(value, Tensor) and not value.dim():
+        return value
+    found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+    raise ValueError(f"a loss returns one number, a tensor without dimensions, not {found}: take its mean")

@@ -72,7 +72,7 @@ class Training(Updates, Augmentation, Selection):
     """bf16: networks compute in bfloat16; weights and losses stay in float32. auto: the faster of what is close."""
     qat: bool = False
     """Quantisation-aware training: convolutions and linear layers of the networks that learn round weights and inputs
-    as 8-bit numbers will be, so that export --int8 loses less. What is measured and saved is not rounded."""
+    as 8-bit numbers will be, so that its export in 8 bits loses less. What is measured and saved is not rounded."""
     sync_bn: bool = False
     """Of several processes: batch norm takes its statistics from all images of a step, not from each process's own."""
     compile: bool = False

@@ -49,9 +49,7 @@ def describe(
     if network is None or preset is not None:
         return preset_alone(network, preset)
     if network in ps.losses.__all__:
-        if conv or classes or input or layers or latency:
-            raise BadInput(f"{network} is a loss, which has no flags of a network")
-        return describe_loss(network)
+        return loss_alone(network, of_networks=bool(conv or classes or input or layers or latency))
     trained_classes, trained_input = of_run(network)
     classes, input = trained_classes if classes is None else classes, input or trained_input
     built = build(network, classes, input)
@@ -60,13 +58,8 @@ def describe(
         networks = {"teacher": build(network, classes, input), "student": ps.networks.substitute(built, conv)}
     counts = {name: count(one, input) for name, one in networks.items()}
     taps, shapes = find_taps(built, input)
-    result: dict[str, Any] = {
-        "network": network,
-        **({} if conv is None else {"conv": conv}),
-        **list(counts.values())[-1],
-        "taps": taps,
-        "shapes": shapes,
-    }
+    result: dict[str, Any] = {"network": network, **({} if conv is None else {"conv": conv})}
+    result |= {**list(counts.values())[-1], "taps": taps, "shapes": shapes}
     if layers:
         result["layers"] = [asdict(layer) for layer in ps.networks.layers(built, input)]
     rows = beside(counts)
@@ -77,6 +70,17 @@ def describe(
     if conv is not None or latency:
         result["table"] = rows
     return result
+
+
+def loss_alone(name: str, of_networks: bool) -> dict[str, Any]:
+    """What a loss is.
+
+    Raises:
+        BadInput: a network's flags are given with it.
+    """
+    if of_networks:
+        raise BadInput(f"{name} is a loss, which has no flags of a network")
+    return describe_loss(name)
 
 
 def preset_alone(network: str | None, preset: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from potstill.selection import Reading, Selection
 
 if TYPE_CHECKING:
     from potstill.data import Data
+    from potstill.runs.details import Details
 
 
 def evaluate(
@@ -46,7 +47,7 @@ def evaluate(
         bins: of equal width, into which probabilities are parted for --details.
         out: a file for what --details finds: .json (all of it), or .csv (a row a class, and the confusion matrix).
     """
-    from potstill.commands.details import must_be_writable, write_details
+    from potstill.commands.details import must_be_writable
     from potstill.device import find_device
     from potstill.embedding.labelled import backbone_quality
     from potstill.engine.average_precision import mean_average_precision
@@ -54,9 +55,9 @@ def evaluate(
     from potstill.networks.trained import create_trained
     from potstill.runs.networks import is_backbone
 
-    if out is not None and not details:
-        raise BadInput(f"--out {out} is for what --details finds")
     if out is not None:
+        if not details:
+            raise BadInput(f"--out {out} is for what --details finds")
         must_be_writable(out)
     where = find_device(device)
     asked = Selection(data, **asdict(reading), normalize=normalize, image_size=image_size)
@@ -67,13 +68,18 @@ def evaluate(
     loaded = _must_be_labelled(loaded, details)
     trained = create_trained(network, loaded, weights, normalize=selected.normalize, kind="network", flag="--weights")
     assert loaded.test is not None, "data.load gives test images"
-    if loaded.several:
-        return mean_average_precision(trained.to(where), loaded.test)
+    measure = mean_average_precision if loaded.several else ps.evaluate
+    if loaded.several or not details:
+        return measure(trained.to(where), loaded.test)
     answers = Answers()
-    measured: dict[str, Any] = ps.evaluate(trained.to(where), loaded.test, answers if details else None)
-    if not details:
-        return measured
-    found = answers.details(loaded.classes, bins)
+    measured = ps.evaluate(trained.to(where), loaded.test, answers)
+    return _in_detail(measured, answers.details(loaded.classes, bins), out)
+
+
+def _in_detail(measured: dict[str, float], found: "Details", out: Path | None) -> dict[str, Any]:
+    """What was measured, which is written to a file if one is given."""
+    from potstill.commands.details import write_details
+
     if out is not None:
         write_details(out, measured, found)
     return {**measured, "details": found, **({} if out is None else {"out": str(out)})}

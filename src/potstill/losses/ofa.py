@@ -52,8 +52,8 @@ class OFA(Loss):
     >>> rest = torch.randn(8, 10), torch.arange(8), torch.randn(8, 256)
     >>> loss = OFA()
     >>> loss.build(student, *rest)
-    >>> loss(student, *rest).shape, [head[-1] for head in loss.projector]
-    (torch.Size([]), [Linear(in_features=256, out_features=10, bias=True)] * 3)
+    >>> loss(student, *rest).shape, [(head[-1].in_features, head[-1].out_features) for head in loss.projector]
+    (torch.Size([]), [(256, 10), (256, 10), (256, 10)])
     """
 
     @checked

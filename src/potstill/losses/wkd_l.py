@@ -58,7 +58,8 @@ class WKDL(Loss):
     >>> likeness = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.1, 1.0], [1.0, -1.0]])  # class 2 is like class 1
     >>> teacher, labels = torch.tensor([[5.0, 4.0, 0.0, 0.0]]), torch.tensor([0])
     >>> near, far = torch.tensor([[5.0, 0.0, 4.0, 0.0]]), torch.tensor([[5.0, 0.0, 0.0, 4.0]])
-    >>> bool(WKDL()(near, teacher, labels, likeness) < WKDL()(far, teacher, labels, likeness))
+    >>> loss = WKDL(temperature=1)
+    >>> bool(loss(near, teacher, labels, likeness) < loss(far, teacher, labels, likeness))
     True
     """
 

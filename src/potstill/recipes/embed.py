@@ -40,8 +40,8 @@ def embed(
 
     Each teacher sees images of its own size and normalisation, and has a projector that maps the student's features to
     its own; where both are matched, patches count as much as pooled features, and teachers count alike. The student is
-    a network without its classifier, which "supervised --weights RUN" trains on. Its features are measured by how
-    well classes can be told by them, if there are labels, and by how far they agree with the teachers' on test images.
+    a network without its classifier, and supervised trains one on its weights. Its features are measured by how well
+    classes can be told by them, if there are labels, and by how far they agree with the teachers' on test images.
 
     Args:
         student: the network to train, for example resnet20; what makes its classes is left out.
