@@ -17,7 +17,7 @@ SEEDS = ("rocket-launching", "moonshine", "knowledge-distillation-zoo", "channel
 IMAGES = {"train-00000-of-00002": 12, "train-00001-of-00002": 4, "test-00000-of-00001": 8}
 # Two steps leave a teacher whose statistics are far from true; what it says is huge, and steps towards it must be tiny.
 SHORT = ["--epochs", "1", "--batch-size", "8", "--lr", "1e-9"]
-MOST = 2
+MOST = 1
 """Commands of each part that are run besides those of teachers; all with ``POTSTILL_WHOLE=1``."""
 LENGTHS = {"--first-epochs": "1", "--first-lr": "1e-9", "--paraphraser-epochs": "1", "--attack-from": "0"}
 

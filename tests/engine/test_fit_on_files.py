@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from drawn import by_hand
 
 import potstill as ps
 from potstill.cli import main
@@ -128,6 +129,7 @@ def test_a_bad_image(picture_folder, tmp_path, capsys, policy, code):
     assert (tmp_path / "run" / "summary.json").is_file() == (policy == "skip")
 
 
+@by_hand
 def test_channel_on_imagenets_photographs(shared_data, tmp_path, capsys):
     sample = ["--data", "imagenet", "--data-dir", str(shared_data / "imagenet_sample"), "--batch-size", "6"]
     few = ["--images", "12", "--test-images", "6", "--lr", "1e-6", "--workers", "2", "--image-size", "96"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from drawn import drawn
+from drawn import by_hand, drawn
 
 from potstill.errors import BadInput
 from potstill.ranks.slices import Sliced
@@ -33,6 +33,7 @@ def check(parts, whole, counts):
         assert all(torch.equal(value, alone[key]) for key, value in step.items())
 
 
+@by_hand
 @pytest.mark.parametrize("size", drawn(SIZES, 1))
 def test_processes_see_the_images_of_one_and_learn_the_same(size, picture_folder, tmp_path):
     data = load(picture_folder)

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from drawn import by_hand
 
 from potstill import tables
 from potstill.commands.table import table
@@ -37,6 +38,7 @@ def tiny(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
+@by_hand
 def test_what_is_measured_is_said_and_followed(tiny, tmp_path, capsys):
     found = table("tiny", seeds=1, out=tmp_path, device="cpu", sweep=Sweep(jobs="auto", side_by_side=1))
     assert found["failed"] == {}
