@@ -81,7 +81,9 @@ def twice_as_wide(shapes: Callable[[Sizes], Shapes]) -> Callable[[Sizes], Shapes
 
 def in_rotations(shapes: Callable[[Sizes], Shapes]) -> Callable[[Sizes], Shapes]:
     """For methods that see every image in four rotations."""
-    return lambda size: {name: (4 * rows, *rest) for name, (rows, *rest) in shapes(size).items()}
+    return lambda size: (
+        {name: (4 * rows, *rest) for name, (rows, *rest) in shapes(size).items()} | {"images": (size.batch, 3, 4, 4)}
+    )
 
 
 def two_batches(size: Sizes) -> Shapes:
@@ -343,12 +345,8 @@ def make_values(row: Row, condition: Condition) -> tuple[Values, Values, Values]
     if condition.right is not None and "teacher" in row.compute(values):
         shift = 0 if condition.right else 1
         teacher = row.compute(values)["teacher"]
-        chosen = teacher[:: len(teacher) // condition.size.batch].argmax(
-            dim=1
-        )  # of the upright images, if it turns them
-        values["labels"] = (chosen + shift) % condition.size.classes
-
-        values["labels"] = (row.compute(values)["teacher"].argmax(dim=1) + shift) % classes
+        upright = teacher[:: len(teacher) // condition.size.batch]  # of the upright images, if it turns them
+        values["labels"] = (upright.argmax(dim=1) + shift) % classes
     return values, *({n: v for n, v in values.items() if n.startswith(owner)} for owner in ("student", "teacher"))
 
 
