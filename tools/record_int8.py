@@ -3,7 +3,7 @@
     python tools/record_int8.py docs/results/int8 runs/int8
 
 Trains the students small (a run that is there is not repeated), exports each with ``potstill export --int8``, and
-writes record.json, a page that quotes it, and each run's own files.
+writes record.json and a page that quotes it.
 CIFAR-10 and the teacher lie in $POTSTILL_DATA.
 """
 
@@ -14,8 +14,6 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
-
-from record_result import copy
 
 from potstill.cli import main as potstill
 
@@ -43,7 +41,7 @@ def main() -> None:
         if potstill([*words, "--out", str(run)]):
             raise SystemExit(f"{name} was not trained")
         record[name] = exported(run)
-        copy(run, target / name)
+        target.mkdir(parents=True, exist_ok=True)
         (target / "record.json").write_text(json.dumps(record, indent=1) + "\n")
         (target / "README.md").write_text(page(record))
 
@@ -64,8 +62,8 @@ def page(record: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Students in 8-bit numbers",
         "",
-        "Written by `tools/record_int8.py` from `record.json`; the runs' own files lie beside it. Test top-1 in",
-        "percent, by onnxruntime; sizes of the ONNX files in bytes. Trained small: what counts is the difference.",
+        "Written by `tools/record_int8.py`, which has the commands, from `record.json`. Test top-1 in percent, by",
+        "onnxruntime; sizes of the ONNX files in bytes. Trained small: what counts is the difference.",
         "",
         f"| {' | '.join(HEAD)} |",
         "|---" * len(HEAD) + "|",
