@@ -58,6 +58,9 @@ def test_version(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert capsys.readouterr().out == f"potstill {potstill.__version__}\n"
+    with pytest.raises(SystemExit, match="0"):
+        main(["--json", "--version"])
+    assert json.loads(capsys.readouterr().out) == {"version": potstill.__version__}
 
 
 @pytest.mark.parametrize("command", ["supervised", "distill", "rocket", "evaluate", "describe", "list", "demo"])

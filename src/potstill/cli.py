@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def answer(words: Sequence[str], as_json: bool) -> int:
     """Run one command and print its result, or what is wrong; returns its exit code."""
     try:
-        command = find_command(words)
+        command = find_command(words, as_json)
         gather(command[0])
         # What somebody's network prints is no part of the JSON.
         aside = as_json and not {"-h", "--help"}.intersection(words)
@@ -94,7 +94,7 @@ def commands() -> dict[str, Command]:
     }
 
 
-def find_command(words: Sequence[str]) -> tuple[str, Command, list[str]]:
+def find_command(words: Sequence[str], as_json: bool = False) -> tuple[str, Command, list[str]]:
     """What the first words name: a command's name, its function, and the words that are left for it.
 
     Raises:
@@ -108,7 +108,7 @@ def find_command(words: Sequence[str]) -> tuple[str, Command, list[str]]:
     if words[0] == "--version":
         import potstill
 
-        print(f"potstill {potstill.__version__}")
+        print(strict({"version": potstill.__version__}) if as_json else f"potstill {potstill.__version__}")
         raise SystemExit(0)
     if words[0] == "run":
         return find_own_recipe(words[1:])

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from drawn import by_hand
 
 import potstill as ps
 from potstill.answers.carrying import described, pack
@@ -115,6 +116,7 @@ print(here.train(Path(sys.argv[2]), replace(here.SHORT, teacher_cache=sys.argv[3
 """
 
 
+@by_hand
 def test_two_writers_one_of_them_killed(tmp_path, without):
     folder = tmp_path / "answers"
 

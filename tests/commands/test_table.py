@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from drawn import by_hand
 
 import potstill as ps
 from potstill import tables
@@ -93,6 +94,7 @@ def present(out):
     return f"table tiny --epochs 2 --seeds 2 --only [tk]* --out {out}"
 
 
+@by_hand
 def test_killed_and_started_again(file, tiny, tmp_path, capsys):
     """The parent dies at once while a run trains, its child lives on; the same command finishes the table."""
     words = f"table tiny --seeds 1 --jobs 2 --out {tmp_path}/out".split()

@@ -389,6 +389,7 @@ def test_kept_answers_are_of_the_engine(tmp_path):
     assert sorted(key.get("engine", "torch").split()[0] for key in found) == ["onnxruntime", "torch"]
 
 
+@by_hand
 def test_runs_side_by_side_have_their_own_engines(tmp_path):
     teacher = Training("digits", images=80, test_images=40, batch_size=32, epochs=1, device="cpu", out=tmp_path / "t")
     ps.recipes.supervised(network="resnet8", training=teacher)

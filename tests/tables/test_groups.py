@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from drawn import by_hand
 
 from potstill import tables
 from potstill.commands.table import table
@@ -38,6 +39,7 @@ def weights(folder: Path, row: str) -> list[object]:
     ]
 
 
+@by_hand
 def test_the_same_bits_and_a_gap_where_a_run_failed(tiny, tmp_path):
     together = table("tiny", seeds=1, out=tmp_path / "together", device="cpu", sweep=Sweep(side_by_side=3))
     shutil.copytree(tmp_path / "together" / "teacher", tmp_path / "apart" / "teacher")
