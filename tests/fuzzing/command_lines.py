@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import torchvision  # noqa: F401  # here, since it takes seconds that are no input's
 from hypothesis import strategies as st
 
 import potstill.cli
