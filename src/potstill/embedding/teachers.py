@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import potstill as ps
 from potstill.errors import BadInput
-from potstill.networks.seeing import see
-from potstill.networks.trained import brings_weights, own_input
+from potstill.networks.trained import brings_weights, own_input, see_as_trained
 from potstill.say import say
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ def create_feature_teacher(
     Raises:
         BadInput: its weights would be random, are another network's, or cannot be downloaded.
     """
-    from potstill.data.normalize import statistics
-    from potstill.networks.input import only_size
     from potstill.networks.pretrained import CannotDownload
 
     network = ps.networks.create(spec, 0)
@@ -50,12 +47,7 @@ def create_feature_teacher(
             ps.networks.start_from(network, weights)
         except CannotDownload as error:
             raise BadInput(f"{error}; give --teacher-weights FILE") from error
-    known = own_input(spec, weights)
-    wanted = ps.networks.Input(
-        known.statistics if normalize is None else statistics(normalize),
-        only_size(network) or known.size if size is None else (size, size),
-    )
-    see(network, data, wanted, kind)
+    see_as_trained(network, data, own_input(spec, weights), normalize=normalize, size=size, kind=kind)
     network.title = kind  # type: ignore[assignment]
     return ps.freeze(network)
 

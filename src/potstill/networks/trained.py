@@ -47,8 +47,6 @@ def create_trained(
     Raises:
         BadInput: its weights would be random, are of other classes, or cannot be downloaded.
     """
-    from potstill.data.normalize import statistics
-    from potstill.networks.input import only_size
     from potstill.networks.pretrained import CannotDownload
 
     if size is not None and size < 1:
@@ -60,17 +58,26 @@ def create_trained(
         network = ps.networks.create(spec, len(own), weights=weights)
     except CannotDownload as error:
         raise BadInput(f"{error}; give {flag} FILE") from error
-    known = own_input(spec, weights)
-    wanted = ps.networks.Input(
-        known.statistics if normalize is None else statistics(normalize),
-        only_size(network) or known.size if size is None else (size, size),
-    )
-    see(network, data, wanted, kind)
+    see_as_trained(network, data, own_input(spec, weights), normalize=normalize, size=size, kind=kind)
     if entries is not None and label_map is not None:
         map_classes(network, groups_of(entries, data.classes, own, label_map))
     else:
         _compare_classes(spec, weights, data, kind)
     return ps.freeze(network)
+
+
+def see_as_trained(
+    network: "nn.Module", data: "Data", known: "Input", *, normalize: str | None, size: int | None, kind: str
+) -> None:
+    """Have a network see the images that it was trained on: those that are asked for, or else those that are known."""
+    from potstill.data.normalize import statistics
+    from potstill.networks.input import only_size
+
+    wanted = ps.networks.Input(
+        known.statistics if normalize is None else statistics(normalize),
+        only_size(network) or known.size if size is None else (size, size),
+    )
+    see(network, data, wanted, kind)
 
 
 def own_input(spec: str, weights: Path | None) -> "Input":
