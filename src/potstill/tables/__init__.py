@@ -14,6 +14,7 @@ from potstill.tables.moonshine import moonshine
 from potstill.tables.rocket_table1 import rocket_table1
 from potstill.tables.rocket_table2 import rocket_table2
 from potstill.tables.rocket_table4 import rocket_table4
+from potstill.tables.unlabelled_cifar10 import unlabelled_cifar10
 
 __all__ = [
     "channel_cifar",
@@ -27,4 +28,5 @@ __all__ = [
     "rocket_table1",
     "rocket_table2",
     "rocket_table4",
+    "unlabelled_cifar10",
 ]
