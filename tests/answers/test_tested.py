@@ -60,3 +60,8 @@ def test_it_is_measured_once(tmp_path, seen, capsys):
         file.write_bytes(content)
     assert run(tmp_path / "damaged", cache) == wanted
     assert "is damaged and made again: its checksum does not fit" in capsys.readouterr().err
+
+
+def test_a_run_with_a_cache_leaves_them_there(tmp_path):
+    run(tmp_path / "run", str(tmp_path / "answers"))
+    assert len(list((tmp_path / "answers").glob("test-*"))) == 1

@@ -1,7 +1,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -10,8 +9,10 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 import potstill as ps
+from potstill.cli import main
 from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput, TrainingFailed
 from potstill.losses import CE, CRD, KD, FitNet
@@ -19,22 +20,7 @@ from potstill.runs import manifest
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=3, batch_size=100, lr=0.05)
-KILLED = """
-import sys
-from pathlib import Path
-import torch
-from potstill.recipes import distill
-from potstill.training import Training
-torch.set_num_threads(1)
-distill(
-    student="resnet8",
-    teacher=sys.argv[1],
-    terms=("CE", "KD", "FitNet on stage2=stage3"),
-    training=Training(
-        data="digits", images=400, test_images=100, epochs=10, batch_size=20, lr=0.05, out=Path(sys.argv[2])
-    ),
-)
-"""
+LONG = "distill --student resnet8 --data digits --images 300 --test-images 100 --epochs 8 --batch-size 20 --device cpu"
 
 
 @pytest.fixture(scope="module")
@@ -162,21 +148,25 @@ def test_kd_of_weight_zero_is_the_baseline_bit_for_bit(tmp_path):
 
 
 def test_killed_at_any_moment_it_continues_and_ends_bit_identical(tmp_path, teacher):
-    """A real SIGKILL, twice, in the middle of an epoch."""
-    command = [sys.executable, "-c", KILLED, str(teacher)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, **quiet)
+    """A real SIGKILL in the middle of an epoch; many more are tools/crash_test.py's."""
+    terms = ("CE", "KD", "FitNet on stage2=stage3")
+    words = [*LONG.split(), "--lr", "0.05", "--terms", *terms, "--teacher", str(teacher), "--out"]
     killed = tmp_path / "killed"
-    for epochs in (1, 3):
-        process = subprocess.Popen([*command, str(killed)], **quiet)
-        while process.poll() is None and lines(killed / "metrics.jsonl") < epochs:
-            time.sleep(0.002)
-        time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "potstill", *words, str(killed)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and lines(killed / "metrics.jsonl") < 2:
+        time.sleep(0.002)
+    time.sleep(0.05)
+    process.kill()
+    process.wait()
     assert not (killed / "summary.json").is_file(), "it was not killed in time"
-    assert 3 <= lines(killed / "metrics.jsonl") < 10
-    subprocess.run([*command, str(killed)], check=True, **quiet)
+    assert 2 <= lines(killed / "metrics.jsonl") < 8
+    for out in (killed, tmp_path / "whole"):
+        assert main([*words, str(out)]) == 0
     for file in ("student.safetensors", "student-best.safetensors"):
         assert (killed / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
     assert measured(killed) == measured(tmp_path / "whole")
@@ -369,7 +359,14 @@ def test_default_folder_depends_on_the_configuration_only(tmp_path, monkeypatch)
 
 @pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="torch.compile needs a C++ compiler")
 def test_compiled_networks_train_to_the_same_numbers(tmp_path):
-    plain, _ = run(tmp_path / "plain", epochs=1)
-    compiled, _ = run(tmp_path / "compiled", epochs=1, compile=True)
-    losses = [summary["learners"]["student"]["last"]["test"]["loss"] for summary in (plain, compiled)]
-    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    def loss(compile):
+        training = replace(SHORT, epochs=1, compile=compile, out=tmp_path / str(compile))
+        torch.manual_seed(0)
+        layers = (nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+        data = training.load_data()
+        networks = {"student": nn.Sequential(*layers)}
+        networks["student"](data.example()["images"])
+        distiller = ps.Distiller(networks, [ps.Term(CE(), "student", "labels")], data.example())
+        return ps.fit(distiller, data, training)["learners"]["student"]["last"]["test"]["loss"]
+
+    assert loss(compile=True) == pytest.approx(loss(compile=False), rel=1e-3)

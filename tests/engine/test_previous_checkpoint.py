@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import potstill as ps
-from potstill.engine.checkpoint import load_checkpoint, random_states, save_checkpoint
+from potstill.engine.checkpoint import load_checkpoint, load_newest, random_states, save_checkpoint
 from potstill.engine.state import State
 from potstill.errors import BadInput
 from potstill.recipes import supervised
@@ -106,6 +106,15 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_no_bit(run, damage, finished, c
     assert same(run, finished)
     manifest.verify_all(run)
     assert len(load_checkpoint(run / "previous.ckpt", CPU)["history"]) == EPOCHS - 1
+
+
+def test_it_takes_the_damaged_ones_place_at_once(run):
+    flip(run / "last.ckpt")
+    found = load_newest(run, CPU)
+    assert found is not None
+    assert len(found["history"]) == 1
+    assert (run / "last.ckpt").read_bytes() == (run / "previous.ckpt").read_bytes()
+    manifest.verify_all(run)
 
 
 def test_an_undamaged_one_says_nothing(run, finished, capsys):

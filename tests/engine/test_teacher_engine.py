@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from drawn import by_hand
+from drawn import by_hand, drawn
 from ranks import several
 from torch import nn
 
@@ -144,7 +144,7 @@ def test_an_engine_gives_what_torch_gives(name):
     assert not served.said
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "compile"])
+@pytest.mark.parametrize("name", ["onnxruntime", pytest.param("compile", marks=by_hand)])
 def test_a_stopped_run_goes_on_to_the_same_bits(name, tmp_path):
     whole = run(tmp_path / "whole", teacher_engine=name)
     with pytest.raises(KeyboardInterrupt):
@@ -195,7 +195,7 @@ def other_dtype(module, images):
     return [value.double() for value in module(images)]
 
 
-@pytest.mark.parametrize("change", [half, one_logit, one_feature, other_dtype])
+@pytest.mark.parametrize("change", drawn([half, one_logit, one_feature, other_dtype], 2))
 def test_an_engine_that_is_off_is_refused(change, tmp_path, monkeypatch, capsys):
     made_by(monkeypatch, change)
     words = (
