@@ -110,7 +110,7 @@ def fit(
     own = _asked_for(training, distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
-    check_parts(training, distiller, data, team)
+    check_parts(training, distiller, team)
     data = data if team is None else team.data
     changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
     measuring = Measuring(suited(measure, distiller, data), distiller, data, Tested.folder_for(training, data))
