@@ -55,8 +55,34 @@ def rows_of(batch: Batch) -> int:
     return next((len(value) for value in batch.values() if value.dim()), 0)
 
 
+def labelled_rows(batch: Batch) -> int:
+    """How many samples of a batch have a label: the first ones. Where nobody has one, none is told apart."""
+    rows = rows_of(batch)
+    return min(rows, len(batch["labels"])) if "labels" in batch and batch["labels"].dim() else rows
+
+
+def part_of(batch: Batch, first: range, beyond: range) -> dict[str, Tensor]:
+    """Some rows of a batch: a stretch of those that have labels, and one of those that have none.
+
+    >>> import torch
+    >>> part = part_of({"images": torch.arange(5), "labels": torch.arange(3)}, range(1, 3), range(3, 4))
+    >>> part["images"].tolist(), part["labels"].tolist()
+    ([1, 2, 3], [1, 2])
+    """
+    rows = rows_of(batch)
+
+    def cut(key: str, value: Tensor) -> Tensor:
+        if not value.dim() or (len(value) != rows and key != "labels"):
+            return value
+        some = value[first.start : first.stop]
+        return torch.cat((some, value[beyond.start : beyond.stop])) if len(beyond) and key != "labels" else some
+
+    return {key: cut(key, value) for key, value in batch.items()}
+
+
 def of_labelled(values: Batch, texts: Iterable[str]) -> Batch:
-    """The values with the tensors at these addresses, ``labels`` among them, less the rows that have no label.
+    """The values with the images and the tensors at these addresses, ``labels`` among them, less the rows that have no
+    label.
 
     >>> import torch
     >>> values = {"images": torch.zeros(5, 3, 8, 8), "labels": torch.arange(2), "student": torch.zeros(5, 10)}
@@ -64,9 +90,10 @@ def of_labelled(values: Batch, texts: Iterable[str]) -> Batch:
     torch.Size([2, 10])
     """
     labelled, rows = len(values["labels"]), rows_of(values)
-    if labelled == rows:
+    if labelled >= rows:  # of several processes, those of all may be given beside images of this one
         return values
-    whole = [text for text in texts if values[text].dim() and len(values[text]) == rows]
+    wanted = {*texts, "images"} & values.keys()
+    whole = [text for text in wanted if values[text].dim() and len(values[text]) == rows]
     return {**values, **{text: values[text][:labelled] for text in whole}}
 
 

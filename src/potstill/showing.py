@@ -58,6 +58,9 @@ def _learners(result: dict[str, Any]) -> list[dict[str, str]]:
         last, best = network["last"], network["best"]
         cells = {"network": name, "parameters": f"{network['parameters']:,}", "last epoch": describe(last["test"])}
         rows.append({**cells, "best epoch": f"{describe(best['test'])} ({best['epoch']})" if best["test"] else "-"})
+        if start := network.get("start"):
+            cells = {"network": f"{name} (before training)", "parameters": "", "last epoch": describe(start["test"])}
+            rows.append({**cells, "best epoch": ""})
     for name, teacher in result.pop("teachers").items():
         count = f"{teacher['parameters']:,}" if "parameters" in teacher else ""
         cells = {"network": f"{name} (frozen)", "parameters": count, "last epoch": describe(of_teacher(teacher))}

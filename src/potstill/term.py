@@ -108,7 +108,12 @@ class Term(nn.Module):
             self.loss.build(*self.inputs(values))
 
     def forward(self, values: Batch) -> Tensor:
-        """The unweighted loss, a scalar; without autocast, under which a KL divergence can come out negative."""
+        """The unweighted loss, a scalar; without autocast, under which a KL divergence can come out negative.
+
+        It is 0 for who takes labels, in a part of a batch of which no row has one.
+        """
+        if "labels" in self.flat_addresses and len(values["labels"]) == 0:
+            return values[self.flat_addresses[0]][:0].sum()  # with a graph: other processes may wait for its backward
         with torch.autocast(values[self.flat_addresses[0]].device.type, enabled=False):
             return self.loss(*self.inputs(values))
 

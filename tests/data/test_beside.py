@@ -102,7 +102,7 @@ def test_what_takes_labels_sees_the_rows_that_have_one():
     }
     found = of_labelled(values, ["student", "labels", "weight"])
     assert found["student"].tolist() == [0, 1, 2]
-    assert found["images"] is values["images"]
+    assert len(found["images"]) == 3
     assert found["weight"] is values["weight"]
     whole = {**values, "labels": torch.arange(5)}
     assert of_labelled(whole, ["student", "labels"]) is whole

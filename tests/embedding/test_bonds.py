@@ -8,6 +8,7 @@ import potstill as ps
 from potstill.embedding.bonds import bonds
 from potstill.embedding.masking import Masking
 from potstill.embedding.places import patches_place, pooled_place
+from potstill.embedding.quality import Quality
 from potstill.errors import BadInput
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -63,6 +64,18 @@ def test_teachers_and_kinds_have_a_projector_each(vit):
     assert queue.term(1).addresses == (("student", "student.stage3"), ("teacher1", "teacher1.norm:map"))
     with pytest.raises(BadInput, match="--match pooled, or both"):
         bonds(networks, IMAGES, "patches", "queue")
+
+
+def test_agreement_counts_every_image_alike(vit):
+    networks = {"student": ps.networks.create("resnet8", 0), "teacher1": ps.freeze(vit)}
+    taught = bonds(networks, IMAGES, "pooled", "mse")
+    terms, images = [bond.term(1) for bond in taught], torch.randn(7, 3, 16, 16)
+    with ps.Distiller(networks, terms, {"images": IMAGES}, classifiers=[]):  # which builds the projectors
+        student = networks["student"]
+        with Quality(student, {"teacher1": vit}, taught) as quality:
+            whole, parts = (quality(student, [{"images": some} for some in images.split(size)]) for size in (7, 5))
+    assert parts == pytest.approx(whole, abs=1e-6)
+    assert whole["n"] == 7
 
 
 def test_a_mask_leaves_out_whole_cells_of_each_image():

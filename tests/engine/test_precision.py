@@ -68,6 +68,7 @@ def test_fewer_images_are_the_first_rows_of_what_has_a_row_for_each():
     assert {name: value.tolist() for name, value in few.items()} == {
         **{"images": [[0.0, 1.0], [2.0, 3.0]], "labels": [0, 1], "size": 9, "means": [0.0, 0.0, 0.0]},
     }
+    assert len(precision._first({**batch, "labels": torch.arange(3)}, 2)["labels"]) == 2  # the last has none
 
 
 def test_two_snapshots_are_as_far_apart_as_what_changed_between_them():

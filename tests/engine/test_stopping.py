@@ -78,7 +78,9 @@ RUNS = {
     "own loader with a worker": "run {own} --processes 1 --batch-size 1 --epochs 2 --lr 0.05",
     "image files": f"supervised --network resnet8 --workers 0 {FILES}",
     "image files, workers": f"supervised --network resnet8 --workers 2 {FILES}",
-    "images without labels beside": f"mutual --networks resnet8 resnet8 {DIGITS} --extra {{pictures}} --workers 0",
+    "images without labels beside": (
+        f"mutual --networks resnet8 resnet8 {DIGITS} --extra {{pictures}} --workers 0 --accumulate 2"
+    ),
     "turns": f"mutual --networks resnet8 resnet8 --alternate {DIGITS}",
     "a memory bank": f"distill --student resnet8 --teacher {{teacher}} --terms 0.1*CRD(negatives=8)_on_pooled {DIGITS}",
     "all that is modern": f"distill --student resnet8 --teacher {{teacher}} {DIGITS} {MODERN}",

@@ -15,6 +15,7 @@ from potstill.engine.averages import Averages
 from potstill.engine.depth import depths
 from potstill.engine.epoch import train_step
 from potstill.engine.optimizer import make_optimizer, parameter_groups, set_learning_rate, warming_up
+from potstill.engine.parts import parts_of
 from potstill.errors import BadInput
 from potstill.training import Training
 
@@ -26,8 +27,8 @@ def plain():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).double()
 
 
-def setting(training=TRAINING, terms=("CE", "0.5 * KD")):
-    batch = {"images": torch.randn(7, 3, 6, 6, dtype=torch.float64), "labels": torch.arange(7) % 3}
+def setting(training=TRAINING, terms=("CE", "0.5 * KD"), labels=7):
+    batch = {"images": torch.randn(7, 3, 6, 6, dtype=torch.float64), "labels": torch.arange(labels) % 3}
     networks = {"student": plain(), "teacher": plain()}
     networks["teacher"](batch["images"])
     ps.freeze(networks["teacher"])
@@ -35,10 +36,12 @@ def setting(training=TRAINING, terms=("CE", "0.5 * KD")):
     return distiller, make_optimizer(distiller, training), batch
 
 
+@pytest.mark.parametrize("labels", [7, 4, 1], ids=lambda labels: f"{labels} labels")
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 9])
-def test_parts_of_a_batch_give_the_gradient_of_the_whole(parts):
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(parts, labels):
+    """Of a batch of which few rows have a label, some parts have none."""
     torch.manual_seed(3)
-    distiller, optimizer, batch = setting()
+    distiller, optimizer, batch = setting(labels=labels)
     found = {}
     values = train_step(distiller, batch, optimizer, lambda: found.update(_gradients(distiller)), "fp32", parts)
     wanted = train_step(distiller, batch, optimizer, lambda: found.update(_gradients(distiller, "whole ")), "fp32")
@@ -46,6 +49,21 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(parts):
         torch.testing.assert_close(found[name], found[f"whole {name}"], rtol=1e-12, atol=1e-14)
     for name, value in wanted.items():
         torch.testing.assert_close(values[name], value, rtol=1e-6, atol=1e-7)  # a distiller's own numbers are float32
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+@pytest.mark.parametrize("labels", [7, 4, 2, 1, 0])
+def test_parts_have_every_row_once_and_two_at_least(labels, parts):
+    batch = {"images": torch.arange(7), "labels": torch.arange(labels)}
+    found = [part for _, part in parts_of(batch, parts)]
+    assert len(found) == parts
+    assert all(len(part["images"]) >= 2 for part in found)
+    for part in found:
+        own = len(part["labels"])
+        assert part["labels"].tolist() == part["images"][:own].tolist()
+        assert (part["images"][own:] >= labels).all()
+    assert sorted(torch.cat([part["images"] for part in found]).tolist()) == [*range(7)]
+    assert sum(share.rows for share, _ in parts_of(batch, parts)) == pytest.approx(1)
 
 
 def _gradients(distiller, prefix=""):

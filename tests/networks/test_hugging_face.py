@@ -69,6 +69,21 @@ TINY = {
         "num_attention_heads": [2, 2, 2],
         "key_dim": [8, 8, 8],
     },
+    "efficientnet": {"width_coefficient": 0.1, "depth_coefficient": 0.1, "hidden_dim": 128, "image_size": 32}
+    | {"initializer_range": 0.2},
+    "mobilenet_v1": {"depth_multiplier": 0.25, "image_size": 32},
+    "dinov2_with_registers": {**TOKENS, **SMALL},
+    "data2vec-vision": {**TOKENS, **SMALL},
+    "bit": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "num_groups": 4},
+    "focalnet": {"image_size": 32, "patch_size": 2, "embed_dim": 8, "depths": [1, 1], "hidden_sizes": [8, 16]}
+    | {"focal_levels": [1, 1], "focal_windows": [3, 3]},
+    "cvt": {"embed_dim": [8, 16, 16], "num_heads": [1, 2, 2], "depth": [1, 2, 3]},  # it counts blocks by stages
+    "segformer": {"hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 2, 2]},
+    "pvt_v2": {"image_size": 32, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}
+    | {"num_attention_heads": [1, 1, 2, 2], "mlp_ratios": [2, 2, 2, 2]},
+    "hiera": {"image_size": [32, 32], "embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "patch_size": [7, 7]}
+    | {"num_query_pool": 1, "masked_unit_size": [2, 2]},
+    "swiftformer": {"image_size": 32, "embed_dims": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "drop_path_rate": 0.0},
 }
 
 

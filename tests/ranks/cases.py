@@ -5,9 +5,14 @@ from drawn import drawn
 
 import potstill as ps
 from potstill import losses
+from potstill.data.augment import Augment
+from potstill.data.beside import Beside
+from potstill.data.digits import digits
+from potstill.data.loader import Loader
 from potstill.engine.epoch import train_epoch
 from potstill.engine.optimizer import make_optimizer
 from potstill.engine.place import Place
+from potstill.engine.transforms import Transforms
 from potstill.ranks.onlooker import Unseen
 from potstill.ranks.team import Team
 from potstill.training import Training
@@ -34,7 +39,9 @@ STRINGS = {
 }
 WIDE = {"AB", "AFD", "AFM", "EGA", "ND", "OFD", "FitNet", "ReviewKD", "VID", "CD"}  # which then learn a connector
 WIDE |= {"FCFD", "ICKD", "PAD", "SRD", "SRRL", "SemCKD", "SimKD", "TaT", "VkD", "WKDF"}
-FLOWS = ["a later term", "turns", "shared weights", "stages", "boundary"]
+BESIDE = {"beside": (5, 3), "one label": (1, 3), "one without": (2, 1)}  # labelled rows of a step, and others
+SAMPLES = "CRD(negatives=8, contrast='samples')"
+FLOWS = ["a later term", "turns", "shared weights", "stages", "boundary", "boundary beside", *BESIDE]
 EVERY = [text for name in losses.__all__ for text in STRINGS.get(name, [name])]
 CASES = [*drawn(EVERY, 8), *FLOWS]
 ROWS = (7, 3)  # of each step's batch: neither is a multiple of the processes, of which there may be more than rows
@@ -46,6 +53,8 @@ def batches(case):
     """Digits, in float64."""
     if case == "boundary":
         return attackable(batches(None))
+    if case == "boundary beside":  # of which the last images have no labels
+        return [{**batch, "labels": batch["labels"][:-2]} for batch in attackable(batches(None))]
     data = ps.data.load("digits")
     whole = next(iter(data.train))
     found, start = [], 0
@@ -61,6 +70,21 @@ def attackable(found):
     labels = [torch.tensor(row) for row in ([SURE, 0, SURE, SURE, 1, SURE, SURE], [0, 1, SURE])]
     first, second = ({**batch, "labels": own} for batch, own in zip(found, labels, strict=True))
     return [first, second, {**second, "labels": torch.tensor([0, 1, 2])}]
+
+
+def data_of(case):
+    """The batches, by a loader of somebody's own or by ours."""
+    if case not in BESIDE:
+        return ps.data.from_loaders(batches(case), classes=10)
+    each, images = BESIDE[case], digits()[0]
+    sets, rows = (images, images.unlabelled()), (torch.arange(2 * each[0] + 1), torch.arange(100, 108))
+    same = {"mean": (0.5,) * 3, "std": (0.25,) * 3, "augment": Augment(1), "seed": 2}
+    train = Beside(*(Loader(own, size, rows=some, **same) for own, size, some in zip(sets, each, rows, strict=True)))
+    return ps.data.Data("beside", (*"0123456789",), (3, 8, 8), None, None, train, None, None)
+
+
+def in_float64(batch):
+    return {**batch, "images": batch["images"].double()}
 
 
 def distillers(case, example):
@@ -83,7 +107,9 @@ def distillers(case, example):
     elif case == "stages":  # what the first one does not reach has no gradient there
         yield ps.Distiller(pair, ps.terms(["FitNet(regressor=True) on stage1"], pair), example), 1
         yield ps.Distiller(pair, ps.terms(["CE"], pair), example), 1
-    elif case == "boundary":
+    elif case in BESIDE:
+        yield ps.Distiller(pair, ps.terms(["CE", "KD", "SP", "CRD(negatives=8)", SAMPLES], pair), example), 2
+    elif case.startswith("boundary"):
         with torch.no_grad():
             for network in pair.values():
                 network.fc.bias[SURE] += 2
@@ -99,8 +125,8 @@ def distillers(case, example):
 def trained(case, world=None):
     """What it gives: values, gradients summed up in momentum, weights and banks."""
     torch.manual_seed(0)
-    given, found = ps.data.from_loaders(batches(case), classes=10), {}
-    for stage, (distiller, epochs) in enumerate(distillers(case, given.example())):
+    given, changes, found = data_of(case), Transforms([in_float64], 0), {}
+    for stage, (distiller, epochs) in enumerate(distillers(case, in_float64(given.example()))):
         training = Training(epochs=epochs, lr=0.01, sync_bn=True, device="cpu")
         optimizer, data = make_optimizer(distiller, training), given
         if world is not None:
@@ -109,7 +135,7 @@ def trained(case, world=None):
         torch.manual_seed(3)
         for epoch in range(epochs):
             place, progress = Place(), Unseen(1, None, 0)
-            train_epoch(distiller, data.train, optimizer, epoch, training, progress, place=place)
+            train_epoch(distiller, data.train, optimizer, epoch, training, progress, changes, place=place)
             found[f"{stage} values {epoch}"] = place.meter.sums
         momenta = [optimizer.state[p].get("momentum_buffer") for g in optimizer.param_groups for p in g["params"]]
         found |= {f"{stage} {key}": value for key, value in distiller.state_dict().items()}

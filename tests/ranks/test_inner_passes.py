@@ -1,5 +1,7 @@
 """What would have some processes wait for others that have no row is refused before anything runs."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ def passes(attack, terms, networks, synced):
     batch = {"images": torch.randn(4, 3, 8, 8), "labels": torch.arange(4)}
     terms = [ps.Term(ps.losses.CE(), "student", "labels"), *terms]
     distiller = ps.Distiller({**networks, "attack": attack}, terms, batch, inputs=INPUTS, classifiers=["student"])
-    return InnerPasses(None, distiller, None, synced=synced)  # neither ranks nor batches are asked for that
+    return InnerPasses(None, distiller, SimpleNamespace(beside=False), synced=synced)  # no rank is asked for that
 
 
 @pytest.fixture

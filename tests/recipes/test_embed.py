@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,12 @@ import torch
 
 import potstill as ps
 from potstill.cli import main
+from potstill.embedding.labelled import features_of, labelled_set
 from potstill.engine.checkpoint import fingerprint
 from potstill.feature_teachers import FeatureTeachers
+from potstill.report.content import content
+from potstill.report.rows import found_rows
+from potstill.showing import show
 
 OWN = """
 import timm
@@ -44,9 +49,13 @@ def own(tmp_path_factory):
 def run(own, tmp_path_factory):
     """Two teachers, features and patches."""
     out = tmp_path_factory.mktemp("runs") / "both"
-    words = f"embed --student resnet8 --teachers {own}:vit {own}:cnn --match both {SMALL} --epochs 3 --out {out}"
-    assert main([*words.split(), "--teacher-normalize", "imagenet"]) == 0
+    assert main(words_of(own, out, epochs=3)) == 0
     return out
+
+
+def words_of(own, out, epochs):
+    words = f"embed --student resnet8 --teachers {own}:vit {own}:cnn --match both {SMALL} --epochs {epochs} --out {out}"
+    return [*words.split(), "--teacher-normalize", "imagenet"]
 
 
 def read(run):
@@ -80,6 +89,50 @@ def test_what_is_measured_is_what_the_weights_give(run):
     best = similar.topk(20)
     votes = torch.zeros(100, 10).scatter_add_(1, labels[best.indices], (best.values / 0.07).exp())
     assert measured["knn"] == pytest.approx(100 * (votes.argmax(1) == truth).float().mean().item(), abs=1e-3)
+
+
+def test_the_teachers_own_features_and_the_beginning_stand_beside_it(run, own, tmp_path, capsys):
+    """What a student can hope for, and what it began with; said, in the summary, shown and reported."""
+    summary = read(run)[2]
+    data = ps.data.load("digits", images=300, test_images=100)
+    known = labelled_set(data, 10_000)
+    began = ps.networks.create("resnet8", 0, seed=0)
+    teachers = FeatureTeachers((f"{own}:vit", f"{own}:cnn"), teacher_normalize=("imagenet",)).create(data)
+    found = {name: summary["teachers"][name] for name in teachers}
+    found["student"] = summary["learners"]["student"]["start"]["test"]
+    for name, network in {**teachers, "student": began}.items():
+        features, labels = features_of(network, data.test)
+        for what, value in known.measure(network, features, labels).items():
+            assert found[name][what] == pytest.approx(value, abs=1.01)  # an image: features are rounded otherwise
+        assert found[name]["n"] == 100
+    assert len({one["probe"] for one in found.values()}) == 3
+    show(summary)
+    shown = capsys.readouterr().out
+    for name in ("student (before training)", "teacher1 (frozen)", "teacher2 (frozen)"):
+        (line,) = (line for line in shown.splitlines() if name in line)
+        assert f"{found[name.split()[0]]['knn']:.2f} % k-NN" in line
+    marks = content(found_rows([run])[0])["teachers"]
+    assert [mark["label"].split()[0] for mark in marks] == ["teacher1", "teacher2", "student"]
+
+
+def test_a_run_that_goes_on_began_where_it_began(run, own, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    assert main([*words_of(own, tmp_path / "run", epochs=4), "--extend"]) == 0
+    before, after = (read(one)[2]["learners"]["student"]["start"] for one in (run, tmp_path / "run"))
+    assert before == after
+
+
+def test_a_teacher_without_pooled_features_is_named_and_left_out(own, tmp_path, capsys):
+    file = tmp_path / "maps.py"
+    file.write_text(
+        "from torch import nn\n\n\ndef maps():\n    return nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU())\n"
+    )
+    words = f"embed --student resnet8 --teachers {file}:maps {own}:cnn --match patches {SMALL} --images 60 --epochs 1"
+    assert main([*words.split(), "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "teacher1 is not measured: teacher1 returns (2, 4, 3, 3), not pooled features" in said
+    assert "student before training:" in said
+    assert "knn" not in read(tmp_path / "run")[2]["teachers"]["teacher1"]
 
 
 def test_evaluate_measures_a_backbone(run, capsys):

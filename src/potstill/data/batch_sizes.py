@@ -48,6 +48,17 @@ def rows_of_part(count: int, part: int, parts: int) -> range:
     return range(start, start + each + (part < more))
 
 
+def halves_of_part(labelled: int, others: int, part: int, parts: int) -> tuple[range, range]:
+    """Which rows are those of one of several parts, of a batch of which the first ``labelled`` have labels: its share
+    of those, and its share of the others. Of the others the last parts have one more, so that all are about as large.
+
+    >>> [halves_of_part(4, 2, part, 3) for part in range(3)]
+    [(range(0, 2), range(4, 4)), (range(2, 3), range(4, 5)), (range(3, 4), range(5, 6))]
+    """
+    beyond = rows_of_part(others, parts - 1 - part, parts)
+    return rows_of_part(labelled, part, parts), range(labelled + beyond.start, labelled + beyond.stop)
+
+
 def parts_of_step(count: int, parts: int) -> list[range]:
     """The rows of the parts in which a batch of ``count`` is computed: no part has one image alone, if it need not.
 

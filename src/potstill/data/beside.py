@@ -6,6 +6,7 @@ from itertools import count
 import torch
 
 from potstill.batch import Batch
+from potstill.data.batch_sizes import halves_of_part
 from potstill.data.files.image_loader import ImageLoader
 from potstill.data.loader import Loader
 
@@ -32,6 +33,7 @@ class Beside:
         self.labelled, self.others, self.epoch = labelled, others, 0
         self.each = others.sizes[0]
         self.whole = sum(size == self.each for size in others.sizes)  # batches of a pass
+        self._part = (0, 1)  # which one of how many parts of every batch
         self._running: Iterator[tuple[int, Batch]] | None = None
         self._coming: tuple[int, Batch] | None = None  # the batch that comes next, and its number
         self._wanted = 0  # the number that is asked for next, if all goes on as it does
@@ -52,11 +54,19 @@ class Beside:
         before = self.epoch * len(self.labelled)
         for batch in self.labelled.from_batch(first):
             beside = self._numbered(before + self.labelled.taken - 1)
-            yield batch if beside is None else joined(batch, beside)
+            yield batch if beside is None else joined(*self._own(batch, beside))
 
     def example(self) -> Batch:
         """The first images of both."""
         return joined(self.labelled.example(), self.others.example())
+
+    def part(self, part: int, parts: int) -> "Beside":
+        """The same batches, but only one of several parts of each: its share of the labelled images, and of the others.
+        Where it has neither, the first labelled one.
+        """
+        found = Beside(self.labelled.part(part, parts), self.others.part(parts - 1 - part, parts))
+        found._part = (part, parts)
+        return found
 
     @property
     def count(self) -> int:
@@ -88,6 +98,14 @@ class Beside:
         """Which of the labelled images are trained on."""
         return self.labelled.rows
 
+    def _own(self, labelled: Batch, others: Batch) -> tuple[Batch, Batch]:
+        """What this part has of both, without the images that its loaders give where it has none of theirs."""
+        if self._part == (0, 1):
+            return labelled, others
+        size = self.labelled.sizes[self.labelled.taken - 1]
+        first, beyond = (len(rows) for rows in halves_of_part(size, self.each, *self._part))
+        return _first(labelled, first if first or beyond else 1), _first(others, beyond)
+
     def _numbered(self, number: int) -> Batch | None:
         """The other images of that step of the run; None if not one of them can be read."""
         if self._running is None or number != self._wanted:
@@ -115,3 +133,7 @@ def joined(labelled: Batch, others: Batch) -> Batch:
     index = others["index"] + labelled["size"]
     whole = {key: torch.cat((labelled[key], {**others, "index": index}[key])) for key in ROWS}
     return {**labelled, **whole, "size": labelled["size"] + others["size"]}
+
+
+def _first(batch: Batch, count: int) -> Batch:
+    return {key: value[:count] if value.dim() else value for key, value in batch.items()}

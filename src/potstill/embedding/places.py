@@ -1,5 +1,7 @@
 """Where a network's features are: one vector an image, and a map of patches."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from potstill.network_call import call
 from potstill.networks.dry_run import DryRun
 from potstill.networks.stages import stages_of
 from potstill.outputs import parts
+from potstill.taps import Taps
 
 POOLER = "pooler_output"
 """What the models of `transformers` call the features that they have pooled."""
@@ -31,6 +34,34 @@ def pooled_place(network: nn.Module, name: str, images: Tensor) -> str:
         what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise BadInput(f"{name} returns {what}, not pooled features (N, D); it may be matched by --match patches")
     return name
+
+
+class Pooled(nn.Module):
+    """A backbone that returns its pooled features (N, D), wherever they are. In a ``with`` statement: it is tapped.
+
+    Args:
+        network: the backbone.
+        name: what messages call it.
+        images: a few, in which they are found.
+
+    Raises:
+        BadInput: it has none.
+    """
+
+    def __init__(self, network: nn.Module, name: str, images: Tensor) -> None:
+        super().__init__()
+        self.place = pooled_place(network, name, images)
+        self.network, self.taps = network, Taps(network, name, [self.place])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Of images (N, C, H, W)."""
+        return self.taps(images)[self.place]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.taps.close()
 
 
 def patches_place(network: nn.Module, name: str, images: Tensor) -> str:

@@ -10,9 +10,11 @@ from potstill.address import owner
 from potstill.data.data import Batches
 from potstill.embedding.bonds import Bond
 from potstill.embedding.labelled import Labelled, features_of, labels_of, on_network
+from potstill.embedding.places import Pooled
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.losses.unit_length import unit_length
+from potstill.say import say
 from potstill.taps import Taps
 
 STUDENT = "student"
@@ -27,6 +29,7 @@ class Quality:
     are several of these, also of each. It heads the summary where there are no labels.
 
     Args:
+        student: as it begins, a copy.
         teachers: by name; any other network is the student.
         bonds: what it learns from them, projectors included.
         labelled: the bank; None: there are no labels.
@@ -35,12 +38,13 @@ class Quality:
 
     def __init__(
         self,
+        student: nn.Module,
         teachers: Mapping[str, nn.Module],
         bonds: Sequence[Bond],
         labelled: Labelled | None = None,
         test: Batches | None = None,
     ) -> None:
-        self.teachers, self.bonds, self.labelled, self.test = teachers, bonds, labelled, test
+        self.start, self.teachers, self.bonds, self.labelled, self.test = student, teachers, bonds, labelled, test
         self.texts = sorted({STUDENT, *(text for bond in bonds for text in (*bond.student, *bond.teacher))})
         self.tapped: dict[nn.Module, Taps] = {}
 
@@ -57,6 +61,25 @@ class Quality:
         mean = sum(agreed.values()) / len(agreed)
         each = {f"cosine {name}": value for name, value in agreed.items()} if len(agreed) > 1 else {}
         return {**told, "cosine": mean, **each, "n": n}
+
+    def beforehand(self, batches: Iterable[Any]) -> dict[str, dict[str, float]]:
+        """By labels, if there are any: what the teachers' own pooled features are worth, which is what a student can
+        hope for, and what the student's are as it begins. A teacher without pooled features is left out.
+        """
+        if self.labelled is None:
+            return {}
+        found = {}
+        for name, network in {**self.teachers, STUDENT: self.start}.items():
+            asked = batches if self.test is None else self.test
+            images = on_network(next(iter(asked)), network)["images"][:2]
+            try:
+                with Pooled(network, name, images) as pooled:
+                    features, labels = features_of(pooled, asked)
+                    if labels is not None:
+                        found[name] = {**self.labelled.measure(pooled, features, labels), "n": len(labels)}
+            except BadInput as error:
+                say(f"{name} is not measured: {error}")
+        return found
 
     def _look(self, network: nn.Module, batches: Iterable[Any]) -> tuple[Tensor, Tensor | None, dict[str, float], int]:
         """Features and labels of all images, the agreement by teacher and kind, and how many images there are."""

@@ -16,7 +16,7 @@ from potstill.distiller import Distiller
 from potstill.engine.averages import Averages
 from potstill.engine.cuda_graph import StepGraphs
 from potstill.engine.optimizer import warm_up
-from potstill.engine.parts import parts_of, summed
+from potstill.engine.parts import Share, parts_of, summed
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
 from potstill.engine.streams import differentiated
@@ -190,16 +190,13 @@ def _differentiate(
     batch: Batch,
     turn: Sequence[int],
     precision: str,
-    share: float | None = None,
+    share: Share | None = None,
 ) -> dict[str, Tensor]:
     """Add a batch's gradient to what is there; each term's value. Of a part, the ``share`` of both that it is."""
     with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        backward, totals, values = differentiated(distiller, optimizer, batch, turn)
-    if share is None:
-        guarded("the backward pass", backward, *totals)
-        return values
-    guarded("the backward pass", backward, *(share * total for total in totals))
-    return {name: share * value for name, value in values.items()}
+        backward, totals, values = differentiated(distiller, optimizer, batch, turn, share)
+    guarded("the backward pass", backward, *totals)
+    return values
 
 
 def length(batches: Batches) -> int | None:

@@ -73,7 +73,8 @@ def fit(
         measure: what is measured of a network on batches, after every epoch: numbers by name, of which the first heads
             the summary and chooses the best epoch; more is better. By default accuracy, of the distiller's classifiers;
             of images that may have several labels, mean average precision; of images without labels, how far they agree
-            with their teacher.
+            with their teacher. A method ``beforehand`` of it, if it has one, is asked before
+            the training what networks reach on the test batches: such numbers of each, by the network's name.
         recorders: who else is told what each epoch measured, besides ``metrics.jsonl`` and the training's ``log``:
             objects with ``log(record)`` and ``close()``, and with ``finish(summary)`` if they like. One that fails is
             named on stderr, and the run goes on.
@@ -110,7 +111,7 @@ def fit(
     own = _asked_for(training, distiller, data)  # before anything is written
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
-    check_parts(training, distiller, data, team)
+    check_parts(training, distiller, team)
     data = data if team is None else team.data
     changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
     measuring = Measuring(suited(measure, distiller, data), distiller, data, Tested.folder_for(training, data))

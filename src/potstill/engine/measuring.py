@@ -50,6 +50,21 @@ class Measuring:
         self.answers: dict[str, Tensor] = {}  # of teachers, to the test images, as far as they are known
         self.details: dict[str, Details] = {}  # of learners, once they were measured for the last time
 
+    def before(self, say: Callable[[str], None]) -> dict[str, Measured]:
+        """What networks reach on the test images before anything trains, said: `teachers`, and whatever the measure
+        tells of networks by their names, if it has a method ``beforehand``.
+        """
+        found = self.teachers(say)
+        look = getattr(self.measure, "beforehand", None)
+        if look is None or self.data.test is None:
+            return found
+        with undisturbed(), foreign("measure"):
+            told: dict[str, Measured] = look(self.data.test)
+        for name, measured in told.items():
+            begins = "" if name in self.distiller.teachers else " before training"
+            say(f"{name}{begins}: {describe(measured)} of the test images")
+        return found | told
+
     def teachers(self, say: Callable[[str], None]) -> dict[str, Measured]:
         """What each teacher that classifies reaches on the test images, said before anything trains.
 

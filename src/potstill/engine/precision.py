@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from potstill.batch import Batch, as_batch, on_device, rows_of
+from potstill.batch import Batch, as_batch, on_device, part_of, rows_of
 from potstill.compiler import uncompiled
 from potstill.data.data import Data
 from potstill.device import widest
@@ -138,9 +138,8 @@ def _left_as_it_was(distiller: Distiller) -> Iterator[Snapshot]:
 
 
 def _first(batch: Batch, images: int) -> Batch:
-    """The first rows of every entry that has as many as the longest."""
-    rows = rows_of(batch)
-    return {key: value[:images] if value.dim() and len(value) == rows else value for key, value in batch.items()}
+    """The first rows of every entry that has as many as images, and of labels, of which there may be fewer."""
+    return part_of(batch, range(images), range(0))
 
 
 def wait_for(value: Tensor) -> None:

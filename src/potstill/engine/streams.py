@@ -13,22 +13,28 @@ from torch.optim import Optimizer
 from potstill.address import owner
 from potstill.batch import Batch
 from potstill.distiller import Distiller
+from potstill.engine.parts import Share
 from potstill.errors import BadInput
 from potstill.training import TWO_GRADIENTS, Training
 
 
 def differentiated(
-    distiller: Distiller, optimizer: Optimizer, batch: Batch, turn: Sequence[int]
+    distiller: Distiller, optimizer: Optimizer, batch: Batch, turn: Sequence[int], share: Share | None = None
 ) -> tuple[Callable[..., Any], list[Tensor], dict[str, Tensor]]:
-    """A forward pass: what is to be called with its totals for their gradients, the totals, and each term's value."""
+    """A forward pass: what is to be called with its totals for their gradients, the totals, and each term's value.
+    Of a part of a batch all are the ``share`` of it that it is.
+    """
+    results = distiller.results(batch, turn)
+    if share is not None:
+        results = {i: share.of(distiller.terms[i]) * result for i, result in results.items()}
+    values = {distiller.terms[i].name: result.detach() for i, result in results.items()}
     two: Callable[..., Any] | None = getattr(optimizer, "backward", None)
     if two is None:
-        total, values = distiller(batch, turn)
-        return Tensor.backward, [total], values
-    results, asked = distiller.results(batch, turn), asking(distiller)
+        return Tensor.backward, [distiller.total(results)], values
+    asked = asking(distiller)
     streams = [{i: results[i] for i in results if (i in asked) == whether} for whether in (False, True)]
     totals = [distiller.total(stream) if stream else distiller.weights.new_zeros(()) for stream in streams]
-    return two, totals, {distiller.terms[i].name: result.detach() for i, result in results.items()}
+    return two, totals, values
 
 
 def asking(distiller: Distiller) -> list[int]:

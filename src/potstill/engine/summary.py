@@ -1,6 +1,7 @@
 """A run in a few numbers: what its learners reached in the last and in the best epoch, and what networks cost."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from potstill.data.data import Data
 from potstill.distiller import Distiller
@@ -13,11 +14,12 @@ from potstill.runs.schema import Costs, Epoch, Learner, Measured, Summary
 def summarize(
     distiller: Distiller,
     data: Data,
-    teachers: Mapping[str, Measured],
+    before: Mapping[str, Measured],
     history: list[Epoch],
     costs: Mapping[str, Costs],
 ) -> Summary:
-    """The summary of a run of these epochs.
+    """The summary of a run of these epochs, and of what was measured ``before`` it: of teachers, and of learners as
+    they began, if that was.
 
     Every network has its ``parameters`` and ``macs``, multiply-adds an image (None where it sees no images);
     ``memory`` is the peak in ``peak_bytes``, of "cuda": allocated there since the peak was last reset, or of
@@ -27,18 +29,20 @@ def summarize(
     own = {averaged(name): costs[name] for name in distiller.learners} | dict(costs)
     for name in history[-1]["learners"]:
         last, best = history[-1], best_epoch(history, name)
-        learners[name] = {
+        learner = {
             **own[name],
             "last": {"epoch": last["epoch"], **last["learners"][name]},
             "best": {"epoch": best["epoch"], **best["learners"][name]},
+            **({"start": {"test": before[name]}} if name in before else {}),
         }
+        learners[name] = cast(Learner, learner)
     return {
         "data": data.name,
         "epochs": len(history),
         "best_chosen_on": data.chosen_on,
         "teachers": {
-            name: {"parameters": costs[name].get("parameters"), "macs": costs[name].get("macs"), **measured}
-            for name, measured in teachers.items()
+            name: {"parameters": costs[name].get("parameters"), "macs": costs[name].get("macs"), **before[name]}
+            for name in distiller.teachers
         },
         "learners": learners,
         "seconds": sum(record["seconds"] for record in history),

@@ -79,7 +79,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
         Recorders(_recorders(state, training, seams, history, progress.say), progress.say) as recorders,
     ):
         progress.say(f"{run.path}: epoch {len(history)} of {training.epochs}{_inside(state)}")
-        teachers = on_first(team, lambda: seams.measuring.teachers(progress.say))
+        before = on_first(team, lambda: seams.measuring.before(progress.say))
         for epoch in range(len(history), training.epochs):
             if is_over(history, training.early_stop, progress.say):
                 break
@@ -91,7 +91,7 @@ def train(distiller: Distiller, data: Data, training: Training, run: RunFolder, 
                 recorders.log(history[-1])
             progress.epoch(history[-1])
 
-        return on_first(team, lambda: _finished(state, data, seams, recorders, history, teachers, costs))
+        return on_first(team, lambda: _finished(state, data, seams, recorders, history, before, costs))
 
 
 def _finished(
@@ -100,11 +100,11 @@ def _finished(
     seams: Seams,
     recorders: Recorders,
     history: History,
-    teachers: Mapping[str, Measured],
+    before: Mapping[str, Measured],
     costs: Mapping[str, Costs],
 ) -> Summary:
     """Write what came out, and tell it; the summary that was written."""
-    summary = summarize(state.distiller, data, teachers, history, costs)
+    summary = summarize(state.distiller, data, before, history, costs)
     if state.team is not None:
         summary["processes"] = state.team.described()
     if details := seams.measuring.in_detail():

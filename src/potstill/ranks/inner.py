@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from potstill.batch import Batch
+from potstill.batch import Batch, of_labelled
 from potstill.errors import BadInput
 from potstill.forward_pass import ForwardPass
 from potstill.ranks.gather import gathered
@@ -36,7 +36,8 @@ class InnerPasses:
         self.world, self.batches, self.synced, self.passes = world, batches, synced, distiller.passes
         whole = [one for one in self.passes.in_order if getattr(distiller.networks[one.network], "whole_batch", False)]
         self.whole = {one.key for one in whole}
-        self.keys = {one.key for one in self.passes.in_order if one.needs or one.key in self.whole}
+        labelled = {one.key for one in self.passes.in_order if batches.beside and "labels" in one.inputs}
+        self.keys = {one.key for one in self.passes.in_order if one.needs or one.key in self.whole} | labelled
         self._idle: set[str] = set()  # passes whose rows on this rank count for nothing
         for one in whole:
             if one.network in distiller.learners or one.needs & self.keys:
@@ -52,10 +53,10 @@ class InnerPasses:
                     "them; add --sync-bn, with which every process takes part"
                 )
 
-    def counts(self, texts: Sequence[str], values: Batch) -> list[int]:
-        """The rows of every rank in tensors of as many rows each."""
+    def counts(self, texts: Sequence[str], values: Batch, labelled: bool = False) -> list[int]:
+        """The rows of every rank in tensors of as many rows each: those that have labels, or all."""
         if not self.keys.intersection(map(self.passes.key_of, texts)):
-            return self.batches.counts
+            return self.batches.labelled if labelled else self.batches.counts
         found: list[int] = self.world.each(min(self._own(text, values) for text in self._with_rows(texts, values)))
         return found
 
@@ -64,7 +65,9 @@ class InnerPasses:
 
         Where a rank has none but others do, and batch norm waits for all, a row of zeros counts for nothing.
         """
-        counts = self.counts(one.inputs, values)
+        labelled = "labels" in one.inputs
+        values = of_labelled(values, one.inputs) if labelled else values
+        counts = self.counts(one.inputs, values, labelled)
         own = counts[self.world.rank]
         if one.key in self.whole:
             return self.gathered(one.inputs, counts, {key: value.detach() for key, value in values.items()}), counts
@@ -79,9 +82,11 @@ class InnerPasses:
     def gathered(self, texts: Iterable[str], counts: list[int], values: Batch) -> dict[str, Tensor]:
         """The values with the rows of all ranks, of which each has ``counts``, or one that counts for nothing."""
         own, found = counts[self.world.rank], dict(values)
+        order = self.batches.order() if counts is self.batches.counts else None
         for text in self._with_rows(texts, values):
             if len(values[text]) in (own, max(1, own)):
-                found[text] = gathered(values[text], counts, self.world)
+                rows = gathered(values[text], counts, self.world)
+                found[text] = rows if order is None else rows[order.to(rows.device)]
         return found
 
     def _with_rows(self, texts: Iterable[str], values: Batch) -> list[str]:

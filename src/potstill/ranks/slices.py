@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+from torch import Tensor
 from torch.utils.data.distributed import DistributedSampler
 
-from potstill.batch import Batch, rows_of
-from potstill.data.batch_sizes import rows_of_part
+from potstill.batch import Batch, labelled_rows, part_of, rows_of
+from potstill.data.batch_sizes import halves_of_part
 from potstill.data.beside import Beside
 from potstill.data.data import Batches
 from potstill.data.files.image_loader import ImageLoader
@@ -32,19 +34,20 @@ class Sliced:
 
     counts: list[int]
     """The rows of each rank in the batch given last."""
+    labelled: list[int]
+    """How many of them have labels: the first ones of each rank."""
 
     def __init__(self, batches: Batches, world: World) -> None:
         self.whole, self.world = batches, world
         self.own: Any = batches
-        if isinstance(batches, Loader | ImageLoader):
-            if isinstance(batches, ImageLoader) and batches.on_bad_image == "skip":
+        self.beside = isinstance(batches, Beside)
+        if isinstance(batches, Loader | ImageLoader | Beside):
+            if any(one.on_bad_image == "skip" for one in _of_files(batches)):
                 raise BadInput(
                     "--on-bad-image skip is for one process: with several, the batch of all would not be known; "
                     "potstill check names the images to be removed"
                 )
             self.own = batches.part(world.rank, world.size)
-        elif isinstance(batches, Beside):
-            raise BadInput("--extra is for one process: with several, each would have another part of the labels")
         elif isinstance(batches, OwnLoader) and shared_out(batches):
             raise BadInput(
                 "the training loader has a DistributedSampler; give it without one: every rank takes its rows "
@@ -85,28 +88,42 @@ class Sliced:
         return getattr(self.own, "draws", False)
 
     def _given(self, batches: Iterator[Batch], first: int) -> Iterator[Batch]:
-        if isinstance(self.own, Loader | ImageLoader):
-            sizes = self.own.sizes
+        if isinstance(self.own, Loader | ImageLoader | Beside):
+            halves = _halves(self.own)
             for number, batch in enumerate(batches, start=first):
-                self._count(sizes[number])
+                self._count(*halves[number])
                 yield batch
             return
         for number, batch in enumerate(batches, start=first):
             if number == first:
                 self._compare(batch, number)
-            self._count(rows_of(batch))
-            yield self._rows(batch)
+            labelled = labelled_rows(batch)
+            others = rows_of(batch) - labelled
+            self._count(labelled, others)
+            first_rows, beyond = halves_of_part(labelled, others, self.world.rank, self.world.size)
+            yield part_of(batch, first_rows if first_rows or beyond else range(1), beyond)
 
-    def _count(self, rows: int) -> None:
-        parts = [rows_of_part(rows, rank, self.world.size) for rank in range(self.world.size)]
-        self.counts = [len(part) for part in parts]
+    def _count(self, labelled: int, others: int) -> None:
+        parts = [halves_of_part(labelled, others, rank, self.world.size) for rank in range(self.world.size)]
+        self.labelled = [len(first) for first, _ in parts]
+        self.counts = [len(first) + len(beyond) for first, beyond in parts]
 
-    def _rows(self, batch: Batch) -> Batch:
-        """This rank's rows of a whole batch."""
-        total = rows_of(batch)
-        part = rows_of_part(total, self.world.rank, self.world.size) or range(1)
-        wanted = slice(part.start, part.stop)
-        return {key: value[wanted] if value.dim() and len(value) == total else value for key, value in batch.items()}
+    def sizes(self, example: int) -> list[int]:
+        """How many rows this rank has of every batch of an epoch; of somebody's own loader, of one like ``example``."""
+        halves = [(example, 0)] if isinstance(self.own, OwnLoader) else _halves(self.own)
+        parts = [halves_of_part(*half, self.world.rank, self.world.size) for half in halves]
+        return [max(1, len(first) + len(beyond)) for first, beyond in parts]
+
+    def order(self) -> Tensor | None:
+        """Where the rows (N,) of the current batch lie among those of all ranks, one rank's after the other's; None if
+        they lie as they do in the batch.
+        """
+        if self.labelled == self.counts:
+            return None
+        rows = torch.split(torch.arange(sum(self.counts)), self.counts)
+        first = [own[:count] for own, count in zip(rows, self.labelled, strict=True)]
+        beyond = [own[count:] for own, count in zip(rows, self.labelled, strict=True)]
+        return torch.cat([*first, *reversed(beyond)])  # as `halves_of_part` shares them out
 
     def _compare(self, batch: Batch, number: int) -> None:
         """Refuse a loader of somebody's own whose order differs between the ranks."""
@@ -119,6 +136,18 @@ class Sliced:
                 f"batch {number} of the training loader is another one on rank {other} than on rank 0: its order must "
                 "not depend on the process; seed what it draws"
             )
+
+
+def _of_files(batches: Loader | ImageLoader | Beside) -> list[ImageLoader]:
+    loaders = [batches.labelled, batches.others] if isinstance(batches, Beside) else [batches]
+    return [one for one in loaders if isinstance(one, ImageLoader)]
+
+
+def _halves(batches: Loader | ImageLoader | Beside) -> list[tuple[int, int]]:
+    """How many rows of each batch have labels, as far as some have none, and how many are beside them."""
+    if isinstance(batches, Beside):
+        return [(size, batches.each) for size in batches.labelled.sizes]
+    return [(size, 0) for size in batches.sizes]
 
 
 def shared_out(loader: OwnLoader) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from potstill.batch import Batch
+from potstill.batch import Batch, of_labelled
 from potstill.data.data import Data
 from potstill.data.loader import OF_RANK, seed_of
 from potstill.engine.checkpoint import random_states, restore_random_states
@@ -111,7 +111,9 @@ class Team:
     @contextmanager
     def computing(self, term: "Term", values: Batch) -> Iterator[Batch]:
         """What a term takes, while it is computed: with the rows of all ranks, if it compares them."""
-        counts = self.inner.counts(term.flat_addresses[:1], values)
+        counts = self._counts(term, values)
+        if "labels" in term.flat_addresses:
+            values = self._labelled(term, values)
         if term.whole_batch:
             with self.together():
                 yield self.inner.gathered(term.flat_addresses, counts, values)
@@ -121,8 +123,19 @@ class Team:
 
     def share(self, term: "Term", values: Batch) -> float:
         """This rank's part of a term's mean: its rows of all ranks'."""
-        counts = self.inner.counts(term.flat_addresses[:1], values)
+        counts = self._counts(term, values)
         return counts[self.world.rank] / max(1, sum(counts))
+
+    def _counts(self, term: "Term", values: Batch) -> list[int]:
+        """The rows of every rank that a term compares: of who takes labels, those that have one."""
+        return self.inner.counts(term.flat_addresses[:1], values, "labels" in term.flat_addresses)
+
+    def _labelled(self, term: "Term", values: Batch) -> Batch:
+        """What a term takes of this rank's rows with labels; if none has, one stands in that counts for nothing."""
+        if self.batches.labelled[self.world.rank] == 0:
+            labels = values["labels"]
+            values = {**values, "labels": labels[:1] if len(labels) else labels.new_zeros(1, *labels.shape[1:])}
+        return of_labelled(values, term.flat_addresses)
 
     def sum(self, turn: Sequence[int], values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Sum gradients and the terms' shares over all ranks."""

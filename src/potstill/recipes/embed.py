@@ -1,5 +1,6 @@
 """Training a backbone to have the features of others."""
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,7 +42,8 @@ def embed(
     Each teacher sees images of its own size and normalisation, and has a projector that maps the student's features to
     its own; where both are matched, patches count as much as pooled features, and teachers count alike. The student is
     a network without its classifier, and supervised trains one on its weights. Its features are measured by how well
-    classes can be told by them, if there are labels, and by how far they agree with the teachers' on test images.
+    classes can be told by them, if there are labels, as are the teachers' own and those it begins with, and by how far
+    they agree with the teachers' on test images.
 
     Args:
         student: the network to train, for example resnet20; what makes its classes is left out.
@@ -55,9 +57,11 @@ def embed(
         probe: another data set to tell the classes of; by default the data's own, if they have labels.
         bank: training images of it, at most, that its test images are compared with, after every epoch.
     """
+    from potstill.device import find_device
     from potstill.embedding.bonds import bonds
     from potstill.embedding.masking import ENTRY, Masking
     from potstill.embedding.quality import Quality
+    from potstill.taps import unwrapped
 
     data = with_test_images(training.load_data(), bank)
     networks = {
@@ -72,7 +76,8 @@ def embed(
     terms = [bond.term(1 / len(taught), ENTRY if masking else None) for bond in taught]
     distiller = ps.Distiller(networks, terms, example=example, seed=training.seed, classifiers=[])
     known, test = bank_of(data, training, probe, bank)
-    with Quality(distiller.teachers, taught, known, test) as quality:
+    begin = deepcopy(unwrapped(distiller.networks["student"])).to(find_device(training.device))
+    with Quality(begin, distiller.teachers, taught, known, test) as quality:
         return ps.fit(distiller, data, training, transforms=masking, measure=quality)
 
 

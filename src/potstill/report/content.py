@@ -96,7 +96,7 @@ def _part(record: Epoch, term: str) -> float:
 
 
 def _teachers(rows: Sequence[ReportRow], measure: str) -> list[dict[str, Any]]:
-    """Every teacher that was measured once, unless one of the rows is its own training."""
+    """Every teacher that was measured once, unless one of the rows is its own training; and learners as they began."""
     own = [(row, run) for row in rows for run in row.runs]
     learned = [(row.spec, run.measured(row.learner, which)) for row, run in own for which in ("last", "best")]
     shown = {(spec, round(measured[measure], 4)) for spec, measured in learned if measure in measured}
@@ -108,6 +108,11 @@ def _teachers(rows: Sequence[ReportRow], measure: str) -> list[dict[str, Any]]:
             costs = {what: run.cost(name, what) for what in COSTS}
             label = f"{name} {run.spec(name) or ''}".strip()
             teachers[key] = {"label": label, "value": measured[measure], **costs}
+        for name, measured in run.starts().items():
+            if measure in measured:
+                label = f"{name} {run.spec(name) or ''} before training"
+                costs = {what: run.cost(name, what) for what in COSTS}
+                teachers[label, measured[measure]] = {"label": label, "value": measured[measure], **costs}
     return list(teachers.values())
 
 

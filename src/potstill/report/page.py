@@ -109,8 +109,9 @@ def measured(rows: Sequence[ReportRow]) -> str:
 
 
 def marks(teachers: Sequence[Mapping[str, Any]]) -> str:
-    """What the marks mean: a hollow one is a teacher that is no row of its own, and there may be none."""
-    return "hollow marks are teachers that have no row of their own" if teachers else "each mark has its row's colour"
+    """What the marks mean: a hollow one is a teacher that is no row of its own, or a beginning; there may be none."""
+    hollow = "hollow marks are teachers that have no row of their own, and networks before training"
+    return hollow if teachers else "each mark has its row's colour"
 
 
 def footer(rows: Sequence[ReportRow]) -> str:

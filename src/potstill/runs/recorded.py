@@ -77,6 +77,11 @@ class RecordedRun:
         teachers = self.summary["teachers"] if self.summary is not None else {}
         return {name: of_teacher(teacher) for name, teacher in teachers.items()}
 
+    def starts(self) -> dict[str, Measured]:
+        """What was measured of its learners before they were trained."""
+        learners = self.summary["learners"] if self.summary is not None else {}
+        return {name: start["test"] for name, learner in learners.items() if (start := learner.get("start"))}
+
     def spec(self, network: str) -> str | None:
         """What the network of that name was made from; None if it was made by hand."""
         found = self.config["networks"].get(network)

@@ -154,10 +154,11 @@ class Costs(TypedDict):
 
 
 class Learner(Costs):
-    """What a summary says of a learner."""
+    """What a summary says of a learner; ``start``: before it was trained, where that was measured."""
 
     last: Reached
     best: Reached
+    start: NotRequired[Splits | None]
 
 
 class Memory(TypedDict):

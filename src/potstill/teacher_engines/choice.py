@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from potstill.batch import as_batch, on_device, rows_of
-from potstill.data.batch_sizes import parts_of_step, rows_of_part
+from potstill.data.batch_sizes import parts_of_step
 from potstill.data.data import Data
 from potstill.distiller import Distiller
 from potstill.engine.undisturbed import undisturbed
@@ -83,10 +83,7 @@ def _as_in_a_step(distiller: Distiller, training: Training) -> Iterator[None]:
 def _sizes(data: Data, example: int, parts: int) -> list[int]:
     """How many images this process's batches have, the usual number first; of somebody's own loader, the example's."""
     train = data.train
-    whole = train.whole if isinstance(train, Sliced) else train
-    sizes: list[int] = getattr(whole, "sizes", [example])
-    if isinstance(train, Sliced):
-        sizes = [max(1, len(rows_of_part(size, train.world.rank, train.world.size))) for size in sizes]
+    sizes: list[int] = train.sizes(example) if isinstance(train, Sliced) else getattr(train, "sizes", [example])
     sizes = [len(rows) for size in sizes for rows in parts_of_step(size, parts)]
     return [size for size, _ in Counter(sizes).most_common()]
 
