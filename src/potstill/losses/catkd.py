@@ -34,6 +34,8 @@ class CATKD(Loss):
 
     Knowledge: features.
 
+    Usual weight: 0.7 for resnet56 and resnet20, up to 15 for resnet32x4 and resnet8x4, beside 1 of cross-entropy.
+
     Args:
         resolution: sides of the grid.
         normalize: whether each class's map is scaled to unit length.
