@@ -112,7 +112,7 @@ class Run:
         """A part of it, to see how fast it is: epochs of a few batches, in the folder of another table."""
         row = next(row for row in table.rows(epochs) if row.name == self.row.name)
         given: dict[str, Any] = self.arguments()
-        own: dict[str, Any] = {name: given[name] for name in ("student", "teacher", "teacher_weights") if name in given}
+        own: dict[str, Any] = {name: given[name] for name in ("teacher", "teacher_weights") if name in given}
         few: dict[str, Any] = {"images": REHEARSED * row.training.get("batch_size", 128), "test_images": MEASURED}
         few = {name: min(count, self.training().get(name, count)) for name, count in few.items()}
         row = replace(row, arguments={**row.arguments, **own}, teacher=None, teacher_file=None)
