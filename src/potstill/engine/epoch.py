@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from potstill.engine.optimizer import warm_up
 from potstill.engine.parts import parts_of, summed
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
-from potstill.engine.streams import differentiated
+from potstill.engine.streams import backward_pass, differentiated
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
 from potstill.guard import guarded
@@ -196,9 +197,9 @@ def _differentiate(
     with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
         backward, totals, values = differentiated(distiller, optimizer, batch, turn)
     if share is None:
-        guarded("the backward pass", backward, *totals)
+        guarded(partial(backward_pass, distiller), backward, *totals)
         return values
-    guarded("the backward pass", backward, *(share * total for total in totals))
+    guarded(partial(backward_pass, distiller), backward, *(share * total for total in totals))
     return {name: share * value for name, value in values.items()}
 
 
