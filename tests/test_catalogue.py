@@ -92,6 +92,14 @@ def test_the_command_lists_a_kind_and_describes_every_loss(capsys):
     assert "KD is a loss, which has no flags of a network" in capsys.readouterr().err
 
 
+def test_a_loss_says_how_it_is_trained_alone():
+    assert CARDS["MGD"].run == 'distill --terms "7e-5 * MGD"'
+    assert CARDS["ABKD"].run == 'distill --terms "1 * ABKD"'  # no weight is known
+    assert CARDS["LumiNet"].run == 'distill --terms "1 * LumiNet"'  # a schedule, but not which
+    assert describe_loss("USKD")["alone"] == 'potstill supervised --terms "1 * USKD"'
+    assert [card.name for card in CARDS.values() if card.own_recipe] == ["ONE"]
+
+
 def test_a_docstring_without_its_kind_of_knowledge():
     class Bare(nn.Module):
         """One sentence."""

@@ -8,6 +8,7 @@ Run it after every change of a loss's docstring or arguments; a test compares.
 import inspect
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 import potstill as ps
@@ -16,6 +17,7 @@ from potstill.catalogue import Card, cards, paragraphs
 sys.path.insert(0, str(Path(__file__).parent))
 from docstrings import section
 from links import linked
+from method_lines import told
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "losses"
 ORIGIN = "Written by `tools/write_loss_docs.py` from the docstring; change it there."
@@ -55,6 +57,8 @@ def index(found: list[Card]) -> str:
             "| name | paper | year | knowledge | taps | trained parts |",
             "|---|---|---|---|---|---|",
             *rows,
+            "",
+            *textwrap.wrap(told(), 120),
             "",
             ORIGIN.replace("the docstring; change it", "the docstrings; change them"),
             "",

@@ -16,6 +16,8 @@ CITATION = re.compile(
 )
 KNOWLEDGE = re.compile(r"^Knowledge: (?P<kind>[^.]+)\.(?: Trained parts: (?P<trained>[^.]+)\.)?$")
 WEIGHT = re.compile(r"^Usual weight: (.+)\.$")
+WEIGHT_ITSELF = re.compile(r"\d[\d.]*(?:e-?\d+)?|\w+\([^)]*\)")
+OWN_RECIPE = re.compile(r"\bThe recipe ``([a-z-]+)`` makes ")
 ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {6,}.*)*)", re.MULTILINE)
 KINDS = ("responses", "features", "relations", "labels", "self", "online")
 
@@ -41,7 +43,7 @@ class Card:
     ``knowledge`` is what the student gets from the teacher, in the terms of Gou et al., "Knowledge distillation: a
     survey", IJCV 2021, https://arxiv.org/abs/2006.05525: responses, features or relations. ``taps`` are the addresses
     that the loss takes unless told otherwise, ``trained`` the parts that its ``build`` makes, ``weight`` what its
-    authors weigh it with, all as text; ``equation`` is of several lines.
+    authors weigh it with, all as text; ``equation`` is of several lines; ``own_recipe`` is the only one it is for.
     """
 
     name: str
@@ -51,6 +53,20 @@ class Card:
     trained: str
     weight: str
     equation: str
+    own_recipe: str = ""
+
+    @property
+    def run(self) -> str:
+        """How a network is trained by this loss alone, at its usual weight, as a command line without the networks.
+
+        >>> [card.run for card in cards() if card.name in ("DKD", "ONE", "PSKD")]
+        ['distill --terms "warmup(1, 20) * DKD"', 'native-ensemble', 'supervised --terms "1 * PSKD"']
+        """
+        if self.own_recipe:
+            return self.own_recipe
+        weight = WEIGHT_ITSELF.match(self.weight)
+        recipe = "distill" if "teacher" in self.taps else "supervised"
+        return f'{recipe} --terms "{weight[0] if weight else 1} * {self.name}"'
 
     def is_of(self, kind: str) -> bool:
         """Whether it is of one of ``KINDS``: by its knowledge, and by whom that is from.
@@ -88,6 +104,7 @@ def read_card(loss: "type[nn.Module]") -> Card:
         trained=(knowledge["trained"] or "").replace("`", ""),
         weight=next((found[1] for text in texts if (found := WEIGHT.match(text))), ""),
         equation=next((inspect.cleandoc(text) for text in paragraphs(loss) if _is_set_apart(text)), ""),
+        own_recipe=next((found[1] for text in texts if (found := OWN_RECIPE.search(text))), ""),
     )
 
 

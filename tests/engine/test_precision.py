@@ -10,6 +10,7 @@ import potstill as ps
 from potstill.engine import precision
 from potstill.engine.precision import Compared, compare
 from potstill.engine.snapshot import Snapshot
+from potstill.losses import DLB
 from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=2, batch_size=50, images=100, test_images=50, lr=0.05)
@@ -52,6 +53,15 @@ def test_measuring_leaves_no_trace():
     assert found.times > 0
     assert 0 < found.loss < 0.02
     assert 0 < found.gradient < 0.4
+
+
+def test_measuring_leaves_no_trace_in_a_loss_that_keeps_a_batch_of_any_size():
+    batch = SHORT.load_data().example()
+    batch = {**batch, "previous": batch["images"], "previous_labels": batch["labels"]}
+    term = ps.Term(DLB(), ("student", "student@previous"), "labels", "previous_labels")
+    distiller = ps.Distiller({"student": ps.networks.create("wrn-10-1", seed=0)}, [term], batch)
+    assert compare(distiller, batch).images > precision.FEWEST
+    assert term.loss.earlier.shape == (0, 0)
 
 
 def test_numbers_that_are_none_are_far_off():

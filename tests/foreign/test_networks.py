@@ -13,7 +13,7 @@ from torch import nn
 import potstill as ps
 from potstill.cli import main
 from potstill.errors import BadInput
-from potstill.losses import AT, CE, KD
+from potstill.losses import AT, CE, KD, Sobolev
 from potstill.memory_layout import keeps_contiguous, lay_out
 from potstill.network_call import call
 
@@ -322,4 +322,19 @@ def test_the_backward_pass_is_guarded_too(batch):
     entries = {"images": batch[0], "labels": batch[1]}
     train_step(made, entries, optimizer, optimizer.step, "fp32")
     with pytest.raises(BadInput, match="the backward pass failed: RuntimeError: Trying to backward"):
+        train_step(made, entries, optimizer, optimizer.step, "fp32")
+
+
+def test_a_loss_that_differentiates_twice_says_so_where_an_operation_cannot(batch):
+    from potstill.engine.epoch import train_step
+
+    networks = {
+        "student": odd.giving(lambda z, x: 3 * z + nn.functional.hardsigmoid(z))(),
+        "teacher": ps.freeze(ps.networks.create("resnet8", seed=0)),
+    }
+    made = ps.Distiller(networks, [ps.Term(Sobolev(), "student", "teacher", "labels", "images")], batch)
+    optimizer = torch.optim.SGD(made.parameters(), 0.1)
+    entries = {"images": batch[0], "labels": batch[1]}
+    wanted = "the backward pass, for which 'Sobolev student' needs second derivatives of the network, failed: "
+    with pytest.raises(BadInput, match=f"{wanted}RuntimeError: derivative for aten::hardsigmoid_backward"):
         train_step(made, entries, optimizer, optimizer.step, "fp32")

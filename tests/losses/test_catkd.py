@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from potstill.errors import BadInput
-from potstill.losses import CATKD
+from potstill.losses import CATKD, SDD
 from potstill.losses.catkd import class_maps
 
 
@@ -34,3 +34,12 @@ def test_the_classes_need_logits_of_so_many():
         CATKD(classes=4)(maps, maps, torch.randn(2, 3))
     with pytest.raises(BadInput, match="classes=2 needs the teacher's logits"):
         CATKD(classes=2)(maps, maps)
+
+
+@pytest.mark.parametrize("loss", [CATKD(), SDD()], ids=["CATKD", "SDD"])
+def test_a_map_that_the_classifier_does_not_read_is_refused(loss):
+    right = torch.randn(3, 8, 4, 4), torch.randn(6, 8), torch.randn(6)
+    wrong = torch.randn(3, 5, 4, 4), *right[1:]
+    message = f"{type(loss).__name__}: a map of 5 channels is not what is pooled before a classifier that takes 8"
+    with pytest.raises(BadInput, match=message):
+        loss(wrong, right, torch.tensor([0, 1, 2])) if isinstance(loss, SDD) else loss(wrong, right)

@@ -62,3 +62,16 @@ def test_refuses_a_map_that_the_logits_do_not_come_from():
     (s, z_s, _), (t, z_t, _) = network(4, 0), network(4, 1)
     with pytest.raises(BadInput, match=r"logits \(3, 3\) and inputs \(3, 4, 4, 5\)"):
         LwM()(s.clone(), t, z_s, z_t, LABELS)
+
+
+@pytest.mark.parametrize("which", ["student", "teacher"])
+def test_a_map_that_the_logits_ignore_is_refused_once_seen(which):
+    inputs = {name: network(4, seed)[:2] for seed, name in enumerate(("student", "teacher"))}
+    maps, logits = inputs[which]
+    inputs[which] = maps, logits.detach() + 0 * maps.sum()
+    given = [inputs[name][i] for i in (0, 1) for name in ("student", "teacher")]
+    with pytest.raises(BadInput, match=f"LwM: the logits do not depend on the {which}'s map; tap an earlier one"):
+        LwM()(*given, LABELS)
+    dead = maps.detach().mul(0).requires_grad_()
+    inputs[which] = dead, dead.square().sum((1, 2, 3))[:, None] + logits.detach()
+    LwM()(*[inputs[name][i] for i in (0, 1) for name in ("student", "teacher")], LABELS)

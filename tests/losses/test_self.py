@@ -33,6 +33,16 @@ def test_pskd_of_new_images_is_cross_entropy_and_nothing_is_kept_of_a_measuremen
     torch.testing.assert_close(loss(*batch), -(target * batch[0].log_softmax(dim=1)).sum(dim=1).mean())
 
 
+@pytest.mark.parametrize("progress", [0.0, 0.25, 1.0])
+def test_pskd_trusts_what_it_said_more_and_more(progress):
+    loss, (logits, labels, _, index) = pskd(torch.arange(4))
+    said = draw(4, 3, seed=1).softmax(dim=1)
+    loss.memory[index] = said
+    own = progress * loss.alpha
+    expected = F.cross_entropy(logits, (1 - own) * F.one_hot(labels, 3) + own * said)
+    torch.testing.assert_close(loss(logits, labels, torch.tensor(progress, dtype=torch.float64), index), expected)
+
+
 def test_pskd_keeps_the_last_of_an_image_that_is_there_twice_and_refuses_others():
     loss, batch = pskd(torch.tensor([5, 2, 5, 3]))
     loss(*batch)

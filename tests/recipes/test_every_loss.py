@@ -22,7 +22,7 @@ def teacher(tmp_path_factory):
 
 
 BY_NAME = [name for name in losses.__all__ if name != "ONE"]  # whose branches its own recipe makes
-CASES = [*((name, "fp32") for name in drawn(BY_NAME, 14)), *((name, "bf16") for name in drawn(BY_NAME, 3))]
+CASES = [*((name, "fp32") for name in drawn(BY_NAME, 8)), *((name, "bf16") for name in drawn(BY_NAME, 1))]
 
 
 @pytest.mark.parametrize(("name", "precision"), CASES)

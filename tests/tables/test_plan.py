@@ -10,7 +10,7 @@ from potstill.cli import main
 from potstill.errors import BadInput
 from potstill.runs import manifest
 from potstill.tables.plan import Run, expand
-from potstill.tables.row import Budget, Row
+from potstill.tables.row import Budget, Row, Table
 
 SETTINGS = {"data": "digits", "epochs": 1, "batch_size": 500, "milestones": (1,), "optimizer": "sgd"}
 TEACHER = Row("teacher", "supervised", {"network": "resnet8"}, SETTINGS)
@@ -52,6 +52,14 @@ def test_rows_that_ask_for_logits_alone_fill_the_cache_first():
     features = replace(STUDENT, name="features", arguments={**STUDENT.arguments, "terms": ("AT", "KD")})
     runs = expand([TEACHER, features, STUDENT], 1, Path("out"), {}, None)
     assert names(runs) == ["teacher seed 0", "student seed 0", "features seed 0"]
+
+
+def test_a_student_that_is_made_of_its_teacher():
+    grafted = replace(STUDENT, arguments={"student": "resnet8^{teacher}@stage3"})
+    run = Run(grafted, 1, Path("out"), {})
+    assert run.arguments()["student"] == "resnet8^out/teacher/seed-0@stage3"
+    table = Table("", "", "", "", 1, lambda budget: [grafted, TEACHER])
+    assert "resnet8^out/teacher/seed-0@stage3" in run.rehearsal(table, Path("elsewhere"), 1, "off").command
 
 
 def test_a_command():

@@ -22,6 +22,7 @@ def describe_loss(name: str) -> dict[str, Any]:
         "taps of a term": card.taps,
         **({"trained parts": card.trained} if card.trained else {}),
         **({"usual weight": card.weight} if card.weight else {}),
+        "alone": f"potstill {card.run}",
         "shapes": shapes.removeprefix("Shapes: "),
         "table": arguments(loss),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from potstill.engine.optimizer import warm_up
 from potstill.engine.parts import Share, parts_of, summed
 from potstill.engine.place import Place
 from potstill.engine.progress import Progress
-from potstill.engine.streams import differentiated
+from potstill.engine.streams import backward_pass, differentiated
 from potstill.engine.transforms import Transforms
 from potstill.errors import BadInput
 from potstill.guard import guarded
@@ -195,7 +196,7 @@ def _differentiate(
     """Add a batch's gradient to what is there; each term's value. Of a part, the ``share`` of both that it is."""
     with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
         backward, totals, values = differentiated(distiller, optimizer, batch, turn, share)
-    guarded("the backward pass", backward, *totals)
+    guarded(partial(backward_pass, distiller), backward, *totals)
     return values
 
 

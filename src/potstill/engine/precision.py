@@ -108,7 +108,7 @@ def _finite(value: float) -> float:
 
 def _timed(distiller: Distiller, batch: Batch, precision: str, again: Snapshot) -> tuple[tuple[Tensor, Tensor], float]:
     """The loss and all gradients of a step from the same start, as two vectors, and the seconds it takes."""
-    again.restore()
+    again.restore(replaced=True)
     wait_for(distiller.weights)
     begin = time.perf_counter()
     with torch.autocast(distiller.weights.device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -131,7 +131,7 @@ def _left_as_it_was(distiller: Distiller) -> Iterator[Snapshot]:
             distiller.train()
             yield before
     finally:
-        before.restore()
+        before.restore(replaced=True)
         distiller.zero_grad()
         distiller.train(mode)
         distiller.team = team

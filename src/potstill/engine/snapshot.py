@@ -20,6 +20,11 @@ class Snapshot:
 
     def __init__(self, distiller: Distiller, optimizer: Optimizer | None = None) -> None:
         self.live = self.tensors(distiller, optimizer)
+        self.buffers = [
+            (module, name, value)
+            for module in distiller.modules()
+            for name, value in module.named_buffers(recurse=False)
+        ]
         self.values = [value.detach().clone() for value in self.live]
         self.random = random_states()
 
@@ -30,8 +35,15 @@ class Snapshot:
         return [*learning, *distiller.buffers(), *_kept(optimizer)]
 
     @torch.no_grad()
-    def restore(self) -> None:
-        """Write the copies back, in place."""
+    def restore(self, replaced: bool = False) -> None:
+        """Write the copies back, in place.
+
+        Args:
+            replaced: also put back the buffers for which a step has put others, as for batches of another size: not
+                where a captured step goes on with those.
+        """
+        for module, name, buffer in self.buffers if replaced else ():
+            setattr(module, name, buffer)
         for value, copy in zip(self.live, self.values, strict=True):
             value.copy_(copy)
         restore_random_states(self.random)

@@ -37,6 +37,13 @@ def differentiated(
     return two, totals, values
 
 
+def backward_pass(distiller: Distiller) -> str:
+    """What messages call it: with the terms that differentiate a second time, which not all operations can be."""
+    twice = [f"'{term.name}'" for term in distiller.terms if getattr(term.loss, "needs_graph", False)]
+    needing = f", for which {', '.join(twice)} needs second derivatives of the network," if twice else ""
+    return f"the backward pass{needing}"
+
+
 def asking(distiller: Distiller) -> list[int]:
     """The indices of the terms in which a teacher is asked."""
     return [

@@ -18,7 +18,17 @@ def class_maps(given: Tensor | tuple[Tensor, ...]) -> Tensor:
     if isinstance(given, Tensor):
         return given
     maps, weight, *rest = given
+    check_pooled("CATKD", maps, weight)
     return F.conv2d(maps, weight[:, :, None, None], rest[0] if rest else None)
+
+
+def check_pooled(name: str, maps: Tensor, weight: Tensor) -> None:
+    """Refuse a map (N, C, H, W) that a classifier of weight (K, C') does not read when it is pooled."""
+    if maps.shape[1] != weight.shape[1]:
+        raise BadInput(
+            f"{name}: a map of {maps.shape[1]} channels is not what is pooled before a classifier that takes "
+            f"{weight.shape[1]} features; tap that one"
+        )
 
 
 class CATKD(Loss):
@@ -33,6 +43,8 @@ class CATKD(Loss):
     those for unlike ones do (weights 15 to 600): a weight for the one is no weight for the other.
 
     Knowledge: features.
+
+    Usual weight: 0.7 for resnet56 and resnet20, up to 15 for resnet32x4 and resnet8x4, beside 1 of cross-entropy.
 
     Args:
         resolution: sides of the grid.

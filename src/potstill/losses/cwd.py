@@ -26,6 +26,8 @@ class CWD(Loss):
 
     Knowledge: features. Trained parts: a 1x1 convolution, if the channels differ.
 
+    Usual weight: 3, at a temperature of 4, beside 1 of cross-entropy.
+
     Args:
         temperature: T.
         over: the softmax is one over "positions", a channel at a time, or over "channels", a position at a time.

@@ -30,6 +30,8 @@ class DiffKD(Loss):
 
     Knowledge: features, responses. Trained parts: denoiser, noise level, align, project, and perhaps an autoencoder.
 
+    Usual weight: 1, beside 1 of cross-entropy.
+
     Args:
         autoencoder: the width of the teacher's map in it; by default there is none.
         steps: of the denoiser.

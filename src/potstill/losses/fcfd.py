@@ -26,6 +26,8 @@ class FCFD(Loss):
 
     Knowledge: features. Trained parts: a bridge for each map.
 
+    Usual weight: warmup(5, 20), beside 1 of cross-entropy and 1 of KD.
+
     A bridge is a 3x3 convolution and batch norm, of stride 2 where the student's map is twice the teacher's; a
     transposed 4x4 convolution of stride 2 where it is half; and for other sizes, which the original refuses, the
     student's map is average-pooled to the teacher's size first.

@@ -24,6 +24,8 @@ class ICKD(Loss):
 
     Knowledge: features. Trained parts: a connector.
 
+    Usual weight: 2.5, beside 1 of cross-entropy.
+
     Args:
         kernel: of the connector's convolution, which batch norm follows.
         reduction: "batchmean", as above, or "batchmean / batch", which divides by the batch's size once more.

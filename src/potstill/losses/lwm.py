@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from potstill.checked import checked
+from potstill.errors import BadInput
 from potstill.losses.class_gradient import class_gradient
 from potstill.losses.loss import Loss
 from potstill.losses.sizes import pool_to_smaller
@@ -37,7 +38,8 @@ class LwM(Loss):
     for a frozen teacher. Of two sizes, the larger q is average-pooled to the smaller.
 
     Raises:
-        BadInput: there is no graph from the logits back to the maps, or the labels do not fit the logits.
+        BadInput: there is no graph from the logits back to the maps, or logits do not depend on them; or the labels do
+            not fit the logits.
 
     >>> import torch
     >>> from potstill.losses import LwM
@@ -56,15 +58,27 @@ class LwM(Loss):
     def __init__(self, weighted: Literal["map", "gradient"] = "map") -> None:
         super().__init__()
         self.weighted = weighted
+        self.looked = False
 
     def forward(
         self, student: Tensor, teacher: Tensor, student_logits: Tensor, teacher_logits: Tensor, labels: Tensor
     ) -> Tensor:
         own_gradient = class_gradient(student_logits, labels, student, trainable=True)
         target_gradient = class_gradient(teacher_logits, labels, teacher, trainable=False)
+        if not self.looked:  # once: to look, the host waits for a GPU
+            self._refuse_maps_without_gradient((student, own_gradient), (teacher, target_gradient))
         own, target = self._attention(student, own_gradient), self._attention(teacher.detach(), target_gradient)
         own, target = pool_to_smaller(own, target)
         return F.l1_loss(F.normalize(own.flatten(1), dim=1), F.normalize(target.flatten(1), dim=1))
+
+    def _refuse_maps_without_gradient(self, *pairs: tuple[Tensor, Tensor]) -> None:
+        self.looked = True
+        for name, (maps, gradient) in zip(("student", "teacher"), pairs, strict=True):
+            if maps.any() and not gradient.any():
+                raise BadInput(
+                    f"LwM: the logits do not depend on the {name}'s map; tap an earlier one, since the last block of a "
+                    "transformer may hand on its class token alone"
+                )
 
     def _attention(self, maps: Tensor, gradient: Tensor) -> Tensor:
         # Under autocast maps come as they are, since a copy of another precision is not what the logits come from.

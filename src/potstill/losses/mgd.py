@@ -33,6 +33,8 @@ class MGD(Loss):
 
     Knowledge: features. Trained parts: a generator, and a 1x1 convolution if the channels differ.
 
+    Usual weight: 7e-5, beside 1 of cross-entropy.
+
     Args:
         ratio: the part that is masked, in the mean.
         over: whether a draw is for a sample's "channels" or for its "positions".

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from potstill.checked import checked
 from potstill.errors import BadInput
+from potstill.losses.catkd import check_pooled
 from potstill.losses.dkd import decouple
 from potstill.losses.kd import divergences
 from potstill.losses.labels import class_indices
@@ -106,6 +107,7 @@ class SDD(Loss):
         if len(answer) != 3:
             raise BadInput(f"SDD takes a map, and the weight and bias of the last layer, not {len(answer)} tensors")
         maps, weight, bias = answer
+        check_pooled("SDD", maps, weight)
         grid = maps if self.exact else F.adaptive_avg_pool2d(maps, SIDE)
         cells = [F.adaptive_avg_pool2d(grid, side).flatten(2) for side in self.scales]
         return weight @ torch.cat(cells, dim=2) + bias[:, None]

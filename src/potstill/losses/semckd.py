@@ -35,6 +35,8 @@ class SemCKD(Loss):
 
     Knowledge: features. Trained parts: an MLP for each map, a regressor for each pair of maps.
 
+    Usual weight: 400, beside 1 of cross-entropy and 1 of KD; for ImageNet 50.
+
     Args:
         batch: the most images of a batch, of all processes together.
         factor: the MLPs end in batch // factor features, and have twice as many inside.

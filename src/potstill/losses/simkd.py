@@ -40,6 +40,8 @@ class SimKD(Loss):
 
     Knowledge: features. Trained parts: the transfer, which stays in the student.
 
+    Usual weight: 1, alone.
+
     Args:
         factor: how many times fewer channels than the teacher's map the transfer has inside; 2, 4 or 8 in the paper.
 

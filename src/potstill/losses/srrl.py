@@ -23,6 +23,8 @@ class SRRL(Loss):
 
     Knowledge: features, responses. Trained parts: a connector.
 
+    Usual weight: 1, beside 1 of cross-entropy.
+
     Args:
         weight: of the logits.
 

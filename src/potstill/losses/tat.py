@@ -27,6 +27,8 @@ class TaT(Loss):
 
     Knowledge: features. Trained parts: query and value.
 
+    Usual weight: 0.2, beside 1 of cross-entropy.
+
     Args:
         heads: groups of consecutive channels, each with an attention of its own.
 

@@ -28,6 +28,8 @@ class ViTKD(Loss):
 
     Knowledge: features. Trained parts: a generator, a token, and linear layers if the channels differ.
 
+    Usual weight: 1, beside 1 of cross-entropy; its parts have weights of their own.
+
     Args:
         alpha: of the shallow maps.
         beta: of the deep one.

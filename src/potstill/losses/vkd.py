@@ -53,6 +53,8 @@ class VkD(Loss):
 
     Knowledge: features. Trained parts: the projection.
 
+    Usual weight: 1, beside 1 of cross-entropy.
+
     Shapes: student (N, C) or a map (N, C, H, W), of tokens by the suffix ``:map``, which leaves out the class token;
     teacher (N, C') or (N, C', H', W'); `build` needs a pair of them.
 

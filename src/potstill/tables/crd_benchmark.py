@@ -1,8 +1,10 @@
 """The CIFAR-100 benchmark of CRD's authors, with what its successors report under the same protocol."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from potstill.tables.published import Published, published
+from potstill.tables import crd_later as later
+from potstill.tables.published import Published, quoted
 from potstill.tables.row import Budget, Row, Table
 
 # What the networks are called in the published tables, where that is not their name here.
@@ -21,15 +23,18 @@ PAIRS = (  # teacher, student; the stages of the two correspond one to one
     *(("resnet110", "resnet32"), ("resnet32x4", "resnet8x4"), ("vgg13", "vgg8"), ("vgg13", "MobileNetV2")),
     *(("ResNet50", "MobileNetV2"), ("ResNet50", "vgg8"), ("resnet32x4", "ShuffleNetV1")),
     *(("resnet32x4", "ShuffleNetV2"), ("wrn-40-2", "ShuffleNetV1")),
+    # Those of later authors, whose stages differ in number or size: methods that pair them have none.
+    *(("resnet32x4", "wrn-16-2"), ("resnet32x4", "wrn-40-2"), ("wrn-40-2", "resnet8x4")),
+    *(("wrn-40-2", "MobileNetV2"), ("resnet32x4", "vgg8")),
 )
-SOURCES = {
-    **dict.fromkeys(
-        ("KD", "FitNet", "AT", "SP", "CC", "VID", "RKD", "PKT", "AB", "FT", "FSP", "NST", "CRD"), "RepDist"
-    ),
-    "DKD": "mdistiller",
-    "ReviewKD": "ReviewKD",
-    "DIST": "DIST_KD",
-    "KD+LS": "logit-standardization-KD",
+SOURCES: dict[str, tuple[str, ...]] = {
+    "KD": ("RepDist", later.STANDARDISED),
+    **dict.fromkeys(("FitNet", "AT", "SP", "CC", "VID", "RKD", "PKT", "AB", "FT", "FSP", "NST", "CRD"), ("RepDist",)),
+    "DKD": ("mdistiller", later.STANDARDISED),
+    "ReviewKD": ("ReviewKD", "ITRD README"),
+    "DIST": ("DIST_KD", "TTM README"),
+    "KD+LS": (later.STANDARDISED,),
+    **later.SOURCES,
 }
 FOUR_STAGES = ("vgg", "MobileNet", "ResNet50")
 REVIEW_WEIGHTS = {"resnet20": 0.6, "resnet32": 1.0}
@@ -38,19 +43,29 @@ REVIEW_WEIGHTS = {"resnet20": 0.6, "resnet32": 1.0}
 def _rows(budget: Budget) -> list[Row]:
     rows = []
     for network in ALONE:
-        quote = published("RepDistiller", "CIFAR100", "-", network, "Baseline")
+        quotes = quoted("RepDistiller", "CIFAR100", "-", network, "Baseline")
         arguments, training = {"network": _spec(network)}, settings(budget, network)
-        rows.append(Row(network, "supervised", arguments, training, published=_known(quote)))
+        rows.append(Row(network, "supervised", arguments, training, published=quotes))
     for teacher, student in PAIRS:
-        for method, source in SOURCES.items():
-            quote = published(source, "CIFAR100", teacher, student, method)
-            if quote is None:
-                continue  # nobody tried, or could: FSP needs equal widths
-            recipe, arguments = _method(method, budget, teacher, student)
-            name = f"{teacher}-{student}-{method.lower()}"
-            both, training = {"student": _spec(student), **arguments}, settings(budget, student)
-            rows.append(Row(name, recipe, both, training, teacher, published=_known(quote)))
-    return rows
+        for method, sources in SOURCES.items():
+            # Whoever comes later repeats the number of the one before.
+            found = (quoted(source, "CIFAR100", teacher, student, method) for source in sources)
+            if quotes := next(filter(None, found), ()):  # nobody tried the others, or could: FSP needs equal widths
+                rows += _row(method, budget, teacher, student, quotes)
+    return rows + [row for method in later.OF_NOBODY for row in _row(method, budget, *later.USUAL, [])]
+
+
+def _row(method: str, budget: Budget, teacher: str, student: str, quotes: Sequence[Published]) -> list[Row]:
+    """The row of a method; none where its student cannot be made, see `later.UNLIKE_SIMKD`."""
+    name = f"{teacher}-{student}-{method.lower().replace(' ', '-')}"
+    training = settings(budget, student)
+    if method == "SimKD":
+        if (teacher, student) in later.UNLIKE_SIMKD:
+            return []
+        arguments = later.reused_classifier(_spec(student), teacher, student)
+        return [Row(name, "distill", arguments, {**training, "freeze": ("scion",)}, teacher, published=quotes)]
+    recipe, arguments = _method(method, budget, teacher, student)
+    return [Row(name, recipe, {"student": _spec(student), **arguments}, training, teacher, published=quotes)]
 
 
 def _method(method: str, budget: Budget, teacher: str, student: str) -> tuple[str, dict[str, Any]]:
@@ -73,7 +88,7 @@ def _method(method: str, budget: Budget, teacher: str, student: str) -> tuple[st
     return "distill", {"terms": terms(method, budget, teacher, student)}
 
 
-def terms(method: str, budget: Budget, teacher: str, student: str) -> tuple[str, str]:
+def terms(method: str, budget: Budget, teacher: str, student: str) -> tuple[str, ...]:
     """The terms of a method that is nothing but a loss: cross-entropy and the loss, with the authors' weights."""
     last, warm = _stages(student)[-1], budget.lasting(20)
     found = {
@@ -92,6 +107,8 @@ def terms(method: str, budget: Budget, teacher: str, student: str) -> tuple[str,
         "ReviewKD": f"warmup({REVIEW_WEIGHTS.get(student, 5.0):g}, {warm}) * ReviewKD",
         "DIST": "1 * DIST(beta=2, gamma=2, temperature=4)",
     }
+    if method not in found:
+        return later.later_terms(method, budget, teacher, student)
     return "0.1 * CE" if method in ("KD", "KD+LS") else "1 * CE", found[method]
 
 
@@ -118,10 +135,6 @@ def _spec(network: str) -> str:
     return NETWORKS.get(network, network)
 
 
-def _known(quote: Published | None) -> tuple[Published, ...]:
-    return () if quote is None else (quote,)
-
-
 def settings(budget: Budget, network: str) -> dict[str, Any]:
     """The fields of `Training` for a run that trains ``network``."""
     return {
@@ -139,12 +152,15 @@ def settings(budget: Budget, network: str) -> dict[str, Any]:
 
 
 crd_benchmark = Table(
-    sentence="The CIFAR-100 benchmark of CRD: 13 pairs of networks, its 13 methods, and DKD, ReviewKD, DIST and KD+LS.",
-    source="RepDistiller README; mdistiller, ReviewKD, DIST_KD and logit-standardization-KD for their own methods",
+    sentence="The CIFAR-100 benchmark of CRD: 18 pairs of networks, its 13 methods, and those since that report it.",
+    source="RepDistiller README; for later methods their own authors', or those of NORM, SimKD, SDD and "
+    "logit-standardization-KD",
     data="cifar100",
     protocol="SGD with momentum 0.9, lr 0.05 (0.01 for MobileNetV2 and ShuffleNets), x0.1 after epochs 150, 180, 210 "
     "of 240, weight decay 5e-4, batch 64, zero-padded crops, flips; RepDistiller reports the last epoch, mdistiller "
-    "and logit-standardization-KD the best test epoch",
+    "and logit-standardization-KD the best test epoch, and others do not say. All rows have this training and the one "
+    "weight that a method's authors give: they tuned some for each pair, trained MLKD on two views for up to 480 "
+    "epochs, and the classifiers of rotations of SSKD's and HSAKD's teachers before, which learn alongside here",
     epochs=240,
     make=_rows,
 )

@@ -61,11 +61,17 @@ class Run:
         return self.folder.with_name(f"{self.folder.name}.log")
 
     def arguments(self) -> dict[str, Any]:
-        """The recipe's own arguments, with the teacher's run folder, or the file with its weights."""
+        """The recipe's own arguments, with the teacher's run folder, or the file with its weights.
+
+        A student may be made of its teacher: "resnet8^{teacher}@stage3".
+        """
         teacher = {} if self.row.teacher is None else {"teacher": str(self.out / self.row.teacher / "seed-0")}
         if self.row.teacher_file is not None:
             teacher["teacher_weights"] = str(data_folder(self.machine.get("data_dir")) / self.row.teacher_file)
-        return {**self.row.arguments, **teacher}
+        given = {**self.row.arguments, **teacher}
+        if "{teacher}" in given.get("student", ""):
+            given["student"] = given["student"].replace("{teacher}", given["teacher"])
+        return given
 
     def training(self) -> dict[str, Any]:
         """The fields of `Training` that the row says."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-FILES = ("published.csv", "papers.csv")
-"""The collection that came with the project's first documents, and what was added from the papers themselves."""
+FILES = ("published.csv", "newer.csv", "papers.csv")
+"""The collection that came with the project's first documents, that of the methods since, and what was added from the
+papers themselves."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,20 @@ def published(source: str, dataset: str, teacher: str, student: str, method: str
 
     ``source`` is the beginning of the source's name. A student without a teacher has the teacher "-".
     """
-    found = [
-        Published(_accuracy(entry), entry["source"], entry["protocol"], entry.get("url") or "")
-        for entry in _entries()
-        if entry["source"].startswith(source)
-        and (entry["dataset"], entry["teacher"], entry["student"], entry["method"])
-        == (dataset, teacher, student, method)
-    ]
+    found = quoted(source, dataset, teacher, student, method)
     assert len(found) <= 1, f"two numbers for {source}, {dataset}, {teacher}, {student}, {method}"
     return found[0] if found else None
 
 
 def quoted(source: str, dataset: str, teacher: str, student: str, method: str) -> tuple[Published, ...]:
-    """The same as what a row quotes: one number or none."""
-    number = published(source, dataset, teacher, student, method)
-    return () if number is None else (number,)
+    """All numbers of that key: none, one, or several that were measured differently."""
+    return tuple(
+        Published(_accuracy(entry), entry["source"], entry["protocol"], entry.get("url") or "")
+        for entry in _entries()
+        if entry["source"].startswith(source)
+        and (entry["dataset"], entry["teacher"], entry["student"], entry["method"])
+        == (dataset, teacher, student, method)
+    )
 
 
 @cache

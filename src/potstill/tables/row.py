@@ -16,7 +16,8 @@ class Row:
         recipe: as the command line calls it.
         arguments: the recipe's own; what is left out has the recipe's default.
         training: fields of `Training`.
-        teacher: another row, whose run of seed 0 is this one's teacher.
+        teacher: another row, whose run of seed 0 is this one's teacher; the student's name may have its folder in it,
+            as ``{teacher}``.
         learners: which of the trained networks is meant; of several, in each run the one that did best.
         runs_of: another row whose runs these are, seen from another learner.
         published: what others report for it.
