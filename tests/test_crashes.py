@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOOL = Path(__file__).parents[1] / "tools" / "crash_test.py"
-CASES, SEED, SCENARIOS = 14, 13, 3
+CASES, SEED, SCENARIOS = 10, 13, 2
 
 
 @pytest.fixture(scope="module")

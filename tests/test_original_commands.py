@@ -61,7 +61,7 @@ def heavy(words):
     return "resnet152" in " ".join(words)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", drawn(PARTS, 2))
 def test_every_command_runs_one_short_epoch(part, few_images, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     every = [words for _, *words in commands(PARTS[part])]

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from drawn import by_hand
 from safetensors.torch import load_file
 from torch import nn
 
@@ -357,6 +358,7 @@ def test_default_folder_depends_on_the_configuration_only(tmp_path, monkeypatch)
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
+@by_hand
 @pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="torch.compile needs a C++ compiler")
 def test_compiled_networks_train_to_the_same_numbers(tmp_path):
     def loss(compile):

@@ -258,7 +258,7 @@ def timed(monkeypatch, seconds):
     monkeypatch.setattr(Trial, "timed", lambda *_: seconds)
 
 
-@pytest.mark.parametrize("chosen", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("chosen", [pytest.param("torch", marks=by_hand), "onnxruntime"])
 def test_auto_is_the_fastest_and_a_run_that_goes_on_keeps_it(chosen, tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(ENGINES, "compile")
     asked = run(tmp_path / "asked", teacher_engine=chosen)

@@ -1,8 +1,11 @@
 """Every recipe's defaults suit every kind of data."""
 
+from itertools import product
+
 import pytest
 import torch
 from data.odd_folders import parquet, put
+from drawn import drawn
 
 import potstill as ps
 from potstill import recipes
@@ -42,8 +45,7 @@ def test_all_recipes_are_here():
     assert {*NEEDED} == {*recipes.__all__}
 
 
-@pytest.mark.parametrize("kind", ["digits", "folder", "classes", "parquet"])
-@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize(("name", "kind"), drawn(product(NEEDED, ("digits", "folder", "classes", "parquet")), 20))
 def test_a_recipe_trains_by_its_defaults(name, kind, tmp_path, user_cache, capsys):  # C13
     chosen = data_of(kind, tmp_path / "data")
     needed = dict(NEEDED[name])

@@ -36,7 +36,7 @@ OTHERS = {  # what is no loss: recipes, further images, grafts, an optimiser
     "TAKD": "chain --networks resnet8 resnet8 --teacher {t}",
 }
 WORDS = BY_NAME | OTHERS
-CASES = drawn([(name, precision) for name in WORDS for precision in ("fp32", "bf16")], 6)
+CASES = drawn([(name, precision) for name in WORDS for precision in ("fp32", "bf16")], 4)
 
 
 @pytest.fixture(scope="module")

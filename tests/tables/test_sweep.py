@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawn import by_hand
 
 from potstill import tables
 from potstill.cli import main
@@ -215,6 +216,7 @@ def test_what_sbatch_refuses_is_said(commands, tmp_path, monkeypatch):
         Slurm("tiny", Path(), (), None, gpu=False).submit([job(tmp_path, "a")])
 
 
+@by_hand
 def test_a_table_by_slurm_and_collected(sbatch, tmp_path, monkeypatch, capsys):
     settings = {"data": "digits", "epochs": 1, "batch_size": 500}
     rows = [
