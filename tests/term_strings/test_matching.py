@@ -90,6 +90,8 @@ def terms_of_tables():
         for row in rows.values():
             if row.teacher is None or row.recipe == "rocket":  # whose hint is on logits
                 continue
+            if "{teacher}" in row.arguments.get("student", ""):  # made of its teacher's run
+                continue
             teacher = rows[row.teacher].arguments["network"]
             student = row.arguments.get("student") or f"{teacher}+{row.arguments['conv']}"
             strings = found.setdefault((student, teacher), set())
