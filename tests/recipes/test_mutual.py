@@ -16,18 +16,30 @@ from potstill.training import Training
 
 SHORT = Training(data="digits", epochs=1, batch_size=300, lr=0.05)
 SPECS = ("wrn-10-1", "resnet8")
+OPTIONS = {"lr": SHORT.lr, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
 
 
-def caught_distiller(monkeypatch, **arguments):
+def caught_distiller(monkeypatch, networks=SPECS, training=SHORT, **arguments):
     caught = []
     monkeypatch.setattr(ps, "fit", lambda distiller, *rest: caught.append(distiller) or {}, raising=False)
-    mutual(networks=SPECS, training=SHORT, **arguments)
+    mutual(networks=networks, training=training, **arguments)
     monkeypatch.undo()
     return caught[0]
 
 
 def kl(ours, theirs):
     return F.kl_div(F.log_softmax(ours, 1), F.log_softmax(theirs.detach(), 1), reduction="batchmean", log_target=True)
+
+
+def an_epoch(distiller, training):
+    """Train in float64; the batches, and what was measured."""
+    distiller.double()
+    batches = DoubleBatches(training.load_data().train)
+    optimizer = make_optimizer(distiller, training)
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"].double().fill_(training.lr)
+    with Progress(1, len(batches), 0) as progress:
+        return batches, train_epoch(distiller, batches, optimizer, 0, training, progress)
 
 
 @pytest.mark.parametrize("alternate", [False, True])
@@ -39,17 +51,8 @@ def test_an_epoch_equals_a_loop_with_two_optimisers(alternate, monkeypatch):
         fingerprint(a),
         fingerprint(b),
     ]
-    distiller.double()
-    data = SHORT.load_data()
-    batches = DoubleBatches(data.train)
-    optimizer = make_optimizer(distiller, SHORT)
-    for group in optimizer.param_groups:
-        group["lr"] = group["lr"].double().fill_(SHORT.lr)
-    with Progress(1, len(batches), 0) as progress:
-        measured = train_epoch(distiller, batches, optimizer, 0, SHORT, progress)
-
-    options = {"lr": SHORT.lr, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
-    one, two = (torch.optim.SGD(network.parameters(), **options) for network in (a, b))
+    batches, measured = an_epoch(distiller, SHORT)
+    one, two = (torch.optim.SGD(network.parameters(), **OPTIONS) for network in (a, b))
     for batch in batches:
         images, labels = batch["images"], batch["labels"]
         ours, theirs = a(images), b(images)
@@ -67,6 +70,44 @@ def test_an_epoch_equals_a_loop_with_two_optimisers(alternate, monkeypatch):
         for key, value in network.named_parameters():
             torch.testing.assert_close(distiller.networks[peer].get_parameter(key), value, rtol=1e-6, atol=1e-9)
     assert list(measured["terms"]) == ["CE a", "KD a from b", "CE b", "KD b from a"]
+
+
+@pytest.mark.parametrize("alternate", [False, True])
+def test_three_that_learn_by_kdcl_equal_a_loop(alternate, monkeypatch):
+    """Each from the labels, and from the least logit of all three in each class, less that of the label."""
+    specs, training = ("resnet8", "wrn-10-1", "resnet8"), replace(SHORT, images=200, batch_size=50)
+    asked = {"terms": ("CE", "0.8 * KDCL(temperature=3)"), "alternate": alternate}
+    distiller = caught_distiller(monkeypatch, specs, training, **asked)
+    networks = [ps.networks.create(spec, seed=1000 * i).double() for i, spec in enumerate(specs)]
+    batches, measured = an_epoch(distiller, training)
+    optimizers = [torch.optim.SGD(network.parameters(), **OPTIONS) for network in networks]
+    for batch in batches:
+        images, labels = batch["images"], batch["labels"]
+        for turn in range(3) if alternate else [None]:
+            logits = [network(images) for network in networks]
+            shifted = [z - z[torch.arange(len(z)), labels][:, None] for z in logits]
+            target = (torch.minimum(torch.minimum(shifted[0], shifted[1]), shifted[2]).detach() / 3).softmax(1)
+            for i in range(3) if turn is None else [turn]:
+                optimizers[i].zero_grad()
+                ours = (logits[i] / 3).log_softmax(1)
+                divergence = (target * (target.log() - ours)).sum(1).mean()
+                (F.cross_entropy(logits[i], labels) + 0.8 * 9 * divergence).backward()
+                optimizers[i].step()
+    for network, peer in zip(networks, "abc", strict=True):
+        for key, value in network.named_parameters():
+            torch.testing.assert_close(distiller.networks[peer].get_parameter(key), value, rtol=1e-6, atol=1e-9)
+    assert list(measured["terms"]) == ["CE a", "KDCL a", "CE b", "KDCL b", "CE c", "KDCL c"]
+
+
+def test_terms_are_of_each_with_every_other_one(monkeypatch):
+    terms = ("0.5 * CE", "0.6 * KD(temperature=2)", "3 * SP on layer3")
+    distiller = caught_distiller(monkeypatch, ("resnet8",) * 3, terms=terms)
+    found = {term.name: (term.addresses, term.weight) for term in distiller.terms}
+    assert len(found) == 3 * (1 + 2 + 2)
+    assert found["CE b"] == (("b", "labels"), 0.5)
+    assert found["KD b from c"] == (("b", "c"), pytest.approx(0.3))
+    assert found["SP c.layer3 from a"] == (("c.layer3", "a.layer3"), pytest.approx(1.5))
+    assert len({id(term.loss) for term in distiller.terms}) == len(found)
 
 
 class DoubleBatches:
@@ -111,6 +152,12 @@ def test_the_first_peer_starts_as_the_baseline_does_and_no_two_start_alike(monke
     distiller = caught_distiller(monkeypatch)
     assert fingerprint(distiller.networks["a"]) == fingerprint(ps.networks.create(SPECS[0], seed=SHORT.seed))
     assert fingerprint(distiller.networks["b"]) != fingerprint(ps.networks.create(SPECS[1], seed=SHORT.seed))
+
+
+@pytest.mark.parametrize("usual", [{"weight": 0.5}, {"temperature": 2.0}])
+def test_what_the_usual_terms_take_is_not_passed_over_with_others(usual):
+    with pytest.raises(BadInput, match="with --terms, write them there"):
+        mutual(networks=SPECS, terms=("CE", "KD"), training=SHORT, **usual)
 
 
 def test_one_network_has_no_peer():

@@ -11,7 +11,7 @@ import potstill as ps
 from potstill.engine import train as loop
 from potstill.engine.checkpoint import fingerprint, load_checkpoint
 from potstill.errors import BadInput
-from potstill.recipes import chain, distill, native_ensemble, supervised
+from potstill.recipes import chain, distill, mutual, native_ensemble, supervised
 from potstill.training import Training
 
 SHORT = Training("digits", epochs=2, batch_size=60, lr=0.05, images=180, test_images=60, device="cpu", log=())
@@ -35,6 +35,7 @@ FLOWS = {
     "DLB": of(supervised, network="resnet8", terms=("DLB",)),
     "BYOT": of(supervised, network="resnet8", terms=("BYOT",)),
     "ONE": of(native_ensemble, network="resnet8", branches=2),
+    "KDCL": of(mutual, networks=("resnet8", "resnet8"), terms=("CE", "KDCL")),
     "chain": of(chain, networks=("resnet8", "resnet8"), teacher=None),
     "SSKD": of(distill, student="resnet8", teacher=None, terms=("SSKD",)),
     "DOT": lambda training, teacher: distill(

@@ -23,7 +23,8 @@ class KDCL(Loss):
     Guo et al., "Online knowledge distillation via collaborative learning", CVPR 2020:
     https://openaccess.thecvf.com/content_CVPR_2020/html/Guo_Online_Knowledge_Distillation_via_Collaborative_Learning_CVPR_2020_paper.html.
     This is its "MinLogit", as unofficial code has it: the authors have published none. A term is of one network, the
-    first; the paper's loss is a term of each, between it and the rest, and m gets no gradient.
+    first; the paper's loss is a term of each, between it and the rest, and m gets no gradient. ``potstill mutual
+    --terms CE KDCL`` trains by it.
 
     Knowledge: responses, online.
 
@@ -46,7 +47,7 @@ class KDCL(Loss):
 
     taps = ("student", "teacher", "labels")
 
-    hard_labels = True
+    hard_labels = all_others = True
 
     @checked
     def __init__(self, temperature: Temperature = 2.0) -> None:

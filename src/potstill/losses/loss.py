@@ -17,7 +17,8 @@ class Loss(nn.Module):
     that compares the rows of a batch (``whole_batch``) gets those of all processes that train a run. One that takes a
     class for each image, and no probabilities of several, says so (``hard_labels``): images cannot be mixed then. One
     that takes labels of which an image may have several (``several_labels``) says that, and so does one that keeps what
-    it was given for its next call (``carries``): it is given whole batches, by one process.
+    it was given for its next call (``carries``): it is given whole batches, by one process. Of networks that learn from
+    each other, one (``all_others``) gets what all others give, as a tuple, instead of being a term of each.
     """
 
     needs_graph = False
@@ -25,6 +26,7 @@ class Loss(nn.Module):
     hard_labels = False
     carries = False
     several_labels = False
+    all_others = False
 
     def __init_subclass__(cls, **settings: Any) -> None:
         """Cast for the class's own ``build``, as ``__call__`` does for its ``forward``."""

@@ -5,9 +5,11 @@ from string import ascii_lowercase
 import potstill as ps
 from potstill.errors import BadInput
 from potstill.ranges import NotNegative, Temperature
+from potstill.recipes.further_images import with_further_images
 from potstill.recipes.learner import create_learner
 from potstill.runs.recording import recipe
 from potstill.runs.schema import Summary
+from potstill.term_strings.peers import terms_among
 from potstill.training import Training
 
 SEEDS_APART = 1000  # between peers, so that no two start alike
@@ -20,6 +22,7 @@ def mutual(
     alternate: bool = False,
     weight: NotNegative = 1.0,
     temperature: Temperature = 1.0,
+    terms: tuple[str, ...] = (),
     training: Training = Training(),
 ) -> Summary:
     """Train two or more networks together, each from the labels and from what the others say.
@@ -36,22 +39,23 @@ def mutual(
             Knowledge-Distillation-Zoo, all learn at once from one forward pass.
         weight: of the peers' part.
         temperature: of its probabilities; neither the paper nor the Zoo has one.
+        terms: what each minimises instead, strings as in distill: CE KDCL, for example. Each network in turn is the
+            student and every other one its teacher, with its share of the weight; KDCL takes all others at once.
     """
     if not 2 <= len(networks) <= len(ascii_lowercase):
         raise BadInput(f"--networks needs two networks or more to learn from each other, not {len(networks)}")
+    if terms and (weight, temperature) != (1.0, 1.0):
+        raise BadInput("--weight and --temperature are of the usual terms; with --terms, write them there: 0.5 * KD(4)")
     data = training.load_data()
     peers = {
         name: create_learner(spec, data, training, name=name, seed=training.seed + SEEDS_APART * i)
         for i, (name, spec) in enumerate(zip(ascii_lowercase, networks, strict=False))
     }
-    terms = []
-    for name in peers:
-        terms.append(ps.Term(ps.losses.CE(), name, "labels"))
-        for other in peers:
-            if other != name:
-                kd, share = ps.losses.KD(temperature), weight / (len(peers) - 1)
-                terms.append(ps.Term(kd, name, other, weight=share, name=f"KD {name} from {other}"))
+    usual = ("CE", f"{weight!r} * KD(temperature={temperature!r})")
+    parsed = terms_among(terms or usual, peers, data.example())
+    learners = [*peers]
+    peers, data = with_further_images(parsed, peers, data, training)
     distiller = ps.Distiller(
-        peers, terms, example=data.example(), seed=training.seed, classifiers=[*peers], alternate=alternate
+        peers, parsed, example=data.example(), seed=training.seed, classifiers=learners, alternate=alternate
     )
     return ps.fit(distiller, data, training)
