@@ -84,7 +84,7 @@ def test_cells_and_foot(results):
     assert shown["nothing"]["verdict"].startswith("UNDECIDED, ")
     assert [shown["alone"][column] for column in columns] == ["-", "-", "-"]
     lines = foot(TABLE, list(results.values()), None, {})
-    assert "mean (95% interval" in lines["gain"]
+    assert "mean (95 % interval" in lines["gain"]
     assert "Holm's correction over the rows with one baseline" in lines["verdict"]
     alone = [results["alone"]]
     assert not {"gain", "verdict", "baseline"} & {*cells(alone)[0], *foot(TABLE, alone, None, {})}

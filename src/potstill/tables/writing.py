@@ -39,8 +39,8 @@ IN_CSV = {
 
 UNDER_GAINS = {
     "gain": "ours minus the baseline's, in points, after the last epoch, in runs of the same seeds: mean "
-    f"({1 - LEVEL:.0%} interval of Student's t, each row by itself)",
-    "verdict": f"BETTER or WORSE where p is {LEVEL:.0%} or less after Holm's correction over the rows with one "
+    f"({100 * (1 - LEVEL):g} % interval of Student's t, each row by itself)",
+    "verdict": f"BETTER or WORSE where p is {100 * LEVEL:g} % or less after Holm's correction over the rows with one "
     "baseline; more seeds: as many as would decide, if mean and spread stay as they are",
 }
 """What stands under a table that has gains."""
