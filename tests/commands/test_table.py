@@ -43,7 +43,7 @@ def rows(budget):
     quotes = Published(99.0, "A paper", "best test epoch", ""), Published(98.0, "B paper", "last epoch", "")
     return [
         Row("teacher", "supervised", {"network": net}, training),
-        Row("kd", "distill", kd, training, "teacher", published=quotes),
+        Row("kd", "distill", kd, training, "teacher", published=quotes, baseline="teacher"),
         Row("broken", "supervised", {"network": net}, {**training, "lr": -1.0}),
         Row("orphan", "distill", kd, training, "broken"),
     ]
@@ -138,6 +138,9 @@ def test_only_what_is_missing_runs(tiny, finished, tmp_path, capsys):
     values = [summary["learners"]["student"]["last"]["test"]["top1"] for summary in measured]
     assert kd["last"]["values"] == values
     assert [quote["difference"] for quote in kd["published"]] == [kd["best"]["mean"] - 99, kd["last"]["mean"] - 98]
+    alone = shown["rows"][0]["last"]["values"]
+    assert kd["gain"]["differences"] == [one - other for one, other in zip(values, alone, strict=True)]
+    assert shown["table"][1]["verdict"].startswith(kd["gain"]["verdict"])
     assert shown["foot"]["epochs"] == "shortened to 2 of 4 epochs: not comparable with published values"
     with (finished / "table.csv").open() as table:
         assert [row["row"] for row in csv.DictReader(table)] == ["teacher", "kd"]
@@ -145,6 +148,22 @@ def test_only_what_is_missing_runs(tiny, finished, tmp_path, capsys):
     assert main(f"table tiny --epochs 2 --seeds 1 --only teacher --out {finished} --json".split()) == 0
     assert [row["row"] for row in json.loads(capsys.readouterr().out)["table"]] == ["teacher"]
     assert "| kd | 1 |" in (finished / "table.md").read_text()  # the file keeps it
+
+
+def test_further_columns_are_what_runs_have_recorded(tiny, finished, capsys):
+    assert main(f"{present(finished)} --columns ece agreement nll --json".split()) == 0
+    teacher, kd = json.loads(capsys.readouterr().out)["rows"]
+    runs = [finished / "kd" / f"seed-{seed}" for seed in (0, 1)]
+    details = [json.loads((run / "details.json").read_text())["student"] for run in runs]
+    agreed = [json.loads((run / "insight.json").read_text())["agreement"]["student"]["teacher"] for run in runs]
+    assert kd["columns"]["ece"]["values"] == [found["ece"] for found in details]
+    assert kd["columns"]["nll"]["values"] == pytest.approx([found["nll"] for found in details], rel=1e-5)
+    assert kd["columns"]["agreement"]["values"] == [found["top1"] for found in agreed]
+    assert teacher["columns"]["agreement"] is None
+    with (finished / "table.csv").open() as table:
+        assert [float(row["ece_mean"]) for row in csv.DictReader(table)] == [
+            row["columns"]["ece"]["mean"] for row in (teacher, kd)
+        ]
 
 
 def test_for_people(tiny, finished, capsys):
@@ -200,6 +219,7 @@ assert not {{"torch", "numpy"}} & set(sys.modules)
     ("table tiny --jobs 0", "--jobs must be 1 or more, not 0"),
     ("table tiny --epochs -1", "--epochs must be 1 or more, not -1"),
     ("table tiny --seed 1", "did you mean --seeds"),
+    ("table tiny --columns eec", "did you mean ece"),
 ])  # fmt: skip
 def test_bad_input(words, message, tiny, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from finished_runs import finish
 
 from potstill.tables.plan import Run
 from potstill.tables.published import Published
@@ -18,25 +19,6 @@ LAST = Published(81.5, "A paper", "last epoch", "https://example.org")
 ROW = Row("kd", "supervised", {"network": "resnet8"}, {}, published=(BEST, LAST))
 PEERS = Row("dml", "supervised", {"network": "resnet8"}, {}, learners=("a", "b"))
 TABLE = Table("A table.", "Nobody", "digits", "SGD", 200, lambda budget: [ROW, PEERS])
-
-
-def finish(run, measure="top1", **learners):
-    """A run folder with these (last, best) values of what is measured; None: not measured."""
-    run.folder.mkdir(parents=True)
-    measured = {
-        name: {
-            "parameters": 1234,
-            "last": {"epoch": 9, "test": {} if last is None else {measure: last, "n": 100}},
-            "best": {"epoch": 8, "test": {} if best is None else {measure: best, "n": 100}},
-        }
-        for name, (last, best) in learners.items()
-    }
-    summary = {"data": "digits", "epochs": 10, "seconds": 1.0, "best_chosen_on": "test", "teachers": {}}
-    (run.folder / "summary.json").write_text(json.dumps({**summary, "learners": measured}))
-    config = {"recipe": "supervised", "arguments": {"network": "resnet8", "seed": run.seed}, "commit": "abc"}
-    config |= {"networks": {}, "versions": {}, "device": "cpu"}
-    (run.folder / "config.json").write_text(json.dumps(config))
-    return run
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from potstill.errors import unknown
 from potstill.ranges import Epochs, Range
 from potstill.say import say
 from potstill.selection import Subset
+from potstill.tables.columns import Column
 from potstill.tables.measured import run_missing
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
@@ -35,6 +36,7 @@ def table(
     precision: Literal["fp32", "bf16", "auto"] = "fp32",
     compile: bool = False,
     teacher_cache: str = "auto",
+    columns: tuple[Column, ...] = (),
     dry_run: bool = False,
     sweep: Sweep = Sweep(),
     data: Subset = Subset(),
@@ -43,7 +45,8 @@ def table(
 
     Every run is a command of its own, in a folder of its own, and resumes by itself: started again, the same command
     goes on where it was. Teachers are rows too, trained once. A run that fails leaves a gap that says why, and exit
-    code 3. With fewer epochs or images, the numbers are no longer comparable with anything.
+    code 3. A row with help shows what it gains over its student alone, seed by seed, and the verdict: BETTER, WORSE or
+    UNDECIDED. With fewer epochs or images, the numbers are no longer comparable with anything.
 
     Args:
         name: which table; see potstill list tables.
@@ -56,6 +59,7 @@ def table(
         compile: compile the networks with torch.compile.
         teacher_cache: keep teachers' answers, exact, for all runs that ask the same, where that pays; in the table's
             folder, or in DIR or a file that pack wrote; or off.
+        columns: further ones: ece, nll, agreement with the teacher; "-" where runs have not recorded it.
         dry_run: only print the commands, those of finished runs behind a #.
     """
     found = find_table(name)
@@ -71,7 +75,7 @@ def table(
         }
     failures = run_missing(sweep, name, found, folder, device, missing, len(runs) - len(missing))
     wanted = {run.row.folder for run in runs}
-    results = collect(rows, expand(rows, seeds, folder, machine, None), failures)
+    results = collect(rows, expand(rows, seeds, folder, machine, None), failures, columns)
     shown = [result for result in results if result.row.folder in wanted]
     # The files keep what earlier commands have run, also of rows that --only leaves out this time.
     files = write_files(name, found, folder, [r for r in results if r in shown or r.seeds], epochs, machine)

@@ -1,6 +1,7 @@
 """Values of several seeds, and how they are written."""
 
 from dataclasses import dataclass
+from math import isfinite, nan
 from statistics import mean, stdev
 from typing import TypedDict
 
@@ -30,8 +31,10 @@ class Spread:
 
     @property
     def std(self) -> float | None:
-        """The standard deviation of the sample; None for one value, which has no spread."""
-        return stdev(self.values) if len(self.values) > 1 else None
+        """The standard deviation of the sample; None for one value, which has no spread; nan if one is not finite."""
+        if len(self.values) == 1:
+            return None
+        return stdev(self.values) if all(map(isfinite, self.values)) else nan
 
     def text(self, digits: int = 2) -> str:
         """Mean ± standard deviation."""

@@ -30,7 +30,8 @@ def channel_rows(
     for method, (recipe, arguments) in methods.items():
         quote = quoted(SOURCE, dataset, teacher[0], student[0], method)
         both = {"student": student[1], **arguments}
-        rows.append(Row(method.lower().replace("+", "-"), recipe, both, training, "teacher", published=quote))
+        name = method.lower().replace("+", "-")
+        rows.append(Row(name, recipe, both, training, "teacher", published=quote, baseline="student"))
     return rows
 
 

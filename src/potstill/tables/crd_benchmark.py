@@ -63,9 +63,11 @@ def _row(method: str, budget: Budget, teacher: str, student: str, quotes: Sequen
         if (teacher, student) in later.UNLIKE_SIMKD:
             return []
         arguments = later.reused_classifier(_spec(student), teacher, student)
-        return [Row(name, "distill", arguments, {**training, "freeze": ("scion",)}, teacher, published=quotes)]
+        frozen = {**training, "freeze": ("scion",)}
+        return [Row(name, "distill", arguments, frozen, teacher, published=quotes, baseline=student)]
     recipe, arguments = _method(method, budget, teacher, student)
-    return [Row(name, recipe, {"student": _spec(student), **arguments}, training, teacher, published=quotes)]
+    both = {"student": _spec(student), **arguments}
+    return [Row(name, recipe, both, training, teacher, published=quotes, baseline=student)]
 
 
 def _method(method: str, budget: Budget, teacher: str, student: str) -> tuple[str, dict[str, Any]]:

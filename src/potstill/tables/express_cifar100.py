@@ -24,11 +24,12 @@ def _rows(budget: Budget) -> list[Row]:
     methods["CD+GKD"] = "channel", {**guided, "early_decay": False}
     methods["CD+GKD+EDT"] = "channel", {**guided, "early_decay": True, "decay_at": budget.at(6, 16)}
     pair = {"student": STUDENT, "teacher": TEACHER}
+    given: dict[str, Any] = {"teacher_file": TEACHER_FILE, "baseline": "alone"}
     return [
         Row("alone", "supervised", {"network": STUDENT}, training),
         *(
-            Row(name.lower().replace("+", "-"), recipe, {**pair, **own}, training, teacher_file=TEACHER_FILE)
-            for name, (recipe, own) in methods.items()
+            Row(method.lower().replace("+", "-"), recipe, {**pair, **own}, training, **given)
+            for method, (recipe, own) in methods.items()
         ),
     ]
 

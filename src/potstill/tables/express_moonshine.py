@@ -14,7 +14,7 @@ def _rows(budget: Budget) -> list[Row]:
     rows = [Row(TEACHER, "supervised", {"network": TEACHER}, training)]
     for conv in CONVS:
         rows.append(Row(conv, "supervised", {"network": f"{TEACHER}+{conv}"}, training))
-        rows.append(Row(f"{conv}-at", "moonshine", {"conv": conv, **HELP["at"]}, training, TEACHER))
+        rows.append(Row(f"{conv}-at", "moonshine", {"conv": conv, **HELP["at"]}, training, TEACHER, baseline=conv))
     return rows
 
 

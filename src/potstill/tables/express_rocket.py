@@ -21,9 +21,12 @@ def _rows(budget: Budget) -> list[Row]:
     return [
         Row("light", "supervised", {"network": LIGHT}, training),
         Row("booster", "supervised", {"network": BOOSTER}, training),
-        *(Row(name, "rocket", arguments, training, None, ("light",)) for name, arguments in launches.items()),
-        Row("kd", "distill", {"student": LIGHT, "terms": kd_terms()}, training, "booster"),
-        Row("rocket-kd", "rocket", with_kd, training, "booster", ("light",)),
+        *(
+            Row(name, "rocket", arguments, training, None, ("light",), baseline="light")
+            for name, arguments in launches.items()
+        ),
+        Row("kd", "distill", {"student": LIGHT, "terms": kd_terms()}, training, "booster", baseline="light"),
+        Row("rocket-kd", "rocket", with_kd, training, "booster", ("light",), baseline="light"),
     ]
 
 

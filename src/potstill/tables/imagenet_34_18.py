@@ -87,21 +87,21 @@ def _rows(budget: Budget) -> list[Row]:
         _alone("student", "resnet18", training, _first("Baseline", "-", ("cls_KD nkd.md",))),
     ]
     uskd = ("1 * CE", "1 * USKD(alpha=1, beta=0.1, mu=0.005) on student.stage3, student")
-    rows.append(_alone("uskd", "resnet18", training, _first("USKD", "-", ("cls_KD nkd.md",)), terms=uskd))
+    quotes = _first("USKD", "-", ("cls_KD nkd.md",))
+    alone = {"network": "resnet18", "terms": uskd}
+    rows.append(Row("uskd", "supervised", alone, training, published=quotes, baseline="student"))
     losses = terms(budget)
     for method, sources in SOURCES.items():
         name, quotes = method.lower().replace("+", "-"), _first(method, PAIR[0], sources)
-        if method == "FT":
-            rows.append(Row(name, "factor-transfer", {"student": "resnet18"}, training, "teacher", published=quotes))
-            continue
+        recipe, own = ("factor-transfer", {}) if method == "FT" else ("distill", {"terms": losses[method]})
         given = {**training, **({"optimizer": "dot"} if method.endswith("DOT") else {})}
-        arguments = {"student": "resnet18", "terms": losses[method]}
-        rows.append(Row(name, "distill", arguments, given, "teacher", published=quotes))
+        both = {"student": "resnet18", **own}
+        rows.append(Row(name, recipe, both, given, "teacher", published=quotes, baseline="student"))
     return rows
 
 
-def _alone(name: str, network: str, training: dict[str, Any], quotes: tuple[Published, ...], **own: Any) -> Row:
-    return Row(name, "supervised", {"network": network, **own}, training, published=quotes)
+def _alone(name: str, network: str, training: dict[str, Any], quotes: tuple[Published, ...]) -> Row:
+    return Row(name, "supervised", {"network": network}, training, published=quotes)
 
 
 def _first(method: str, teacher: str, sources: tuple[str, ...]) -> tuple[Published, ...]:

@@ -65,19 +65,24 @@ def _rows(budget: Budget) -> list[Row]:
                 name = f"{data}-{teacher}-{student}-{method.lower()}"
                 quote = quoted(SOURCE, data.upper(), teacher, student, method)
                 both = {"student": student, **arguments}
-                rows.append(Row(name, recipe, both, training, f"{data}-{teacher}", published=quote))
+                alone = f"{data}-{student}"
+                rows.append(Row(name, recipe, both, training, f"{data}-{teacher}", published=quote, baseline=alone))
             rows += _mutual(data, teacher, student, training)
     return rows
 
 
 def _mutual(data: str, teacher: str, student: str, training: dict[str, Any]) -> list[Row]:
-    """Two peers without a teacher; the Zoo reports the better one of the two, whichever that is."""
+    """Two peers without a teacher; the Zoo reports the better one of the two, whichever that is.
+
+    The better one has no baseline: it would be ahead of a network alone even if neither helped the other.
+    """
     name = f"{data}-{teacher}-{student}-dml"
     arguments = {"networks": (student, teacher), "alternate": False, "weight": 1.0, "temperature": 1.0}
     quote = quoted(SOURCE, data.upper(), teacher, student, "DML")
     rows = [Row(name, "mutual", arguments, training, learners=("a", "b"), published=quote)]
     if teacher != student:
-        rows.append(Row(f"{name}-{student}", "mutual", arguments, training, learners=("a",), runs_of=name))
+        own: dict[str, Any] = {"learners": ("a",), "runs_of": name, "baseline": f"{data}-{student}"}
+        rows.append(Row(f"{name}-{student}", "mutual", arguments, training, **own))
     return rows
 
 

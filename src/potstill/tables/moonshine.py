@@ -29,9 +29,10 @@ def _rows(budget: Budget) -> list[Row]:
         students = {network: (network, {"student": network, "conv": "Conv"}) for network in SMALLER}
         students |= {block: (f"{TEACHER}+{block}", {"conv": block}) for block in BLOCKS}
         for name, (network, arguments) in students.items():
-            rows.append(Row(f"{data}-{name}", "supervised", {"network": network}, training))
+            alone = f"{data}-{name}"
+            rows.append(Row(alone, "supervised", {"network": network}, training))
             rows += [
-                Row(f"{data}-{name}-{kind}", "moonshine", {**arguments, **weights}, training, teacher)
+                Row(f"{alone}-{kind}", "moonshine", {**arguments, **weights}, training, teacher, baseline=alone)
                 for kind, weights in HELP.items()
             ]
     return rows

@@ -1,17 +1,19 @@
-"""What the runs of a table measured: means and spreads beside the published numbers."""
+"""What the runs of a table measured: means, spreads and gains, beside the published numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import TypedDict
 
 from potstill.errors import BadInput, unknown
-from potstill.runs.headline import heads, value_of
+from potstill.runs.headline import headline, heads, value_of
 from potstill.runs.names import SUMMARY
 from potstill.runs.reading import read_config, read_summary
-from potstill.runs.schema import Learner, Reached
+from potstill.runs.schema import Learner
 from potstill.runs.spread import PlainSpread, Spread
+from potstill.tables.columns import COLUMNS, Column
+from potstill.tables.gains import Gain, PlainGain, gains
 from potstill.tables.plan import Run
 from potstill.tables.published import Published
 from potstill.tables.row import Row
@@ -35,6 +37,8 @@ class PlainResult(TypedDict):
     parameters: int | None
     last: PlainSpread | None
     best: PlainSpread | None
+    gain: PlainGain | None
+    columns: dict[str, PlainSpread | None]
     published: list[PlainQuote]
     problems: list[str]
 
@@ -53,6 +57,9 @@ class Result:
         best: in the best epoch.
         commits: the package's, of each run.
         problems: why runs are missing.
+        reached: the value of ``measure`` after the last epoch, by seed.
+        columns: what further columns tell; None where no run has recorded it.
+        gain: over the row's baseline; None where there is nothing to compare.
     """
 
     row: Row
@@ -64,6 +71,9 @@ class Result:
     best: Spread | None
     commits: tuple[str, ...]
     problems: tuple[str, ...]
+    reached: Mapping[int, float] = field(default_factory=dict)
+    columns: Mapping[Column, Spread | None] = field(default_factory=dict)
+    gain: Gain | None = None
 
     def difference(self, quote: Published) -> float | None:
         """Ours minus theirs, in points, each measured in the same epoch; None as long as nothing is finished."""
@@ -88,47 +98,62 @@ class Result:
             "parameters": self.parameters,
             "last": None if self.last is None else self.last.plain(),
             "best": None if self.best is None else self.best.plain(),
+            "gain": None if self.gain is None else self.gain.plain(),
+            "columns": {name: None if spread is None else spread.plain() for name, spread in self.columns.items()},
             "published": published,
             "problems": list(self.problems),
         }
 
 
-def collect(rows: Iterable[Row], runs: Sequence[Run], failures: Mapping[str, str]) -> list[Result]:
-    """The result of each row that has runs, in the order of the rows."""
+def collect(
+    rows: Sequence[Row], runs: Sequence[Run], failures: Mapping[str, str], columns: Sequence[Column] = ()
+) -> list[Result]:
+    """The result of each row that has runs, in the order of the rows; with these further ``columns``.
+
+    Raises:
+        BadInput: a run is damaged or gone, or a row's baseline is no row.
+    """
     results = []
     for row in rows:
         own = [run for run in runs if run.row.folder == row.folder]
         if own:
             finished = [run for run in own if run.is_finished()]
             problems = tuple(dict.fromkeys(failures[run.name] for run in own if run.name in failures))
-            results.append(_result(row, sorted(finished, key=lambda run: run.seed), problems))
-    return results
+            results.append(_result(row, sorted(finished, key=lambda run: run.seed), problems, columns))
+    found = gains(rows, results)
+    return [replace(result, gain=found.get(result.row.name)) for result in results]
 
 
-def _result(row: Row, runs: Sequence[Run], problems: tuple[str, ...]) -> Result:
-    learners = [_chosen(row, run.folder) for run in runs]
+def _result(row: Row, runs: Sequence[Run], problems: tuple[str, ...], columns: Sequence[Column]) -> Result:
+    chosen = {run.seed: _chosen(row, run.folder) for run in runs}
+    learners = [learner for _, learner in chosen.values()]
+    measure = next(iter(heads(learner["last"]["test"] for learner in learners)), None)
+    last = {seed: headline(learner["last"]["test"]) for seed, (_, learner) in chosen.items()}
     configs = [read_config(run.folder) for run in runs]
     return Result(
         row,
         seeds=tuple(run.seed for run in runs),
         folders=tuple(run.folder for run in runs),
         parameters=learners[0].get("parameters") if learners else None,
-        measure=next(iter(heads(learner["last"]["test"] for learner in learners)), None),
-        last=_spread(learner["last"] for learner in learners),
-        best=_spread(learner["best"] for learner in learners),
+        measure=measure,
+        last=_spread(value_of(learner["last"]["test"]) for learner in learners),
+        best=_spread(value_of(learner["best"]["test"]) for learner in learners),
         commits=tuple(config.get("commit") or "unknown" for config in configs),
         problems=problems,
+        reached={seed: found[1] for seed, found in last.items() if found is not None and found[0] == measure},
+        columns={
+            name: _spread(COLUMNS[name].read(run.folder, chosen[run.seed][0]) for run in runs) for name in columns
+        },
     )
 
 
-def _spread(reached: Iterable[Reached]) -> Spread | None:
-    values = [value_of(epoch["test"]) for epoch in reached]
+def _spread(values: Iterable[float | None]) -> Spread | None:
     known = tuple(value for value in values if value is not None)
     return Spread(known) if known else None
 
 
-def _chosen(row: Row, folder: Path) -> Learner:
-    """What was measured of the network that counts: of several, the one that did best in its best epoch."""
+def _chosen(row: Row, folder: Path) -> tuple[str, Learner]:
+    """The network that counts, and what was measured of it: of several, the one that did best in its best epoch."""
     summary = read_summary(folder)
     if summary is None:
         raise BadInput(f"{folder} holds no finished run any more")
@@ -140,4 +165,5 @@ def _chosen(row: Row, folder: Path) -> Learner:
         found = value_of(learners[name]["best"]["test"])
         return -inf if found is None else found
 
-    return learners[max(row.learners, key=value)]
+    name = max(row.learners, key=value)
+    return name, learners[name]

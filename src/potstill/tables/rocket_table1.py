@@ -27,24 +27,24 @@ def rocket_rows(budget: Budget, data: str, source: str) -> list[Row]:
     ]
     for kind, light, booster, share in (*INTERVAL, BOTTOM):
         training = settings(budget, data, share)
-        pair = {"student": light}
+        pair, alone = {"student": light}, f"light-{kind}"
         teacher = f"booster-{booster.removeprefix('wrn-')}"
         if share == "interval":  # the paper: AT does not apply to a net that ends two groups early
             at = {**pair, "terms": ("1 * CE", f"{BETA} * AT on stages")}
             quote = quoted(source, dataset, booster, light, "AT")
-            rows.append(Row(f"at-{kind}", "distill", at, training, teacher, published=quote))
+            rows.append(Row(f"at-{kind}", "distill", at, training, teacher, published=quote, baseline=alone))
         kd = {**pair, "terms": kd_terms()}
         quote = quoted(source, dataset, booster, light, "KD")
-        rows.append(Row(f"kd-{kind}", "distill", kd, training, teacher, published=quote))
+        rows.append(Row(f"kd-{kind}", "distill", kd, training, teacher, published=quote, baseline=alone))
         launch: dict[str, Any] = {"light": light, "booster": booster, "share": share, "gamma": GAMMA}
         with_kd = {**launch, "alpha": ALPHA, "temperature": TEMPERATURE}
         quotes = {method: quoted(source, dataset, booster, light, method) for method in ROCKET}
-        light_net = Row(f"rocket-{kind}", "rocket", launch, training, None, ("light",), published=quotes["Rocket"])
-        both = Row(f"rocket-kd-{kind}", "rocket", with_kd, training, teacher, ("light",), published=quotes["Rocket+KD"])
-        # Column 8 is the other network of the same runs.
-        booster_net = replace(
-            light_net, name=f"{light_net.name}-booster", learners=("booster",), runs_of=light_net.name
-        )
+        helped: dict[str, Any] = {"learners": ("light",), "baseline": alone}
+        light_net = Row(f"rocket-{kind}", "rocket", launch, training, None, published=quotes["Rocket"], **helped)
+        both = Row(f"rocket-kd-{kind}", "rocket", with_kd, training, teacher, published=quotes["Rocket+KD"], **helped)
+        # Column 8 is the other network of the same runs; no booster alone has the schedule of bottom nets.
+        own: dict[str, Any] = {"learners": ("booster",), "baseline": teacher if share == "interval" else None}
+        booster_net = replace(light_net, name=f"{light_net.name}-booster", runs_of=light_net.name, **own)
         rows += [light_net, both, replace(booster_net, published=quotes["Rocket booster"])]
     return rows
 

@@ -1,5 +1,6 @@
 """Table 2 of Rocket Launching: what the gradient block and the sharing of weights are worth."""
 
+from dataclasses import replace
 from typing import Any
 
 from potstill.tables.published import quoted
@@ -23,7 +24,8 @@ def _rows(budget: Budget) -> list[Row]:
         for name, (method, change) in changes.items():
             quote = quoted(SOURCE, "CIFAR10", booster, light, method)
             arguments = {**launch, **change}
-            rows.append(Row(f"{name}-{kind}", "rocket", arguments, training, None, ("light",), published=quote))
+            row = Row(f"{name}-{kind}", "rocket", arguments, training, None, ("light",), published=quote)
+            rows.append(replace(row, baseline=f"light-{kind}"))
     return rows
 
 

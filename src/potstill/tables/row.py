@@ -23,6 +23,9 @@ class Row:
         published: what others report for it.
         teacher_file: a file in the data folder with the weights of the network that ``arguments`` name as teacher: a
             teacher that was trained elsewhere.
+        baseline: another row, in which the same student is trained in the same way without the method: what the gain
+            is over. A method that adds to its student (another classifier, a token) has the student without that. None
+            for a row without help, and where no row is its like.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Row:
     runs_of: str | None = None
     published: Sequence[Published] = ()
     teacher_file: str | None = None
+    baseline: str | None = None
 
     @property
     def folder(self) -> str:

@@ -18,8 +18,8 @@ def _rows(budget: Budget) -> list[Row]:
     both = (f"{1 - KD_WEIGHT:.1f} * CE", kd)
     return [
         Row("labels", "supervised", {"network": STUDENT}, training),
-        Row("kd", "distill", {**pair, "terms": (kd,)}, training, teacher_file=TEACHER_FILE),
-        Row("both", "distill", {**pair, "terms": both}, training, teacher_file=TEACHER_FILE),
+        Row("kd", "distill", {**pair, "terms": (kd,)}, training, teacher_file=TEACHER_FILE, baseline="labels"),
+        Row("both", "distill", {**pair, "terms": both}, training, teacher_file=TEACHER_FILE, baseline="labels"),
     ]
 
 

@@ -1,5 +1,6 @@
 """Small vision transformers on ImageNet: DeiT-Ti and DeiT-S, by methods with a published number for one of them."""
 
+from dataclasses import replace
 from typing import Any
 
 from potstill.presets import PRESETS
@@ -53,14 +54,13 @@ def _rows(budget: Budget) -> list[Row]:
         _alone("deit-s", SMALL, (CE,), training, ()),
     ]
     uskd = (CE, "1 * USKD(alpha=1, beta=0.1, mu=0.005) on student.pooled, student")
-    rows.append(
-        _alone("deit-ti-uskd", TINY, uskd, training, quoted("cls_KD nkd.md", "ImageNet", "-", "DeiT-Tiny", "USKD"))
-    )
+    found = quoted("cls_KD nkd.md", "ImageNet", "-", "DeiT-Tiny", "USKD")
+    rows.append(replace(_alone("deit-ti-uskd", TINY, uskd, training, found), baseline="deit-ti"))
     for source, teacher, student, method, spec in ROWS:
         size = "deit-ti" if "_tiny_" in spec else "deit-s"
         arguments = {"student": spec, "teacher": TEACHERS[teacher], "terms": TERMS[method]}
         quotes = quoted(source, "ImageNet", teacher, student, method)
-        rows.append(Row(f"{size}-{method.lower()}", "distill", arguments, training, published=quotes))
+        rows.append(Row(f"{size}-{method.lower()}", "distill", arguments, training, published=quotes, baseline=size))
     return rows
 
 

@@ -9,7 +9,11 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 
-from potstill.runs.headline import ACCURACY, cell, column, title
+from potstill.runs.headline import ACCURACY, cell, column, digits, title
+from potstill.runs.spread import Spread
+from potstill.statistics import LEVEL
+from potstill.strict_json import plain
+from potstill.tables.columns import COLUMNS, Column
 from potstill.tables.results import Result
 from potstill.tables.row import Table
 from potstill.text import in_csv, in_markdown
@@ -17,14 +21,36 @@ from potstill.whole_file import write_whole
 
 CSV_HEAD = (
     *("row", "seeds", "parameters", "last_mean", "last_std", "best_mean", "best_std"),
+    *("baseline", "paired_seeds", "gain", "gain_low", "gain_high", "gain_p", "gain_p_holm", "verdict", "further_seeds"),
     *("published", "source", "protocol", "difference", "problem"),
 )
+IN_CSV = {
+    "gain": "mean",
+    "gain_low": "low",
+    "gain_high": "high",
+    "gain_p": "p",
+    "gain_p_holm": "p_holm",
+    "baseline": "baseline",
+    "verdict": "verdict",
+    "further_seeds": "further_seeds",
+}
+"""Columns of CSV, and what they hold of a row's gain."""
+
+
+UNDER_GAINS = {
+    "gain": "ours minus the baseline's, in points, after the last epoch, in runs of the same seeds: mean "
+    f"({100 * (1 - LEVEL):g} % interval of Student's t, each row by itself)",
+    "verdict": f"BETTER or WORSE where p is {100 * LEVEL:g} % or less after Holm's correction over the rows with one "
+    "baseline; more seeds: as many as would decide, if mean and spread stay as they are",
+}
+"""What stands under a table that has gains."""
 
 
 def cells(results: Sequence[Result]) -> list[dict[str, str]]:
     """The table's cells as text; published numbers have columns of their own, with a letter for their source."""
     letters = sources(results)
     trouble = any(result.problems for result in results)
+    compared = any(result.gain is not None for result in results)
     measures = _measures(results)
     last, best = (column(f"{which} epoch", measures) for which in ("last", "best"))
     rows = []
@@ -37,11 +63,27 @@ def cells(results: Sequence[Result]) -> list[dict[str, str]]:
             "parameters": "-" if result.parameters is None else f"{result.parameters:,}",
             last: cell(result.last, result.measure, measures),
             best: cell(result.best, result.measure, measures),
+            **_further(result),
+            **(_gain(result) if compared else {}),
             "published, %": ", ".join(f"{q.value:.2f} ({letters[q.source, q.protocol]})" for q in quotes) or "-",
             "difference": ", ".join("-" if d is None else f"{d:+.2f}" for d in differences) or "-",
         }
         rows.append(row | ({"problem": "; ".join(result.problems)} if trouble else {}))
     return rows
+
+
+def _further(result: Result) -> dict[str, str]:
+    """The cells of the further columns."""
+    told = {COLUMNS[name]: spread for name, spread in result.columns.items()}
+    return {column.heading: "-" if spread is None else spread.text(column.digits) for column, spread in told.items()}
+
+
+def _gain(result: Result) -> dict[str, str]:
+    """The cells of a row's gain over its baseline."""
+    if result.gain is None or result.measure is None:
+        return dict.fromkeys(("baseline", "gain", "verdict"), "-")
+    gain = result.gain
+    return {"baseline": gain.baseline, "gain": gain.text(digits(result.measure)), "verdict": str(gain.judged)}
 
 
 def sources(results: Sequence[Result]) -> dict[tuple[str, str], str]:
@@ -70,6 +112,8 @@ def foot(table: Table, results: Sequence[Result], epochs: int | None, changed: M
     lines["commits"] = ", ".join(f"{commit} ({count} runs)" for commit, count in commits.items()) or "none yet"
     measured = " or ".join(map(title, _measures(results))) or title(ACCURACY)
     lines["accuracies"] = f"{measured} of the test images: mean ± standard deviation over the seeds"
+    if any(result.gain is not None for result in results):
+        lines |= UNDER_GAINS
     lines["published"] = "quoted, not our own: " + (
         "; ".join(f"({letter}) {source}: {protocol}" for (source, protocol), letter in sources(results).items())
         or "nothing for these rows"
@@ -86,10 +130,11 @@ def write_table(
     Returns:
         Their paths by kind, and whether anything in them is new.
     """
+    told = {"name": title, "rows": [result.plain() for result in results], "foot": lines}
     content = {
         "table.md": _markdown(title, table.sentence, cells(results), lines),
         "table.csv": _csv(results),
-        "table.json": json.dumps({"name": title, "rows": [r.plain() for r in results], "foot": dict(lines)}, indent=2),
+        "table.json": json.dumps(plain(told, finite=True), indent=2, allow_nan=False),
     }
     out.mkdir(parents=True, exist_ok=True)
     changed = False
@@ -99,6 +144,11 @@ def write_table(
             write_whole(file, text.encode())
             changed = True
     return {name: str(out / name) for name in content}, changed
+
+
+def _asked(results: Sequence[Result]) -> list[Column]:
+    """The further columns, each once."""
+    return list(dict.fromkeys(name for result in results for name in result.columns))
 
 
 def _measures(results: Sequence[Result]) -> list[str]:
@@ -118,7 +168,8 @@ def _markdown(title: str, sentence: str, rows: Sequence[Mapping[str, str]], line
 def _csv(results: Sequence[Result]) -> str:
     """One line for each row; several published numbers are separated by semicolons."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_HEAD, lineterminator="\n")
+    further = [f"{name}_{what}" for name in _asked(results) for what in ("mean", "std")]
+    writer = csv.DictWriter(text, [*CSV_HEAD, *further], lineterminator="\n")
     writer.writeheader()
     for result in results:
         quotes = result.row.published
@@ -130,9 +181,14 @@ def _csv(results: Sequence[Result]) -> str:
             "problem": result.problems,
         }
         line = {name: ";".join("" if v is None else str(v) for v in values) for name, values in columns.items()}
-        for name, spread in {"last": result.last, "best": result.best}.items():
+        spreads: list[tuple[str, Spread | None]] = [("last", result.last), ("best", result.best)]
+        for name, spread in [*spreads, *result.columns.items()]:
             if spread is not None:
                 line |= {f"{name}_mean": str(spread.mean), f"{name}_std": str("" if spread.std is None else spread.std)}
+        if result.gain is not None:
+            gain: Mapping[str, Any] = result.gain.plain()
+            line |= {name: "" if gain[key] is None else str(gain[key]) for name, key in IN_CSV.items()}
+            line["paired_seeds"] = str(len(gain["seeds"]))
         parameters = "" if result.parameters is None else str(result.parameters)
         cells = {"row": result.row.name, "seeds": str(len(result.seeds)), "parameters": parameters, **line}
         writer.writerow({name: in_csv(cell) for name, cell in cells.items()})
