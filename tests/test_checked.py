@@ -33,6 +33,7 @@ INTERNAL = {
     "potstill.losses.branch.kernel_for": "the place of a map",
     "potstill.losses.branch.make_branch": "the channels of maps",
     "potstill.losses.byot.feature_distance": "tensors only",
+    "potstill.losses.catkd.check_pooled": "what is tapped",
     "potstill.losses.connector.make_connector": "the channels of maps",
     "potstill.losses.class_lists.draw_by_class": "what CRD has checked",
     "potstill.losses.memory_bank.draw_others": "what CRD has checked",

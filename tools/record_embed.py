@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from potstill.cli import main as potstill
 
 DATA = "--data digits --device cpu --seed 0"
@@ -44,7 +46,7 @@ def main() -> None:
 
 def teachers(runs: Path) -> dict[str, str]:
     """The teachers, by what they are: made where they are not there."""
-    from transformers import Dinov2Config
+    from transformers import Dinov2Config, Dinov2Model
 
     runs.mkdir(parents=True, exist_ok=True)
     trained, backbone = runs / "trained", runs / "dinov2"
@@ -52,7 +54,8 @@ def teachers(runs: Path) -> dict[str, str]:
     if potstill(words.split()):
         raise SystemExit("the teacher was not trained")
     (runs / "vit.py").write_text(VIT)
-    Dinov2Config(**DINO).save_pretrained(backbone)
+    torch.manual_seed(0)
+    Dinov2Model(Dinov2Config(**DINO)).save_pretrained(backbone)
     return {"trained-resnet14": str(trained), "random-vit": f"{runs}/vit.py:vit", "random-dinov2": f"hf:{backbone}"}
 
 
