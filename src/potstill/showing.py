@@ -7,7 +7,7 @@ from typing import Any
 from potstill.text import printable
 
 WIDTH_OF_FILES = 160  # characters a line of what is not shown on a terminal
-APART = ("layers", "splits", "findings")
+APART = ("gains", "layers", "splits", "findings")
 """Entries that are tables of their own, below the first."""
 
 

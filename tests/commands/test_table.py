@@ -140,7 +140,7 @@ def test_only_what_is_missing_runs(tiny, finished, tmp_path, capsys):
     assert [quote["difference"] for quote in kd["published"]] == [kd["best"]["mean"] - 99, kd["last"]["mean"] - 98]
     alone = shown["rows"][0]["last"]["values"]
     assert kd["gain"]["differences"] == [one - other for one, other in zip(values, alone, strict=True)]
-    assert shown["table"][1]["verdict"].startswith(kd["gain"]["verdict"])
+    assert shown["gains"][0]["verdict"].startswith(kd["gain"]["verdict"])
     assert shown["foot"]["epochs"] == "shortened to 2 of 4 epochs: not comparable with published values"
     with (finished / "table.csv").open() as table:
         assert [row["row"] for row in csv.DictReader(table)] == ["teacher", "kd"]
@@ -166,7 +166,8 @@ def test_further_columns_are_what_runs_have_recorded(tiny, finished, capsys):
         ]
 
 
-def test_for_people(tiny, finished, capsys):
+def test_for_people(tiny, finished, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")  # a narrow terminal
     assert main(present(finished).split()) == 0
     report = (finished / "report.html").stat().st_mtime_ns
     assert main(present(finished).split()) == 0

@@ -15,7 +15,7 @@ from potstill.tables.measured import run_missing
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.sweep import Sweep
-from potstill.tables.writing import cells, foot, write_table
+from potstill.tables.writing import OF_GAIN, cells, foot, write_table
 from potstill.text import in_shell
 from potstill.training import Training
 
@@ -79,12 +79,19 @@ def table(
     shown = [result for result in results if result.row.folder in wanted]
     # The files keep what earlier commands have run, also of rows that --only leaves out this time.
     files = write_files(name, found, folder, [r for r in results if r in shown or r.seeds], epochs, machine)
-    content = {"table": cells(shown), "rows": [result.plain() for result in shown]}
+    content = {**in_two(cells(shown)), "rows": [result.plain() for result in shown]}
     lacking = [run.name for run in missing if run.name not in failures and not run.is_finished()]
     if lacking:
         say(f"{len(lacking)} of {len(runs)} runs are not there yet")
     lines = foot(found, shown, epochs, machine)
     return {"name": name, **content, "foot": lines, "files": files, "failed": failures, "missing": lacking}
+
+
+def in_two(rows: Sequence[Mapping[str, str]]) -> dict[str, list[dict[str, str]]]:
+    """A table's rows and, below them, what each gains over its baseline: side by side few terminals have room for both."""
+    table = [{name: cell for name, cell in row.items() if name not in OF_GAIN} for row in rows]
+    gains = [{"row": row["row"], **{name: row[name] for name in OF_GAIN}} for row in rows if OF_GAIN[0] in row]
+    return {"table": table, "gains": [gain for gain in gains if gain[OF_GAIN[0]] != "-"]}
 
 
 def find_table(name: str) -> "Table":

@@ -53,7 +53,7 @@ def halves_of_part(labelled: int, others: int, part: int, parts: int) -> tuple[r
     of those, and its share of the others. Of the others the last parts have one more, so that all are about as large.
 
     >>> [halves_of_part(4, 2, part, 3) for part in range(3)]
-    [(range(0, 2), range(4, 4)), (range(2, 3), range(4, 5)), (range(3, 4), range(5, 6))]
+    [(range(0, 2), range(6, 6)), (range(2, 3), range(5, 6)), (range(3, 4), range(4, 5))]
     """
     beyond = rows_of_part(others, parts - 1 - part, parts)
     return rows_of_part(labelled, part, parts), range(labelled + beyond.start, labelled + beyond.stop)

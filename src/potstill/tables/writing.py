@@ -35,7 +35,8 @@ IN_CSV = {
     "further_seeds": "further_seeds",
 }
 """Columns of CSV, and what they hold of a row's gain."""
-
+OF_GAIN = ("baseline", "gain", "verdict")
+"""Columns of what a row gains."""
 
 UNDER_GAINS = {
     "gain": "ours minus the baseline's, in points, after the last epoch, in runs of the same seeds: mean "
@@ -81,7 +82,7 @@ def _further(result: Result) -> dict[str, str]:
 def _gain(result: Result) -> dict[str, str]:
     """The cells of a row's gain over its baseline."""
     if result.gain is None or result.measure is None:
-        return dict.fromkeys(("baseline", "gain", "verdict"), "-")
+        return dict.fromkeys(OF_GAIN, "-")
     gain = result.gain
     return {"baseline": gain.baseline, "gain": gain.text(digits(result.measure)), "verdict": str(gain.judged)}
 
