@@ -238,11 +238,11 @@ def test_your_own_model_runs(picture_folder, tmp_path, monkeypatch, capsys):
     Path("mynet.py").write_text(network)
     for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL):
         for command in block.replace("\\\n", " ").splitlines():
-            program, *words = shlex.split(re.sub(r"--epochs \d+", "--epochs 1 --image-size 64 --batch-size 6", command))
+            program, *words = shlex.split(re.sub(r"--epochs \d+", "--epochs 1 --image-size 32 --batch-size 6", command))
             assert program == "potstill"
             assert main(words) == 0, capsys.readouterr().err
     assert Path("report.html").is_file()
     assert Path("student.onnx").is_file()
     capsys.readouterr()
-    exec(re.sub(r"epochs=\d+", "epochs=1, image_size=64, batch_size=6", python), {})
+    exec(re.sub(r"epochs=\d+", "epochs=1, image_size=32, batch_size=6", python), {})
     assert "student.late" in capsys.readouterr().err  # the stages that were found are said

@@ -57,7 +57,7 @@ def test_a_signal_to_one_of_them_stops_all_after_one_step_and_any_number_goes_on
 def test_one_of_them_speaks_and_the_summary_says_how_many_there_were(tmp_path):
     words = [*WORDS.replace("--images 120", "--images 40").split(), "--epochs", "1", "--device", "cpu", "--out"]
     (first, said, _), (second, *other) = several.run(2, [*words, str(tmp_path / "run")])
-    assert (first, second) == (0, 0)
+    assert (first, second) == (0, 0), other
     assert "student" in said
     assert other == ["", ""]
     processes = json.loads((tmp_path / "run" / "summary.json").read_text())["processes"]

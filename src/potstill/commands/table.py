@@ -88,7 +88,7 @@ def table(
 
 
 def in_two(rows: Sequence[Mapping[str, str]]) -> dict[str, list[dict[str, str]]]:
-    """A table's rows and, below them, what each gains over its baseline: side by side few terminals have room for both."""
+    """A table's rows, and what each gains over its baseline: side by side few terminals have room for both."""
     table = [{name: cell for name, cell in row.items() if name not in OF_GAIN} for row in rows]
     gains = [{"row": row["row"], **{name: row[name] for name in OF_GAIN}} for row in rows if OF_GAIN[0] in row]
     return {"table": table, "gains": [gain for gain in gains if gain[OF_GAIN[0]] != "-"]}

@@ -1,5 +1,6 @@
 """The processes that train one run together: how they meet, and how they talk."""
 
+import atexit
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -141,6 +142,7 @@ def join() -> World | None:
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"the {launch.size} processes of this run have not met: {reason}") from error
+    atexit.register(dist.destroy_process_group)  # its threads end before what they use is taken down
     mute(rank > 0)
     _worlds.append(World(pulse))
     return _worlds[0]
