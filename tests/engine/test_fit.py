@@ -291,7 +291,8 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from potstill.cli import main
 import torch
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-sys.exit(main("supervised --network resnet8 --data digits --images 60 --test-images 40 --epochs 1 --out {tmp_path}/run".split()))
+words = "supervised --network resnet8 --data digits --images 60 --test-images 40 --epochs 1"
+sys.exit(main([*words.split(), "--out", "{tmp_path}/run"]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
     assert done.returncode == 3, done.stderr
