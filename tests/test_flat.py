@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 TOOL, LEAKING = HERE.parent / "tools" / "flat_test.py", HERE / "leaking.py"
-EPOCHS = 10
+EPOCHS = 16
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
