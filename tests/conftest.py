@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_ways_out() -> Iterator[None]:
+    """wandb puts functions of its own in the place of these two, for good."""
+    exit_, hook = sys.exit, sys.excepthook
+    yield
+    sys.exit, sys.excepthook = exit_, hook
 
 
 def _folder(variable: str, default: Path) -> Path:
