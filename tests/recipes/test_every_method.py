@@ -2,19 +2,18 @@
 
 import json
 import shlex
-import signal
 import sys
 
 import pytest
 import torch
 from drawn import drawn
+from recipes.going_on import same, state_of, stop_in_the_second_epoch
 
 import potstill as ps
 from potstill import recipes
 from potstill.catalogue import cards
 from potstill.cli import main
-from potstill.engine import train as loop
-from potstill.engine.checkpoint import fingerprint, load_checkpoint
+from potstill.engine.checkpoint import fingerprint
 
 SHORT = "--data digits --images 96 --test-images 32 --epochs 2 --batch-size 32 --lr 0.001 --device cpu"
 PAIR = "--student resnet8 --teacher {t}"
@@ -59,34 +58,6 @@ def teachers(monkeypatch):
     return seen
 
 
-def stopped_in_the_second_epoch(words, monkeypatch):
-    original, steps = loop.train_epoch, [0]
-
-    def stopping(*given, between, **seam):
-        def count():
-            steps[0] += 1
-            if steps[0] == 5:
-                signal.raise_signal(signal.SIGINT)
-            between()
-
-        return original(*given, between=count, **seam)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "train_epoch", stopping)
-        assert main(words) == 130
-
-
-def state_of(folder):
-    found = load_checkpoint(folder / "last.ckpt", torch.device("cpu"))
-    return {"learners": found["learners"], "losses": found["losses"], "optimizer": found["optimizer"]["state"]}
-
-
-def same(one, other):
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
-
-
 def plain(run, learner, folder, monkeypatch):
     """The exported network, loaded by its file where there is no potstill."""
     out = folder / "student.safetensors"
@@ -105,7 +76,9 @@ def test_a_method_trains_goes_on_and_leaves_a_plain_student(name, precision, tmp
     words = WORDS[name]
     command = shlex.split(f"{words.format(t=teacher)} {SHORT} --precision {precision}")
     assert main([*command, "--out", str(tmp_path / "whole")]) == 0
-    stopped_in_the_second_epoch([*command, "--out", str(tmp_path / "run")], monkeypatch)
+    with monkeypatch.context() as patch:
+        stop_in_the_second_epoch(patch)
+        assert main([*command, "--out", str(tmp_path / "run")]) == 130
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
 
     assert same(state_of(tmp_path / "whole"), state_of(tmp_path / "run"))

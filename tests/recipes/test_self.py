@@ -1,15 +1,13 @@
 """Networks that teach themselves, chains of them, and branches: each goes on where it was stopped, bit for bit."""
 
 import json
-import signal
 from dataclasses import replace
 
 import pytest
-import torch
+from recipes.going_on import same, state_of, stop_in_the_second_epoch
 
 import potstill as ps
-from potstill.engine import train as loop
-from potstill.engine.checkpoint import fingerprint, load_checkpoint
+from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput
 from potstill.recipes import chain, distill, mutual, native_ensemble, supervised
 from potstill.training import Training
@@ -44,36 +42,14 @@ FLOWS = {
 }
 
 
-def state_of(folder):
-    found = load_checkpoint(folder / "last.ckpt", torch.device("cpu"))
-    return {"learners": found["learners"], "losses": found["losses"], "optimizer": found["optimizer"]["state"]}
-
-
-def same(one, other):
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
-
-
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_run_that_was_stopped_inside_an_epoch_goes_on_to_the_same_bits(name, tmp_path, teacher, monkeypatch):
     flow = FLOWS[name]
     flow(replace(SHORT, out=tmp_path / "whole"), teacher)
-    original, steps = loop.train_epoch, [0]
-
-    def stopping(*given, between, **seam):
-        def count():
-            steps[0] += 1
-            if steps[0] == 5:  # in the middle of the second epoch of the first stage
-                signal.raise_signal(signal.SIGINT)
-            between()
-
-        return original(*given, between=count, **seam)
-
-    monkeypatch.setattr(loop, "train_epoch", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        flow(replace(SHORT, out=tmp_path / "stopped"), teacher)
-    monkeypatch.setattr(loop, "train_epoch", original)
+    with monkeypatch.context() as patch:
+        stop_in_the_second_epoch(patch)
+        with pytest.raises(KeyboardInterrupt):
+            flow(replace(SHORT, out=tmp_path / "stopped"), teacher)
     flow(replace(SHORT, out=tmp_path / "stopped"), teacher)
     assert same(state_of(tmp_path / "whole"), state_of(tmp_path / "stopped"))
 

@@ -142,10 +142,16 @@ def join() -> World | None:
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"the {launch.size} processes of this run have not met: {reason}") from error
-    atexit.register(dist.destroy_process_group)  # its threads end before what they use is taken down
+    atexit.register(_leave)
     mute(rank > 0)
     _worlds.append(World(pulse))
     return _worlds[0]
+
+
+def _leave() -> None:
+    """End the group's threads before what they use is taken down."""
+    if dist.is_initialized():  # nobody else has ended it
+        dist.destroy_process_group()
 
 
 def _begun(work: "dist.Work | None") -> "dist.Work":
