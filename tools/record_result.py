@@ -2,17 +2,20 @@
 
     python tools/record_result.py docs/results/NAME "Title" "row=runs/a-seed0,runs/a-seed1" "other row=runs/b-seed0"
 
-Copies each run's config.json, metrics.jsonl and summary.json, so that every figure on the page can be traced. Paths are
-shortened to their last part: where files lay on the machine is nobody's business.
+Copies each run's config.json, metrics.jsonl and summary.json, so that every figure on the page can be traced; a
+manifest of the copies vouches for them. Paths are shortened to their last part: where files lay on the machine is
+nobody's business.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from potstill.report import write_report
+from potstill.runs import manifest
 from potstill.runs.headline import describe, digits, heads, title, value_of, value_text
 from potstill.runs.names import CONFIG, SIGNS
 from potstill.runs.reading import read_config, read_history
@@ -30,18 +33,30 @@ def main() -> None:
     (target / "README.md").write_text(page(title, copies))
 
 
+FOLDERS = re.compile(r"(?<![^\s:,=])/(?=\S)(?:[^/\n:,=]+/)*")
+"""All of an absolute path but its last part, wherever in a value it begins: "auto:/a/b", "/a/b.pt"."""
+
+
 def copy(run: Path, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     for name in SIGNS:
         (target / name).write_bytes((run / name).read_bytes())
-    config = read_config(run)  # whose manifest is there
-    for key, value in config["arguments"].items():
-        if isinstance(value, str) and value.startswith("/"):
-            config["arguments"][key] = Path(value).name
+    config = without_paths(read_config(run))  # whose manifest is there
     for segment in config.get("segments") or []:
         segment.pop("machine", None)
     (target / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    if manifest.read(run) is not None:  # runs of earlier versions have none
+        manifest.begin(target)
     return target
+
+
+def without_paths(value: Any) -> Any:
+    """A value of a config with every absolute path in it shortened to its last part."""
+    if isinstance(value, dict):
+        return {key: without_paths(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [without_paths(one) for one in value]
+    return FOLDERS.sub("", value) if isinstance(value, str) else value
 
 
 def page(title: str, copies: dict[str, list[Path]]) -> str:

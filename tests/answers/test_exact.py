@@ -197,10 +197,19 @@ def test_packed_answers_travel_and_others_are_refused(tmp_path, without, capsys,
 
 def test_a_cache_that_does_not_fit_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(BadInput, match=r"teacher's answers take up to 0.8 MiB, and 0.0 MiB are free at .*answers"):
+    with pytest.raises(BadInput, match=r"teacher's answers take up to 5.6 MiB, and 0.0 MiB are free at .*answers"):
         train(tmp_path / "run", replace(SHORT, teacher_cache=str(tmp_path / "answers")))
     train(tmp_path / "auto", replace(SHORT, epochs=1, teacher_cache=f"auto:{tmp_path}/answers"))
     assert "are free at" in capsys.readouterr().err
+
+
+def test_scattered_answers_take_no_more_of_the_disk_than_was_said(tmp_path):
+    slots = np.random.Generator(np.random.PCG64(0)).choice(100_000, 50, replace=False)
+    entries = Entries(tmp_path / "answers", 100_000, width=40)
+    entries.write(slots, slots, np.zeros((50, 40), np.uint8))
+    entries.close()
+    taken = (tmp_path / "answers").stat().st_blocks * 512
+    assert 50 * entries.bytes < taken <= Entries.on_disk(100_000, 40, 50, os.statvfs(tmp_path).f_frsize)
 
 
 def test_what_changes_of_kept_answers_is_found_out(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """While a run trains: its teachers are asked only what they, or anybody's with the same answers, were not asked yet."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ import torch
 from potstill.address import Address
 from potstill.answers.cached_pass import CachedPass
 from potstill.answers.carrying import ENTRIES, described, opened, unpack
-from potstill.answers.entries import HEADER
+from potstill.answers.entries import Entries
 from potstill.answers.key import Key, difference, name_of, of_machine, of_network
 from potstill.answers.numbering import Numbering, numbering
 from potstill.answers.proof import PARTS, Answer, NotKept, Proof
@@ -161,7 +162,8 @@ def _opened(
     """The files of answers; what they take is said before."""
     widths = {text: value.shape[1] * value.element_size() for text, value in proof.answers.items()}
     answers = (data.train.count or 0) * min(numbered.views or training.epochs, training.epochs)
-    size = answers * sum(-(-width // 8) * 8 + HEADER for width in widths.values())
+    slots, block = numbered.rows * numbered.columns, os.statvfs(_existing(wanted.folder)).f_frsize
+    size = sum(Entries.on_disk(slots, width, answers, block) for width in widths.values())
     there = [path for key in keys.values() if (path := wanted.folder / f"{name_of(key)}{ENTRIES}").is_file()]
     if wanted.packed is not None:
         if len(keys) > 1:
@@ -172,10 +174,7 @@ def _opened(
     taken = sum(path.stat().st_blocks * 512 for path in there)
     _check_room(name, size, taken, wanted)
     try:
-        found = {
-            text: opened(wanted.folder, key, numbered.rows * numbered.columns, widths[text])
-            for text, key in keys.items()
-        }
+        found = {text: opened(wanted.folder, key, slots, widths[text]) for text, key in keys.items()}
     except OSError as error:
         if wanted.insists:
             raise BadInput(f"--teacher-cache {wanted.folder}: {error.strerror}") from error

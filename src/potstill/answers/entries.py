@@ -54,6 +54,21 @@ class Entries:
             os.close(self._file)
             raise
 
+    @staticmethod
+    def on_disk(slots: int, width: int, answers: int, block: int) -> int:
+        """Bytes of the disk that so many answers take at most.
+
+        In a file with holes each takes the whole blocks that it lies in, and those who come later may lie there too.
+
+        >>> Entries.on_disk(slots=1000, width=40, answers=1000, block=4096)
+        57344
+        >>> Entries.on_disk(slots=1_000_000, width=40, answers=1000, block=4096)
+        8192000
+        """
+        entry = HEADER + -(-width // WORD) * WORD
+        blocks = 1 + -(-(entry - 1) // block)
+        return min(-(-slots * entry // block), answers * blocks) * block
+
     def close(self) -> None:
         """Let go of the file."""
         if self._file >= 0:
