@@ -21,12 +21,18 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from contestants.ours import Ours, Warm
+from contestants.ours import Ours, Warm, WarmInBf16
 from contestants.plain import Plain
 from contestants.task import PAIRS, TERMS, Task
 from contestants.torchdistill import TorchDistill
 
-CONTESTANTS = {"ours": Ours, "plain loop": Plain, "torchdistill": TorchDistill, "ours, answers kept": Warm}
+CONTESTANTS = {
+    "ours": Ours,
+    "plain loop": Plain,
+    "torchdistill": TorchDistill,
+    "ours, answers kept": Warm,
+    "ours, answers kept, bf16": WarmInBf16,
+}
 
 
 def takes_part(name: str, method: str) -> bool:
@@ -68,7 +74,7 @@ class Contestant:
 
 def rounds(options: argparse.Namespace, pair: str, method: str) -> tuple[dict[str, list[float]], dict[str, float]]:
     """CPU seconds of each contestant in each round, and the peak of each."""
-    names = [name for name in CONTESTANTS if takes_part(name, method)]
+    names = [name for name in ("ours", *options.beside) if takes_part(name, method)]
     made = {name: Contestant(options, pair, method, name) for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in made}
     for turn in range(options.rounds):
@@ -114,19 +120,21 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=128, help="images an epoch: short rounds keep pairs comparable")
     parser.add_argument("--methods", nargs="+", choices=TERMS, default=list(TERMS))
     parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS))
+    others = list(CONTESTANTS)[1:]
+    parser.add_argument("--beside", nargs="+", choices=others, default=others[:3], help="who is measured beside ours")
     parser.add_argument("--alone", nargs=3, metavar=("PAIR", "METHOD", "WHO"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.alone:
         return alone(options)
-    names = " | ".join(list(CONTESTANTS)[1:])
+    names = " | ".join(options.beside)
     print(f"| over ours | time, median (min to max): {names} | memory: {names} |")
-    print("|---" * (2 * len(CONTESTANTS) - 1) + "|")
+    print("|---" * (2 * len(options.beside) + 1) + "|")
     for pair in options.pairs:
         for method in options.methods:
             seconds, peaks = rounds(options, pair, method)
-            taken = [f"{peaks[n] / peaks['ours']:.2f}" if n in peaks else "" for n in list(CONTESTANTS)[1:]]
-            cells = [*(against(seconds, name) for name in list(CONTESTANTS)[1:]), *taken]
+            taken = [f"{peaks[n] / peaks['ours']:.2f}" if n in peaks else "" for n in options.beside]
+            cells = [*(against(seconds, name) for name in options.beside), *taken]
             print(f"| {method}, {pair} | {' | '.join(cells)} |", flush=True)
 
 

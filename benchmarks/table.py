@@ -1,9 +1,9 @@
 """A small table with each feature of sweeps on and off: seconds of the whole command, start-up and report included.
 
-    python benchmarks/table.py --data-dir DIR [--rounds 2] [--epochs 4] [--images 1000]
+    python benchmarks/table.py --data-dir DIR [--rounds 2] [--epochs 4] [--images 1000] [--rows 4] [--ways WAY ...]
 
-Six rows on images of CIFAR-100, a trained resnet56 to resnet20, one seed, one thread a process. Each way runs the same
-rows into a new folder, the ways in turn. That they give the same numbers is checked, too.
+Six rows, or the first few of them, on images of CIFAR-100, a trained resnet56 to resnet20, one seed, one thread a
+process. Each way runs the same rows into a new folder, the ways in turn, and has to give the same numbers.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from potstill.tables.sweep import Sweep
 WAYS: dict[str, dict[str, object]] = {
     "one run at a time": {"sweep": Sweep(jobs=1), "teacher_cache": "off"},
     "teacher's answers kept": {"sweep": Sweep(jobs=1)},
-    "six side by side": {"sweep": Sweep(jobs=1, side_by_side=6), "teacher_cache": "off"},
+    "side by side": {"sweep": Sweep(jobs=1, side_by_side=6), "teacher_cache": "off"},
     "both": {"sweep": Sweep(jobs=1, side_by_side=6)},
     "two processes": {"sweep": Sweep(jobs=2), "teacher_cache": "off"},
     "two processes, both": {"sweep": Sweep(jobs=2, side_by_side=3)},
@@ -69,24 +69,27 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--rows", type=int, choices=range(1, len(TERMS) + 1), default=len(TERMS))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="the others beside the first")
     given = parser.parse_args(words)
     data = Subset(data_dir=given.data_dir, images=given.images, test_images=100)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same bits however many run at once
     from potstill import tables
 
     tables.__all__.append("bench")
-    tables.bench = Table("A benchmark.", "Nobody", "cifar100", "SGD", given.epochs, rows)  # type: ignore[attr-defined]
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    made = Table("A benchmark.", "Nobody", "cifar100", "SGD", given.epochs, lambda budget: rows(budget)[: given.rows])
+    tables.bench = made  # type: ignore[attr-defined]
+    seconds: dict[str, list[float]] = {way: [] for way in given.ways}
     measured = {}
     for _ in range(given.rounds):
-        for way, arguments in WAYS.items():
-            took, numbers = measure(arguments, data, given.epochs)
+        for way in given.ways:
+            took, numbers = measure(WAYS[way], data, given.epochs)
             seconds[way].append(took)
             measured.setdefault("all", numbers)
             if numbers != measured["all"]:
-                raise SystemExit(f"{way}: other numbers than {next(iter(WAYS))}")
-    base = median(seconds[next(iter(WAYS))])
-    size = f"{len(TERMS)} rows, {given.epochs} epochs of {given.images} images"
+                raise SystemExit(f"{way}: other numbers than {given.ways[0]}")
+    base = median(seconds[given.ways[0]])
+    size = f"{given.rows} rows, {given.epochs} epochs of {given.images} images"
     print(f"{size}; {cores()} cores, Python {sys.version.split()[0]}")
     print("\n| way | seconds, median (min to max) | times as fast |\n|---|---|---|")
     for way, took in seconds.items():

@@ -11,7 +11,7 @@ import torch
 from potstill.cli import main
 from potstill.device import find_device
 from potstill.errors import BadInput
-from potstill.exits import CODES
+from potstill.exit_codes import CODES
 from potstill.strict_json import strict
 
 OWN = """

@@ -16,8 +16,10 @@ from potstill.memory_layout import lay_out
 class Ours:
     """The recipe's training epoch, without what comes before the first and after the last."""
 
+    PRECISION = "fp32"
+
     def __init__(self, task: Task) -> None:
-        self.training = task.training
+        self.training = replace(task.training, precision=self.PRECISION)
         self.data = self.training.load_data()
         networks = {"student": task.student, "teacher": task.teacher}
         example = self.data.example()
@@ -49,3 +51,9 @@ class Warm(Ours):
         self.kept.enter_context(answering(self.distiller, self.data, asked, plain=True))
         if not self.distiller.answered:
             raise SystemExit(f"no answers are kept of {task.method}")
+
+
+class WarmInBf16(Warm):
+    """The same with networks that compute in bfloat16, for processors that are fast at it."""
+
+    PRECISION = "bf16"

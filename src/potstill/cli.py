@@ -11,7 +11,8 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 from potstill.errors import BadInput, unknown
-from potstill.exits import BAD_INPUT, CODES, FAILED_TRAINING, answer_to
+from potstill.exit_codes import BAD_INPUT, CODES, FAILED_TRAINING
+from potstill.exits import answer_to
 from potstill.flags import Command, call
 from potstill.guard import foreign
 from potstill.ranks.command_line import gather, one_voice
@@ -40,7 +41,7 @@ potstill run FILE.py --help tells that recipe's flags."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code, see `potstill.exits.CODES`.
+    """Run one command; returns its exit code, see `potstill.exit_codes.CODES`.
 
     Raises:
         SystemExit: help has been printed, or nobody reads the output any more.

@@ -7,24 +7,13 @@ import traceback
 from collections.abc import Sequence
 
 from potstill.errors import BadInput, TrainingFailed, first_line, shortened
+from potstill.exit_codes import BAD_INPUT, FAILED_TRAINING, FAULT, INTERRUPTED
 from potstill.guard import is_out_of_memory
 from potstill.ranks.command_line import last_word
 from potstill.say import say
 from potstill.signals import Interrupted, Terminated, name_of
 from potstill.text import printable
 from potstill.unread import unread
-
-UNREAD, BAD_INPUT, FAILED_TRAINING, FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 70, 130, 143
-CODES = {
-    0: "done",
-    UNREAD: "nobody reads the output any more",
-    BAD_INPUT: "bad input: nothing was trained, or no more than before",
-    FAILED_TRAINING: "a run failed while training; its last good checkpoint is kept",
-    FAULT: "a fault of potstill's own; the message names a file to report it with",
-    INTERRUPTED: "interrupted (SIGINT): the step was finished and saved, and the same command continues",
-    TERMINATED: "terminated (SIGTERM): likewise",
-}
-"""What the exit codes mean."""
 
 
 def answer_to(error: BaseException, words: Sequence[str]) -> int:

@@ -99,7 +99,7 @@ def _cached(
         sizes = [len(part) for size in numbered.sizes for part in parts_of_step(size, training.accumulate)]
         usual = max(set(sizes), key=sizes.count)
         slow = training.compile or training.teacher_engine == "compile"
-        proof = Proof(answer, example, usual, sorted({*sizes}), 0 if slow else PARTS)
+        proof = Proof(answer, example, usual, 0 if slow else PARTS)
     shared = {**network, "precision": training.precision, "compile": training.compile}
     shared |= {**of_machine(distiller.weights.device), "data": data.described().get("digest"), **numbered.made}
     if engine is not None:

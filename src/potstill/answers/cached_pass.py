@@ -44,7 +44,7 @@ class CachedPass:
     def __call__(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensor at each address."""
         images = batch["images"]
-        if not self.trusted or len(images) not in self.proof.sizes or {"index", "view"} - batch.keys():
+        if not self.trusted or {"index", "view"} - batch.keys() or not self.proof.holds(len(images)):
             return self.answer(images)
         slots, views = self.numbering.slots(batch["index"], batch["view"])
         kept = {text: entries.read(slots, views) for text, entries in self.entries.items()}
@@ -52,7 +52,7 @@ class CachedPass:
         missing, present = np.flatnonzero(~there), np.flatnonzero(there)
         self.asked += len(images)
         self.known += len(present)
-        size = 0 if not len(missing) else next((s for s in self.proof.parts if s >= len(missing)), len(images))
+        size = (self.proof.part_for(len(missing)) or len(images)) if len(missing) else 0
         if size >= len(images):
             whole = self.answer(images)
             self._keep(whole, slots, views, missing, missing)

@@ -34,8 +34,7 @@ def of_network(network: nn.Module) -> dict[str, Any]:
     layers = sha256(repr(unwrapped(network)).encode("utf-8", "surrogatepass")).hexdigest()
     modules = network.named_modules()
     inputs = {path: asdict(module.own_input) for path, module in modules if hasattr(module, "own_input")}
-    hidden = [name for name, _ in unwrapped(network).named_buffers()]  # also those outside of the state dict
-    buffers = digest_of([dict(unwrapped(network).named_buffers())[name] for name in hidden])
+    buffers = digest_of(list(unwrapped(network).buffers()))  # also those outside of the state dict
     found = {"weights": fingerprint(network), "layers": layers, "buffers": buffers, "input": inputs}
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 

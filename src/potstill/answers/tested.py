@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from potstill.answers.key import Key, digest_of, name_of, of_machine, of_network
 from potstill.answers.wanted import Wanted
-from potstill.batch import Batch
+from potstill.batch import Batch, as_batch, few_of
 from potstill.data.data import Data
 from potstill.data.files.image_loader import ImageLoader
 from potstill.data.loader import Loader
@@ -22,13 +22,16 @@ from potstill.say import say
 from potstill.training import Training
 from potstill.whole_file import write_whole
 
+FIRST = 64
+"""Images that are run in any case: enough for the ways through a product that whole batches take."""
+
 Evaluate = Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]]
 
 
 class Tested:
     """A teacher's answers to the test images, in a folder; of the same teacher, images and arithmetic.
 
-    The first batch is run in any case: that its answers are the same bits is part of the key.
+    The first images are run in any case: that their answers are the same bits is part of the key.
 
     Args:
         folder: where they are kept.
@@ -51,7 +54,7 @@ class Tested:
         """What `evaluate` gives on all test images, and the logits (n, K) if they are known now."""
         test = self.data.test
         assert test is not None
-        first = self._run(islice(iter(test), 1))[1]
+        first = self._run(few_of(as_batch(batch), FIRST) for batch in islice(test, 1))[1]
         if first is None:
             return dict(self.evaluate(self.network, test)), None
         path = self.folder / f"test-{name_of(self._key(first))}.safetensors"
@@ -99,6 +102,7 @@ class Tested:
             **statistics,
         }
         images |= {"n": None if self.data.test is None else self.data.test.count, "arithmetic": digest_of([first])}
+        images["threads"] = torch.get_num_threads()  # which part a whole batch otherwise than a few images
         return {**of_network(self.network), **of_machine(like.device), **images}
 
 

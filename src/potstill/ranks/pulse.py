@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from potstill.exits import FAILED_TRAINING
+from potstill.exit_codes import FAILED_TRAINING
 from potstill.ranks.launch import Launch
 from potstill.ranks.speaking import claim
 from potstill.say import mute, say
