@@ -34,9 +34,11 @@ DATA = {
 MACHINE = "--device cpu --seed 0"
 VIT = """\
 import timm
+import torch
 
 
 def vit():
+    torch.manual_seed(0)
     return timm.create_model(
         "vit_tiny_patch16_224", img_size={size}, patch_size={patch}, depth=4, embed_dim=96, num_heads=3
     )

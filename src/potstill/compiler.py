@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.utils import flop_counter
 
 ANSWER = "__dynamo_disable"
 """The attribute."""
@@ -50,7 +49,8 @@ def without_compiler() -> Iterator[None]:
     """
     methods = [(Optimizer, name) for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad")]
     asking: list[Any] = [getattr(owner, name, None) for owner, name in methods]
-    asking.append(getattr(getattr(flop_counter, "_FlopCounterMode", None), "__torch_dispatch__", None))
+    counting = sys.modules.get("torch.utils.flop_counter")
+    asking.append(getattr(getattr(counting, "_FlopCounterMode", None), "__torch_dispatch__", None))
     functions = [getattr(one, "__wrapped__", None) for one in asking]
     told = [one for one in functions if one is not None and not hasattr(one, ANSWER) and not is_loaded()]
     for function in told:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from potstill import guard
 from potstill.checked import checked
@@ -17,6 +16,9 @@ from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.networks.input import only_size
 from potstill.ranges import Count, Side
+
+if TYPE_CHECKING:
+    from torch.utils.flop_counter import FlopCounterMode
 
 Shape = tuple[Count, Side, Side]
 CONVOLUTIONS = (
@@ -77,7 +79,7 @@ def macs(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> int:
     >>> ps.networks.macs(network), ps.networks.macs(network, input_shape=(3, 64, 64))
     (40813184, 163250816)
     """
-    with without_compiler(), FlopCounterMode(display=False) as counter:
+    with _counter() as counter:
         _run(network, input_shape)
     return int(counter.get_total_flops()) // 2
 
@@ -95,7 +97,7 @@ def layers(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[Layer]:
     conv1 Conv2d (1, 16, 32, 32) 432 442368
     bn1 BatchNorm2d (1, 16, 32, 32) 32 0
     """
-    with without_compiler(), FlopCounterMode(display=False) as counter, _Books(network, counter) as books:
+    with _counter() as counter, _Books(network, counter) as books:
         _run(network, input_shape)
     seen: set[nn.Parameter] = set()
     rows = []
@@ -109,10 +111,19 @@ def layers(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[Layer]:
     return rows
 
 
+@contextmanager
+def _counter() -> "Iterator[FlopCounterMode]":
+    """Count what runs inside."""
+    from torch.utils.flop_counter import FlopCounterMode  # and with it Triton, which a run does without
+
+    with without_compiler(), FlopCounterMode(display=False) as counter:
+        yield counter
+
+
 class _Books:
     """Book what the counter counts on the innermost module that runs, while the context lasts."""
 
-    def __init__(self, network: nn.Module, counter: FlopCounterMode) -> None:
+    def __init__(self, network: nn.Module, counter: "FlopCounterMode") -> None:
         self.network, self.counter = network, counter
         self.flops = dict.fromkeys(network.modules(), 0)
         self.outputs: dict[nn.Module, tuple[int, ...]] = {}
