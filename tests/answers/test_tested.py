@@ -44,14 +44,14 @@ def run(out, cache, teacher=5, **changes):
 def test_it_is_measured_once(tmp_path, seen, capsys):
     wanted, cache = run(tmp_path / "off", "off"), str(tmp_path / "answers")
     assert seen == [("teacher", 797), ("student", 797)]
-    for out, asked in (("cold", [64, 797]), ("warm", [64])):
+    for out, asked in (("cold", [32, 797]), ("warm", [32])):
         seen.clear()
         assert run(tmp_path / out, cache) == wanted
         assert seen == [*(("teacher", count) for count in asked), ("student", 797)]
     seen.clear()
     assert run(tmp_path / "other", cache, teacher=6) != wanted
     assert run(tmp_path / "fewer", cache, test_images=700)[0]["teacher"]["n"] == 700
-    assert [count for name, count in seen if name == "teacher"] == [64, 797, 64, 700]
+    assert [count for name, count in seen if name == "teacher"] == [32, 797, 32, 700]
     for file in (tmp_path / "answers").glob("test-*"):
         with safe_open(file, "pt") as kept:  # in whose order several entries would lie is left to chance
             assert list(kept.metadata()) == ["about"]

@@ -22,7 +22,7 @@ from potstill.say import say
 from potstill.training import Training
 from potstill.whole_file import write_whole
 
-FIRST = 64
+FIRST = 32
 """Images that are run in any case: enough for the ways through a product that whole batches take."""
 
 Evaluate = Callable[[nn.Module, Iterable[Batch]], Mapping[str, float]]

@@ -159,15 +159,15 @@ def check_networks(distiller: Distiller, data: Data) -> None:
     if images is None:
         return
     for name, network in distiller.networks.items():
-        if name not in distiller.of_images:
+        teaches = name in distiller.teachers
+        if name not in distiller.of_images or name not in distiller.classifiers or not (teaches or data.classes):
             continue
-        said = title(network, name)
-        if name in distiller.classifiers and data.classes:
-            classes = _outputs(network, said, images[:FEW]).shape[1]
-            if classes != len(data.classes):
-                raise BadInput(f"{said} has {classes} classes, but {data.name} has {len(data.classes)}")
-        if name in distiller.teachers and name in distiller.classifiers:
-            _check_teacher(said, _outputs(network, said, images[:SOME]), images[:SOME])
+        said, looked_at = title(network, name), images[: SOME if teaches else FEW]
+        outputs = _outputs(network, said, looked_at)
+        if data.classes and outputs.shape[1] != len(data.classes):
+            raise BadInput(f"{said} has {outputs.shape[1]} classes, but {data.name} has {len(data.classes)}")
+        if teaches:
+            _check_teacher(said, outputs, looked_at)
 
 
 def _outputs(network: nn.Module, name: str, images: Tensor) -> Tensor:
