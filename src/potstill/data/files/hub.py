@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 import pyarrow.ipc
 import torch
 from numpy.typing import NDArray
@@ -162,8 +161,9 @@ class Hub:
 
     def sizes(self) -> NDArray[np.int64]:
         """Bytes of every image file."""
-        lengths = pyarrow.compute.binary_length(self.table["image"])
-        sized: NDArray[np.int64] = pyarrow.compute.fill_null(lengths, 0).to_numpy()
+        from pyarrow import compute  # takes long, and most data sets do without
+
+        sized: NDArray[np.int64] = compute.fill_null(compute.binary_length(self.table["image"]), 0).to_numpy()
         return sized
 
     def stamp(self, changes: bool = False) -> str:
