@@ -8,8 +8,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from potstill.data.files.decoding import PLAIN, Crops, Pixels
-from potstill.data.files.encoded import EXTENSIONS
-from potstill.data.files.folder import files_in, is_image
+from potstill.data.files.encoded import EXTENSIONS, is_image
+from potstill.data.files.folder import files_in
 from potstill.data.files.listed import Listed
 from potstill.data.files.reading import Reader
 from potstill.data.files.views import Bad, Views

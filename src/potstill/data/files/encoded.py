@@ -9,6 +9,11 @@ from torch import Tensor
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff")
 
 
+def is_image(file: str) -> bool:
+    """Whether a file is an image by its name."""
+    return file.lower().endswith(EXTENSIONS)
+
+
 class Encoded(Protocol):
     """One split of labelled image files, row by row. It travels to worker processes, so it holds no open file."""
 

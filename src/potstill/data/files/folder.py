@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from potstill.data.files.encoded import EXTENSIONS
+from potstill.data.files.encoded import EXTENSIONS, is_image
 from potstill.data.files.hints import lead_on
 from potstill.data.files.listed import Listed
 from potstill.data.files.names import (
@@ -81,11 +81,6 @@ class Folder(Listed):
             self.notes.append(f"{root / name} is spelled in other bytes than the training images' {same}; taken for it")
             known[name] = known[same]
         return known
-
-
-def is_image(file: str) -> bool:
-    """Whether a file is an image by its name."""
-    return file.lower().endswith(EXTENSIONS)
 
 
 def class_folders(root: Path, litter: list[str] | None = None) -> list[str]:

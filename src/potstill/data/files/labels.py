@@ -12,8 +12,7 @@ import pyarrow
 import pyarrow.parquet
 
 from potstill.data.files.columns import is_list
-from potstill.data.files.encoded import EXTENSIONS
-from potstill.data.files.folder import is_image
+from potstill.data.files.encoded import EXTENSIONS, is_image
 from potstill.data.files.names import is_litter, listed
 from potstill.errors import BadInput, first_line, unknown
 from potstill.selection import Place

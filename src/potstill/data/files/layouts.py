@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from potstill.data.files.folder import Folder, class_folders, count_images, folders, is_image
+from potstill.data.files.encoded import is_image
+from potstill.data.files.folder import Folder, class_folders, count_images, folders
 from potstill.data.files.hub import read_hub
 from potstill.data.files.labels import ANNOTATIONS
 from potstill.data.files.listed import Listed

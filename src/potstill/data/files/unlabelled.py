@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from potstill.data.files.encoded import EXTENSIONS
-from potstill.data.files.folder import count_images, files_in, folders, is_image, left_out
+from potstill.data.files.encoded import EXTENSIONS, is_image
+from potstill.data.files.folder import count_images, files_in, folders, left_out
 from potstill.data.files.hub import read_hub
 from potstill.data.files.listed import Listed
 from potstill.data.files.lists import choose_test
