@@ -31,8 +31,8 @@ class Done:
     def wait(self, seconds): ...
 
 
-def run_in_process(monkeypatch):
-    """Have tables run here; the list of the jobs that are started."""
-    started = []
+def run_in_process(monkeypatch, started=None):
+    """Have tables run here; the list of the jobs that are started, or that list."""
+    started = [] if started is None else started
     monkeypatch.setattr("potstill.tables.runners.local.local", lambda at_once, gpus=(): [InProcess(started)])
     return started

@@ -31,6 +31,7 @@ class Comparison:
         methods: what the student is trained with.
         weights: that the student starts from.
         chosen: the terms of methods whose settings were tuned, by the method's name.
+        notes: for the foot of the table, how it came to its settings.
     """
 
     student: str
@@ -39,6 +40,7 @@ class Comparison:
     methods: Sequence[Method]
     weights: str | None = None
     chosen: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     @property
     def table(self) -> Table:
@@ -52,7 +54,7 @@ class Comparison:
             sentence=f"{self.student} on {training.data}, alone and with each of {len(self.methods)} methods{source}.",
             source="nobody: a comparison of one's own",
             data=training.data,
-            protocol=f"every run of every row: {', '.join(told) or 'as potstill trains by default'}",
+            protocol=f"every run of every row: {'; '.join([', '.join(told) or 'as by default', *self.notes])}",
             epochs=training.epochs,
             make=self.rows,
             quotes=False,
@@ -65,14 +67,20 @@ class Comparison:
 
     def rows(self, budget: Budget) -> list[Row]:
         """The rows, for runs of that many epochs: the student alone first."""
-        training = replace(self.training, epochs=budget.epochs)
-        if budget.epochs != self.training.epochs:
-            warmup = min(training.warmup, budget.epochs)
-            training = replace(training, milestones=budget.at(*training.milestones), warmup=warmup)
+        training = self.shortened(budget.epochs)
         settings = {name: value for name, value in given(training).items() if name not in NOT_COMPARED}
         settings["epochs"] = budget.epochs
         alone = Row(ALONE, "supervised", self._networks("supervised"), settings)
         return [alone, *(self._row(method, settings) for method in self.methods)]
+
+    def shortened(self, epochs: int) -> Training:
+        """The training in another number of epochs, and whatever depends on it in proportion."""
+        training = self.training
+        budget = Budget(training.epochs, epochs)
+        if epochs == training.epochs:
+            return training
+        warmup = min(epochs, budget.lasting(training.warmup)) if training.warmup else 0
+        return replace(training, epochs=epochs, milestones=budget.at(*training.milestones), warmup=warmup)
 
     def _row(self, method: Method, settings: dict[str, Any]) -> Row:
         recipe, epochs = method.usual.recipe, settings["epochs"]
@@ -95,6 +103,6 @@ def given(settings: AnyTeacher | Training) -> dict[str, Any]:
     found = {}
     for one in fields(settings):
         value = getattr(settings, one.name)
-        if one.name not in OF_ROWS and (one.default is MISSING or value != one.default):
+        if one.name not in OF_ROWS and value is not None and (one.default is MISSING or value != one.default):
             found[one.name] = value
     return found

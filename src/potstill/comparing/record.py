@@ -5,12 +5,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from potstill.comparing.comparison import Comparison, given
 from potstill.errors import BadInput, shown
 from potstill.runs.reading import read_json
+from potstill.runs.same_run import NOT_COMPARED
 from potstill.strict_json import plain
 from potstill.whole_file import write_whole
 
 FILE = "compare.json"
+PICKED = "picked"
+"""What was found, and not asked: the size that fits into a budget."""
+
+
+def record_of(comparison: Comparison) -> dict[str, Any]:
+    """What makes it the comparison it is: networks, data, training, and the usual terms of each method."""
+    kept = {name: value for name, value in given(comparison.training).items() if name not in NOT_COMPARED}
+    return {
+        "student": comparison.student,
+        "student weights": comparison.weights,
+        "teacher": given(comparison.teacher),
+        "training": {**kept, "seed": comparison.training.seed},
+        "methods": {
+            row.name: {"recipe": row.recipe, **{k: row.arguments[k] for k in ("first", "terms") if k in row.arguments}}
+            for row in comparison.table.rows()[1:]
+        },
+    }
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -40,7 +59,7 @@ def check_same(folder: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -
     if not there:
         return
     asked = json.loads(json.dumps(plain(now)))
-    for key in dict.fromkeys([*there, *asked]):
+    for key in dict.fromkeys(key for key in [*there, *asked] if key != PICKED):
         old: Any = there.get(key)
         new: Any = asked.get(key)
         if key == "methods":

@@ -1,0 +1,203 @@
+"""``potstill compare`` on a few digits with networks that take next to no time, in the process of the test."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from in_process import run_in_process
+
+from potstill.cli import main
+from potstill.comparing.budget import Speed
+from potstill.data import digits as module
+from potstill.data.images import ImageSet
+from potstill.statistics import Paired, judge
+
+NET = "from torch import nn\ndef linear(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes))\n"
+SHORT = "--data digits --images 60 --test-images 40 --epochs 2 --batch-size 30 --lr 0.02 --device cpu"
+METHODS = ("KD", "CE; 2 * DKD(beta=8)")
+DKD = "CE-2-DKD-beta=8"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a network's file and a teacher."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "net.py").write_text(NET)
+    assert main(f"supervised --network {folder}/net.py:linear {SHORT} --seed 7 --out {folder}/teacher".split()) == 0
+    return folder
+
+
+@pytest.fixture
+def started(monkeypatch):
+    return run_in_process(monkeypatch)
+
+
+def words(place, out, *more, methods=METHODS):
+    pair = f"--student {place}/net.py:linear --teacher {place}/teacher"
+    return ["compare", *pair.split(), *SHORT.split(), "--out", str(out), "--methods", *methods, *more, "--json"]
+
+
+@pytest.fixture(scope="module")
+def compared(place, tmp_path_factory):
+    """A finished comparison of two seeds: its folder, and what was printed."""
+    out = tmp_path_factory.mktemp("compared") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        run_in_process(patch)
+        assert main(words(place, out, "--seeds", "2")) == 0
+    return out
+
+
+def rows(out):
+    return {row["row"]: row for row in json.loads((out / "table.json").read_text())["rows"]}
+
+
+def measured(out):
+    """Rows without what a clock says."""
+    return {
+        name: {key: value for key, value in row.items() if key not in ("columns", "times_baseline")}
+        for name, row in rows(out).items()
+    }
+
+
+def test_each_method_is_judged_against_the_student_alone(compared):
+    found = rows(compared)
+    assert [*found] == ["student-alone", "KD", DKD]
+    reached = {name: dict(enumerate(row["last"]["values"])) for name, row in found.items()}
+    judged = judge([Paired.of(reached[name], reached["student-alone"]) for name in ("KD", DKD)])
+    for name, one in zip(("KD", DKD), judged, strict=True):
+        gain = found[name]["gain"]
+        assert (gain["baseline"], gain["verdict"], gain["p_holm"]) == ("student-alone", str(one.verdict), one.adjusted)
+        assert {*found[name]["times_baseline"]} == {"time", "memory"}
+        columns, alone = found[name]["columns"], found["student-alone"]["columns"]
+        assert found[name]["times_baseline"]["time"] == columns["time"]["mean"] / alone["time"]["mean"] > 0
+    config = json.loads((compared / DKD / "seed-1" / "config.json").read_text())["arguments"]
+    assert (config["terms"], config["seed"]) == (["CE", "2 * DKD(beta=8)"], 1)
+    assert "published" not in (compared / "table.md").read_text()
+
+
+def test_the_same_command_runs_nothing_and_more_seeds_only_these(place, compared, started):
+    assert main(words(place, compared, "--seeds", "2")) == 0
+    assert started == []
+    before = measured(compared)
+    assert main(words(place, compared, "--seeds", "3")) == 0
+    assert sorted(started) == sorted(f"{name} seed 2" for name in ("student-alone", "KD", DKD))
+    assert main(words(place, compared, "--seeds", "2")) == 0
+    assert measured(compared) == before
+
+
+def test_stopped_and_gone_on_with_is_the_same_table(place, compared, started, tmp_path, monkeypatch, capsys):
+    class Stopped(list):
+        def append(self, name):
+            if len(self) == 3:
+                raise KeyboardInterrupt
+            super().append(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("potstill.tables.runners.local.local", None)
+        run_in_process(patch, Stopped())
+        assert main(words(place, tmp_path / "out", "--seeds", "2")) == 130
+    assert main(words(place, tmp_path / "out", "--seeds", "2")) == 0
+    assert len(started) == 3
+    assert measured(tmp_path / "out") == measured(compared)
+
+
+@pytest.mark.parametrize(("more", "methods", "message"), [
+    (("--lr", "0.03"), METHODS, "is of another comparison: lr was 0.02 there and is 0.03 now; choose another folder"),
+    ((), ("KD",), f"also compares {DKD}: name them again"),
+    (("--seed", "5"), METHODS, "seed was 0 there and is 5 now"),
+    (("--tune", "2"), METHODS, "tune was None there and is 2 now"),
+    (("--teacher-normalize", "imagenet"), METHODS, "teacher normalize was None there and is 'imagenet' now"),
+])  # fmt: skip
+def test_another_comparison_is_refused(place, compared, started, capsys, more, methods, message):
+    assert main(words(place, compared, *more, methods=methods)) == 2
+    assert message in capsys.readouterr().err
+    assert started == []
+
+
+def test_a_method_more_is_added(place, compared, capsys):
+    assert main(words(place, compared, "--seeds", "2", "--dry-run", methods=("KD", DKD_TERMS, "Logits"))) == 0
+    commands = json.loads(capsys.readouterr().out)["commands"]
+    assert sum(not command.startswith("#") for command in commands) == 2  # of Logits alone
+
+
+DKD_TERMS = METHODS[1]
+
+
+def test_one_seed_has_no_spread(place, started, tmp_path, capsys):
+    assert main(words(place, tmp_path / "out", "--seeds", "1", methods=("KD",))) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["gains"][0]["verdict"] == "UNDECIDED: a single seed has no spread"
+
+
+def test_what_cannot_be_compared_is_refused_all_at_once(place, started, tmp_path, capsys):
+    assert main(words(place, tmp_path / "out", methods=("KD", "FitNet", "2 * KD on 1:in", "CE; KDD"))) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("potstill: these methods cannot be compared here: FitNet: ")
+    assert "; 2-KD-on-1-in: it trains a part of the student only: nothing reaches 1.bias and 1 more" in said
+    assert "CE-KDD: unknown loss 'KDD'; did you mean KD" in said
+    assert not (tmp_path / "out").exists()
+    assert started == []
+
+
+def test_of_a_group_what_can_be_trained_is(place, tmp_path, capsys, monkeypatch):
+    from potstill.comparing import methods
+
+    few = [card for card in methods.cards() if card.name in ("KD", "DKD", "SRRL")]
+    monkeypatch.setattr(methods, "cards", lambda: few)
+    assert main(words(place, tmp_path / "out", "--dry-run", "--seeds", "1", methods=("all-logit",))) == 0
+    out, err = capsys.readouterr()
+    assert "potstill: all-logit: without SRRL: " in err
+    assert len(json.loads(out)["commands"]) == 3
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (["--methods", "KD", "PSKD", "CC"], "KD, CC need a teacher: --teacher"),
+    (["--methods", "KDD"], "unknown method 'KDD'; did you mean KD"),
+    (["--methods", "PSKD", "--dry-run", "--tune", "3"], "--dry-run: which runs there will be"),
+])  # fmt: skip
+def test_errors_before_anything_trains(place, started, tmp_path, capsys, change, message):
+    command = ["compare", "--student", f"{place}/net.py:linear", *SHORT.split(), "--out", str(tmp_path / "out")]
+    assert main([*command, *change]) == 2
+    assert message in capsys.readouterr().err
+    assert started == []
+
+
+def test_a_folder_of_something_else_is_left_alone(place, tmp_path, capsys):
+    (tmp_path / "row" / "seed-0").mkdir(parents=True)
+    assert main(words(place, tmp_path)) == 2
+    assert "holds runs of something else than a comparison" in capsys.readouterr().err
+
+
+def test_a_budget_picks_and_keeps_what_it_picked(place, started, tmp_path, capsys, monkeypatch):
+    calls = []
+
+    def speed(comparison, folder, tested, sweep, trials):
+        calls.append(tested)
+        return Speed({"student-alone": 1.0, "KD": 1.0}, "student-alone", 0.0, 0, 30)
+
+    monkeypatch.setattr("potstill.comparing.speed.measured_speed", speed)
+    command = words(place, tmp_path / "out", "--budget", "0.21", methods=("KD",))  # 756 s: 3 seeds, 2 rows, 2 x 60 images
+    assert main(command) == 0
+    assert "2 epochs, 3 seeds, 60 images, about 0.2 hours: whole runs fit" in capsys.readouterr().err
+    assert (calls, len(started)) == ([40], 6)
+    assert json.loads((tmp_path / "out" / "compare.json").read_text())["picked"]["seeds"] == 3
+    assert main(command) == 0
+    assert (calls, len(started)) == ([40], 6)
+    assert "size picked by --budget: whole runs fit" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_a_budget_measures_real_steps(place, started, tmp_path, capsys):
+    assert main([*words(place, tmp_path / "out", "--seeds", "1", "--budget", "1", methods=("KD",))]) == 0
+    assert "images a second: KD " in capsys.readouterr().err
+    assert started == ["KD seed 0", "student-alone seed 0"] * 2
+    assert [path.name for path in (tmp_path / "out").glob(".measured*")] == []
+
+
+def garbage(monkeypatch):
+    """The test images, and their labels, are others than they were."""
+    whole = module.digits()[1]
+    noise = torch.randint(0, 256, whole.images.shape, generator=torch.Generator().manual_seed(1)).to(whole.images.dtype)
+    wrong = ImageSet(noise, whole.labels.roll(13))
+    read = module.digits
+    monkeypatch.setattr("potstill.data.load.digits", lambda folder=None: (read(folder)[0], wrong))
