@@ -150,3 +150,9 @@ class SomeTeacher(Teachers):
     teacher: str | tuple[str, ...] | None = None  # type: ignore[assignment]
     """A trained network: a run folder, timm:NAME, torchvision:NAME, hf:ORG/NAME, or one whose weights are given; or
     several, each of which gets the flags below in the same order. None, if no method learns from one."""
+
+    def __post_init__(self) -> None:
+        if self.teacher is None:
+            super(Teachers, self).__post_init__()
+        else:
+            super().__post_init__()

@@ -1,20 +1,16 @@
 """``potstill compare`` on a few digits with networks that take next to no time, in the process of the test."""
 
 import json
-from pathlib import Path
 
 import pytest
-import torch
+from comparing.digits_pair import SHORT, make_place
+from comparing.digits_pair import words as command
 from in_process import run_in_process
 
 from potstill.cli import main
 from potstill.comparing.budget import Speed
-from potstill.data import digits as module
-from potstill.data.images import ImageSet
 from potstill.statistics import Paired, judge
 
-NET = "from torch import nn\ndef linear(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes))\n"
-SHORT = "--data digits --images 60 --test-images 40 --epochs 2 --batch-size 30 --lr 0.02 --device cpu"
 METHODS = ("KD", "CE; 2 * DKD(beta=8)")
 DKD = "CE-2-DKD-beta=8"
 
@@ -22,10 +18,7 @@ DKD = "CE-2-DKD-beta=8"
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with a network's file and a teacher."""
-    folder = tmp_path_factory.mktemp("place")
-    (folder / "net.py").write_text(NET)
-    assert main(f"supervised --network {folder}/net.py:linear {SHORT} --seed 7 --out {folder}/teacher".split()) == 0
-    return folder
+    return make_place(tmp_path_factory.mktemp("place"))
 
 
 @pytest.fixture
@@ -34,8 +27,7 @@ def started(monkeypatch):
 
 
 def words(place, out, *more, methods=METHODS):
-    pair = f"--student {place}/net.py:linear --teacher {place}/teacher"
-    return ["compare", *pair.split(), *SHORT.split(), "--out", str(out), "--methods", *methods, *more, "--json"]
+    return command(place, out, *more, methods=methods)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +86,6 @@ def test_stopped_and_gone_on_with_is_the_same_table(place, compared, started, tm
             super().append(name)
 
     with monkeypatch.context() as patch:
-        patch.setattr("potstill.tables.runners.local.local", None)
         run_in_process(patch, Stopped())
         assert main(words(place, tmp_path / "out", "--seeds", "2")) == 130
     assert main(words(place, tmp_path / "out", "--seeds", "2")) == 0
@@ -116,12 +107,9 @@ def test_another_comparison_is_refused(place, compared, started, capsys, more, m
 
 
 def test_a_method_more_is_added(place, compared, capsys):
-    assert main(words(place, compared, "--seeds", "2", "--dry-run", methods=("KD", DKD_TERMS, "Logits"))) == 0
+    assert main(words(place, compared, "--seeds", "2", "--dry-run", methods=("KD", METHODS[1], "Logits"))) == 0
     commands = json.loads(capsys.readouterr().out)["commands"]
-    assert sum(not command.startswith("#") for command in commands) == 2  # of Logits alone
-
-
-DKD_TERMS = METHODS[1]
+    assert sum(not one.startswith("#") for one in commands) == 2  # of Logits alone
 
 
 def test_one_seed_has_no_spread(place, started, tmp_path, capsys):
@@ -157,8 +145,8 @@ def test_of_a_group_what_can_be_trained_is(place, tmp_path, capsys, monkeypatch)
     (["--methods", "PSKD", "--dry-run", "--tune", "3"], "--dry-run: which runs there will be"),
 ])  # fmt: skip
 def test_errors_before_anything_trains(place, started, tmp_path, capsys, change, message):
-    command = ["compare", "--student", f"{place}/net.py:linear", *SHORT.split(), "--out", str(tmp_path / "out")]
-    assert main([*command, *change]) == 2
+    alone = ["compare", "--student", f"{place}/net.py:linear", *SHORT.split(), "--out", str(tmp_path / "out")]
+    assert main([*alone, *change]) == 2
     assert message in capsys.readouterr().err
     assert started == []
 
@@ -177,12 +165,13 @@ def test_a_budget_picks_and_keeps_what_it_picked(place, started, tmp_path, capsy
         return Speed({"student-alone": 1.0, "KD": 1.0}, "student-alone", 0.0, 0, 30)
 
     monkeypatch.setattr("potstill.comparing.speed.measured_speed", speed)
-    command = words(place, tmp_path / "out", "--budget", "0.21", methods=("KD",))  # 756 s: 3 seeds, 2 rows, 2 x 60 images
-    assert main(command) == 0
+    # 756 seconds: 3 seeds of 2 rows, 2 epochs of 60 images, one a second
+    budget = words(place, tmp_path / "out", "--budget", "0.21", methods=("KD",))
+    assert main(budget) == 0
     assert "2 epochs, 3 seeds, 60 images, about 0.2 hours: whole runs fit" in capsys.readouterr().err
     assert (calls, len(started)) == ([40], 6)
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["picked"]["seeds"] == 3
-    assert main(command) == 0
+    assert main(budget) == 0
     assert (calls, len(started)) == ([40], 6)
     assert "size picked by --budget: whole runs fit" in (tmp_path / "out" / "table.md").read_text()
 
@@ -192,12 +181,3 @@ def test_a_budget_measures_real_steps(place, started, tmp_path, capsys):
     assert "images a second: KD " in capsys.readouterr().err
     assert started == ["KD seed 0", "student-alone seed 0"] * 2
     assert [path.name for path in (tmp_path / "out").glob(".measured*")] == []
-
-
-def garbage(monkeypatch):
-    """The test images, and their labels, are others than they were."""
-    whole = module.digits()[1]
-    noise = torch.randint(0, 256, whole.images.shape, generator=torch.Generator().manual_seed(1)).to(whole.images.dtype)
-    wrong = ImageSet(noise, whole.labels.roll(13))
-    read = module.digits
-    monkeypatch.setattr("potstill.data.load.digits", lambda folder=None: (read(folder)[0], wrong))

@@ -57,7 +57,7 @@ def with_settings(terms: Sequence[str], settings: Mapping[str, float]) -> tuple[
     for term in terms:
         if not _is_of_labels(term):
             term = _weighed(term, settings.get("weight", 1.0))
-            if "temperature" in settings and _temperature(term) is not None:
+            if _temperature(term) not in (None, settings.get("temperature", _temperature(term))):
                 term = _heated(term, settings["temperature"])
         found.append(term)
     return tuple(found)
