@@ -122,7 +122,7 @@ def test_what_cannot_be_compared_is_refused_all_at_once(place, started, tmp_path
     assert main(words(place, tmp_path / "out", methods=("KD", "FitNet", "2 * KD on 1:in", "CE; KDD"))) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("potstill: these methods cannot be compared here: FitNet: ")
-    assert "; 2-KD-on-1-in: it trains a part of the student only: nothing reaches 1.bias and 1 more" in said
+    assert "; 2-KD-on-1-in: it does not train the whole student: nothing reaches 1.bias and 1 more" in said
     assert "CE-KDD: unknown loss 'KDD'; did you mean KD" in said
     assert not (tmp_path / "out").exists()
     assert started == []

@@ -10,8 +10,8 @@ from in_process import run_in_process
 
 from potstill.cli import main
 from potstill.comparing.watched import Follower, Watched
-from potstill.data import load
 from potstill.data.images import ImageSet
+from potstill.data.load import DATASETS
 from potstill.tables.jobs import Ended
 
 pytest.importorskip("optuna")
@@ -76,11 +76,11 @@ def test_curves_are_of_the_held_out_images(finished):
 
 def test_test_images_play_no_part(place, finished, started, tmp_path, monkeypatch):
     """They are noise, with other labels: not a bit of what is tuned changes."""
-    source = load.DATASETS["digits"]
+    source = DATASETS["digits"]
     train, test = source.read(None)
     noise = torch.randint(0, 256, test.images.shape, generator=torch.Generator().manual_seed(1)).to(test.images.dtype)
     garbage = ImageSet(noise, test.labels.roll(13))
-    monkeypatch.setitem(load.DATASETS, "digits", replace(source, read=lambda folder: (train, garbage)))
+    monkeypatch.setitem(DATASETS, "digits", replace(source, read=lambda folder: (train, garbage)))
     assert main(tuned(place, tmp_path / "out")) == 0
     assert (tmp_path / "out" / "tune.json").read_bytes() == (finished / "tune.json").read_bytes()
     assert (
@@ -108,9 +108,9 @@ def test_stopped_and_gone_on_with_tries_the_same(place, finished, tmp_path, monk
 
 
 def test_a_method_without_settings_stays(place, started, tmp_path, capsys):
-    assert main(tuned(place, tmp_path / "out", trials=2, methods=("FunctionMatching", "Logits"))) == 0
+    assert main(tuned(place, tmp_path / "out", trials=2, methods=("2 * Logits", "Logits"))) == 0
     assert [*json.loads((tmp_path / "out" / "tune.json").read_text())["methods"]] == ["Logits"]
-    assert "--tune: FunctionMatching has neither a weight beside that of labels nor a temp" in capsys.readouterr().err
+    assert "--tune: 2-Logits has neither a weight beside that of labels nor a temp" in capsys.readouterr().err
 
 
 def test_trials_run_here(place, started, tmp_path, capsys):

@@ -38,6 +38,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     Raises:
         BadInput: there is something else, or it is damaged.
     """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"--out {folder} is no folder")
     if not (folder / FILE).is_file():
         if folder.is_dir() and any(folder.glob("*/seed-*")):
             raise BadInput(f"--out {folder} holds runs of something else than a comparison; choose another folder")

@@ -12,8 +12,8 @@ from potstill.comparing.usual import Usual
 from potstill.term_strings.calls import expression, find_loss
 from potstill.term_strings.parsing import split_term
 
-FIRST_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:e-?\d+)?|\[")
-"""The value of a schedule, or the beginning of a list of them."""
+FIRST_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:e-?\d+)?")
+"""The weight, or the value of its schedule."""
 WEIGHTS, TEMPERATURES = 10.0, 4.0
 """As many times smaller and larger than the usual ones are tried."""
 
@@ -39,7 +39,7 @@ def ranges_of(usual: Usual) -> dict[str, Range]:
         return {}
     own = [term for term in usual.terms if not _is_of_labels(term)]
     found = {}
-    if own and len(own) < len(usual.terms) and all(_weighed(term, 2.0) != term for term in own):
+    if own and len(own) < len(usual.terms):
         found["weight"] = Range(1 / WEIGHTS, 1.0, WEIGHTS)
     if temperatures := [value for term in own if (value := _temperature(term)) is not None]:
         (value, *_) = temperatures
@@ -68,13 +68,13 @@ def _is_of_labels(term: str) -> bool:
 
 
 def _weighed(term: str, factor: float) -> str:
-    """The term with so many times its weight; as it is where that is a list of values."""
+    """The term with so many times its weight."""
     if factor == 1:
         return term
     weight, loss, taps = split_term(term)
 
     def scaled(found: re.Match[str]) -> str:
-        return found[0] if found[0] == "[" else f"{float(found[0]) * factor:.4g}"
+        return f"{float(found[0]) * factor:.4g}"
 
     return _joined(FIRST_NUMBER.sub(scaled, weight or "1", count=1), loss, taps)
 

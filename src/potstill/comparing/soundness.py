@@ -48,12 +48,13 @@ def _check(row: Row, comparison: Comparison) -> None:
     example = data.example()
     distiller.to(as_batch(example)["images"].device)
     total, _ = distiller(example)
-    total.backward()
+    if total.requires_grad:
+        total.backward()
     student = distiller.networks["student"]
     left = [name for name, value in student.named_parameters() if value.requires_grad and value.grad is None]
     if left:
         raise BadInput(
-            f"it trains a part of the student only: nothing reaches {left[-1]}"
+            f"it does not train the whole student: nothing reaches {left[-1]}"
             + (f" and {len(left) - 1} more; " if len(left) > 1 else "; ")
             + 'put a term of what the student answers beside it, as in "CE; ..."'
         )

@@ -21,7 +21,7 @@ from potstill.comparing.watched import Follower, Watched
 from potstill.errors import BadInput, TrainingFailed
 from potstill.say import say
 from potstill.tables.jobs import run_jobs
-from potstill.tables.plan import Run
+from potstill.tables.plan import ANSWERS, Run
 from potstill.tables.progress import TableProgress
 from potstill.tables.row import Row
 from potstill.tables.sweep import Sweep
@@ -113,7 +113,7 @@ class Tuning:
             SEED + training.seed,
             self.folder / FOLDER / method.name,
             self.comparison.machine,
-            training.teacher_cache,
+            f"auto:{self.folder / ANSWERS}" if training.teacher_cache == "auto" else training.teacher_cache,
         )
 
     def _held_out(self) -> int:

@@ -7,6 +7,7 @@ from statistics import mean, median
 from typing import Literal
 
 from potstill.runs.headline import ACCURACY, headline
+from potstill.runs.names import METRICS
 from potstill.runs.reading import read_details, read_history, read_insight, read_summary
 
 Column = Literal["ece", "nll", "agreement", "time", "memory"]
@@ -53,8 +54,9 @@ def _agreement(folder: Path, learner: str) -> float | None:
 
 def _time(folder: Path, _learner: str) -> float | None:
     """How long the steps of an epoch took, in seconds: the median epoch, which a pause or a first one leaves alone."""
-    seconds = [epoch["seconds"] for epoch in read_history(folder)]
-    return median(seconds) if seconds else None
+    if not (folder / METRICS).is_file():
+        return None
+    return median(epoch["seconds"] for epoch in read_history(folder))
 
 
 def _memory(folder: Path, _learner: str) -> float | None:
