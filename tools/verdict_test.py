@@ -49,7 +49,7 @@ class Spoils(nn.Module):
     def forward(self, student, labels):
         return F.cross_entropy(student, (labels + 1) % student.shape[1])
 '''
-TRAINING = "--data digits --images 300 --epochs 3 --batch-size 50 --lr 0.05 --device cpu"
+TRAINING = "--data digits --images 300 --epochs 5 --batch-size 30 --lr 0.2 --schedule cosine --device cpu"
 EXPECTED = {"Nothing": "UNDECIDED", "Spoils": "WORSE"}
 
 

@@ -11,6 +11,18 @@ from potstill.cli import main
 from potstill.comparing.budget import Speed
 from potstill.statistics import Paired, judge
 
+SPARE = """
+from torch import nn
+
+
+class Spare(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.used, self.spare = nn.Linear(192, classes), nn.Linear(1, 1)
+
+    def forward(self, images):
+        return self.used(images.flatten(1))
+"""
 METHODS = ("KD", "CE; 2 * DKD(beta=8)")
 DKD = "CE-2-DKD-beta=8"
 
@@ -126,6 +138,13 @@ def test_what_cannot_be_compared_is_refused_all_at_once(place, started, tmp_path
     assert "CE-KDD: unknown loss 'KDD'; did you mean KD" in said
     assert not (tmp_path / "out").exists()
     assert started == []
+
+
+def test_what_the_student_alone_leaves_untrained_is_no_fault_of_a_method(place, tmp_path, capsys):
+    (tmp_path / "spare.py").write_text(SPARE)
+    changed = ["--student", f"{tmp_path}/spare.py:Spare", "--dry-run"]
+    assert main(words(place, tmp_path / "out", *changed, methods=("KD",))) == 0
+    assert len(json.loads(capsys.readouterr().out)["commands"]) == 6
 
 
 def test_of_a_group_what_can_be_trained_is(place, tmp_path, capsys, monkeypatch):

@@ -24,13 +24,20 @@ def trouble_of(comparison: Comparison) -> dict[str, str]:
     """
     rows = {row.name: row for row in comparison.table.rows()}
     with contextlib.redirect_stderr(io.StringIO()):  # what each run will say for itself
-        _check(rows.pop(ALONE), comparison)
+        idle = _untrained(rows.pop(ALONE), comparison)
         found = {}
         for name, row in rows.items():
             try:
-                _check(row, comparison)
+                left = [parameter for parameter in _untrained(row, comparison) if parameter not in idle]
             except BadInput as error:
                 found[name] = str(error)
+                continue
+            if left:
+                found[name] = (
+                    f"it does not train the whole student: nothing reaches {left[-1]}"
+                    + (f" and {len(left) - 1} more; " if len(left) > 1 else "; ")
+                    + 'put a term of what the student answers beside it, as in "CE; ..."'
+                )
     return found
 
 
@@ -39,22 +46,20 @@ def without_teacher(methods: Sequence[Method]) -> list[str]:
     return [method.name for method in methods if method.usual.recipe in ("distill", "two-stage")]
 
 
-def _check(row: Row, comparison: Comparison) -> None:
-    """Refuse a row whose recipe refuses its arguments, or whose terms leave a part of the student untrained."""
+def _untrained(row: Row, comparison: Comparison) -> list[str]:
+    """The student's parameters that a row's terms do not reach, though they are to learn.
+
+    Raises:
+        BadInput: its recipe, or `fit`, refuses its arguments.
+    """
     recipe: Callable[..., object] = getattr(recipes, row.recipe.replace("-", "_"))
     distiller, data = ready_to_train(recipe, **row.arguments, **row.training, **comparison.machine)
     if row.recipe in STAGED:
-        return
+        return []
     example = data.example()
     distiller.to(as_batch(example)["images"].device)
     total, _ = distiller(example)
     if total.requires_grad:
         total.backward()
     student = distiller.networks["student"]
-    left = [name for name, value in student.named_parameters() if value.requires_grad and value.grad is None]
-    if left:
-        raise BadInput(
-            f"it does not train the whole student: nothing reaches {left[-1]}"
-            + (f" and {len(left) - 1} more; " if len(left) > 1 else "; ")
-            + 'put a term of what the student answers beside it, as in "CE; ..."'
-        )
+    return [name for name, value in student.named_parameters() if value.requires_grad and value.grad is None]
