@@ -9,6 +9,9 @@ from comparing.digits_pair import make_place, words
 from in_process import run_in_process
 
 from potstill.cli import main
+from potstill.comparing.methods import methods
+from potstill.comparing.study import Studies
+from potstill.comparing.tuning import settings_of
 from potstill.comparing.watched import Follower, Watched
 from potstill.data.images import ImageSet
 from potstill.data.load import DATASETS
@@ -108,6 +111,26 @@ def test_stopped_and_gone_on_with_tries_the_same(place, finished, tmp_path, monk
     assert started[: 3 - after] == [f"KD trial {number}" for number in range(after, 3)]
     assert (tmp_path / "out" / "tune.json").read_bytes() == (finished / "tune.json").read_bytes()
     assert main(tuned(place, tmp_path / "out", "--dry-run")) == 0
+
+
+def test_what_was_decided_is_known_to_whoever_goes_on_after_a_kill(tmp_path):
+    (method,) = methods(["KD"], True)
+    studies = Studies(tmp_path, 9)
+    first = studies.trial(method, 0)
+    assert settings_of(method, first) == {"weight": 1.0, "temperature": 4.0}
+    assert all(studies.judge(first)(90.0, epoch) for epoch in range(1, 10))
+    studies.tell(first, failed=False)
+    bad, good = (studies.trial(method, number) for number in (1, 2))
+    drawn = [settings_of(method, trial) for trial in (bad, good)]
+    assert not studies.judge(bad)(10.0, 1)
+    assert studies.judge(good)(95.0, 1)
+
+    again = Studies(tmp_path, 9)  # killed while both runs were there
+    assert again.trial(method, 1) is None
+    trial = again.trial(method, 2)
+    assert (settings_of(method, trial), drawn[0] == drawn[1]) == (drawn[1], False)
+    assert [again.judge(trial)(95.0 - epoch, epoch) for epoch in (1, 2)] == [True, True]
+    assert [told["curve"] for told in again.told(method)] == [[90.0] * 9, [10.0], [95.0, 93.0]]
 
 
 def test_a_method_without_settings_stays(place, started, tmp_path, capsys):

@@ -79,24 +79,27 @@ class Studies:
         return study.ask()
 
     def judge(self, trial: "Trial") -> Callable[[float, int], bool]:
-        """What decides after each epoch whether a trial goes on; epochs that it knows already do not count twice."""
+        """What decides after each epoch whether a trial goes on; epochs that it knows already do not count twice.
+
+        That it does not is kept at once: whoever is killed while the trial's run is being ended would forget it.
+        """
         known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         last = max(known, default=0)
 
         def goes_on(value: float, epochs: int) -> bool:
             if epochs not in known:
                 trial.report(value, epochs)
-            return epochs < last or epochs >= self.epochs or not trial.should_prune()
+            if epochs < last or epochs >= self.epochs or not trial.should_prune():
+                return True
+            trial.study.tell(trial, state=self.optuna.trial.TrialState.PRUNED)
+            return False
 
         return goes_on
 
-    def tell(self, trial: "Trial", *, pruned: bool, failed: bool) -> None:
-        """Say how a trial ended."""
-        states = self.optuna.trial.TrialState
+    def tell(self, trial: "Trial", *, failed: bool) -> None:
+        """Say how a trial ended that was not stopped."""
         if failed:
-            trial.study.tell(trial, state=states.FAIL)
-        elif pruned:
-            trial.study.tell(trial, state=states.PRUNED)
+            trial.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
         else:
             values = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
             trial.study.tell(trial, values[max(values)])

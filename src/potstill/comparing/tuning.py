@@ -93,9 +93,8 @@ class Tuning:
         with TableProgress(0, len(jobs), len(places)) as progress:
             failures = run_jobs(jobs, places, progress)
         for job, name in zip(jobs, runs, strict=True):
-            follower = followers[job.name]
-            follower.look()  # what was measured after it was looked at last
-            studies.tell(trials[name][1], pruned=follower.over, failed=job.name in failures)
+            if not followers[job.name].look():  # what was measured after it was looked at last
+                studies.tell(trials[name][1], failed=job.name in failures)
 
     def _run(self, method: Method, trial: "Trial") -> Run:
         """The run of a trial."""
