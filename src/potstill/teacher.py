@@ -149,7 +149,7 @@ class SomeTeacher(Teachers):
 
     teacher: str | tuple[str, ...] | None = None  # type: ignore[assignment]
     """A trained network: a run folder, timm:NAME, torchvision:NAME, hf:ORG/NAME, or one whose weights are given; or
-    several, each of which gets the flags below in the same order. None, if no method learns from one."""
+    several, each of which gets the flags below in the same order. Left out where no method learns from one."""
 
     def __post_init__(self) -> None:
         if self.teacher is None:

@@ -5,9 +5,7 @@ from typing import Annotated, Any
 
 from potstill.comparing.comparison import Comparison
 from potstill.comparing.methods import methods as named
-from potstill.comparing.preparing import SEEDS, labels_of, of_that_size, sound, tuned, what_fits
-from potstill.comparing.record import check_same, read_record, record_of, write_record
-from potstill.errors import BadInput
+from potstill.comparing.preparing import Asked, labels_of, prepared
 from potstill.ranges import Positive, Range
 from potstill.tables.columns import COSTS, Column
 from potstill.tables.running import run_table
@@ -50,24 +48,11 @@ def compare(
         dry_run: only print the commands, those of finished runs behind a #.
     """
     folder = training.out or Path("runs") / "compare"
-    there = read_record(folder)
     data = training.load_data()
     chosen = named(methods, teacher.teacher is not None, labels_of(data))
     weights = None if student_weights is None else str(student_weights)
-    comparison = sound(Comparison(student, teacher, training, chosen, weights), there)
-    asked = {**record_of(comparison), "tune": tune, "budget": budget}
-    check_same(folder, there, asked)
-    picked = there.get("picked")
-    if dry_run and ((budget and not picked) or (tune and not (folder / "tune.json").is_file())):
-        raise BadInput("--dry-run: which runs there will be is found by running some of them: --budget and --tune")
-    if budget and not picked:
-        picked = what_fits(comparison, folder, data, sweep, hours=budget, seeds=seeds, trials=tune or 0)
-    comparison = of_that_size(comparison, picked, data)
-    if not dry_run:
-        write_record(folder, asked if picked is None else {**asked, "picked": picked})
-    count = seeds or (SEEDS if picked is None else picked["seeds"])
-    if tune:
-        comparison = tuned(comparison, tune, folder, data, sweep)
+    asked = Asked(seeds, tune, budget, sweep, dry_run)
+    comparison, count = prepared(Comparison(student, teacher, training, chosen, weights), folder, data, asked)
     return run_table(
         "comparison",
         comparison.table,

@@ -1,11 +1,12 @@
 """What happens before a comparison's table: methods are set up, its size is picked, settings are tuned."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.comparing.comparison import Comparison
+from potstill.comparing.record import PICKED, check_same, read_record, record_of, write_record
 from potstill.errors import BadInput
 from potstill.say import say
 from potstill.tables.sweep import Sweep
@@ -14,8 +15,52 @@ if TYPE_CHECKING:
     from potstill.data import Data
     from potstill.data.data import Batches
 
+TUNED = "tune.json"
+"""What --tune tried."""
 SEEDS = 3
 """By default: fewer decide next to nothing."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command asks besides the comparison itself.
+
+    Args:
+        seeds: how many, if it says so.
+        tune: trials of each method, if any.
+        budget: hours, if that is limited.
+        sweep: where runs run.
+        dry_run: whether nothing is to be run or written.
+    """
+
+    seeds: int | None
+    tune: int | None
+    budget: float | None
+    sweep: Sweep
+    dry_run: bool
+
+
+def prepared(comparison: Comparison, folder: Path, data: "Data", asked: Asked) -> tuple[Comparison, int]:
+    """The comparison as it is run, and with how many seeds: recorded, of the size that fits, and tuned.
+
+    Raises:
+        BadInput: a method cannot be trained, or the folder is of another comparison.
+    """
+    there = read_record(folder)
+    comparison = sound(comparison, there)
+    record = {**record_of(comparison), "tune": asked.tune, "budget": asked.budget}
+    check_same(folder, there, record)
+    picked = there.get(PICKED)
+    if asked.dry_run and ((asked.budget and not picked) or (asked.tune and not (folder / TUNED).is_file())):
+        raise BadInput("--dry-run: which runs there will be is found by running some of them: --budget and --tune")
+    if asked.budget and not picked:
+        picked = what_fits(comparison, folder, data, asked.sweep, asked.budget, asked.seeds, asked.tune or 0)
+    comparison = of_that_size(comparison, picked, data)
+    if not asked.dry_run:
+        write_record(folder, record if picked is None else {**record, PICKED: picked})
+    if asked.tune:
+        comparison = tuned(comparison, asked.tune, folder, data, asked.sweep)
+    return comparison, asked.seeds or (SEEDS if picked is None else picked["seeds"])
 
 
 def labels_of(data: "Data") -> str:
@@ -80,11 +125,11 @@ def of_that_size(comparison: Comparison, picked: dict[str, Any] | None, data: "D
 
 def tuned(comparison: Comparison, count: int, folder: Path, data: "Data", sweep: Sweep) -> Comparison:
     """The comparison of the settings that did best in trials."""
-    from potstill.comparing.tuning import FILE, Tuning
+    from potstill.comparing.tuning import Tuning
 
     images = comparison.training.images or _count(data.train)
     chosen = Tuning(comparison, count, folder, images, sweep).chosen()
-    note = f"the best of {count} settings of each method on held-out training images, see {FILE}"
+    note = f"the best of {count} settings of each method on held-out training images, see {TUNED}"
     return replace(comparison, chosen=chosen, notes=(*comparison.notes, note))
 
 

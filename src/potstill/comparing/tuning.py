@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.comparing.comparison import Comparison
 from potstill.comparing.methods import Method
+from potstill.comparing.preparing import TUNED
 from potstill.comparing.settings import ranges_of, with_settings
 from potstill.comparing.study import Studies
 from potstill.comparing.watched import Follower, Watched
@@ -30,7 +31,7 @@ from potstill.whole_file import write_whole
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-FOLDER, FILE = "tuning", "tune.json"
+FOLDER = "tuning"
 SEED = 1000
 """Added to the first seed of the comparison: no run that is compared has it, unless there are a thousand of them."""
 HELD_OUT = 5
@@ -73,7 +74,7 @@ class Tuning:
             self._round(number, methods, studies)
         told = {method.name: self._told(method, studies) for method in methods}
         text = json.dumps({"settings": self.count, "held_out": self._held_out(), "methods": told}, indent=2)
-        write_whole(self.folder / FILE, text.encode())
+        write_whole(self.folder / TUNED, text.encode())
         return {name: tuple(method["trials"][method["chosen"]]["terms"]) for name, method in told.items()}
 
     def _round(self, number: int, methods: Sequence[Method], studies: Studies) -> None:

@@ -34,7 +34,8 @@ def ready_to_train(recipe: Callable[..., Any], **arguments: Any) -> tuple[Distil
     raise AssertionError("a recipe that trains nothing")
 
 
-def leave_if_only_checked(distiller: Distiller, data: Data) -> None:
-    """End the recipe here if it was called by `ready_to_train`."""
+def unless_only_checked(distiller: Distiller, data: Data) -> Data:
+    """The data; but a recipe that was called by `ready_to_train` ends here."""
     if _only_checks.get():
         raise WouldTrain(distiller, data)
+    return data
