@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_process import run_in_process
 
 import potstill as ps
 from potstill.cli import main
@@ -182,6 +183,20 @@ def test_modern_training_runs(tmp_path, monkeypatch, capsys):
         assert main(shlex.split(command + fewer)[1:]) == 0, capsys.readouterr().err
     assert Path("averaged.safetensors").is_file()
     assert Path("runs/mixed/summary.json").is_file()
+
+
+def test_the_page_on_comparisons_runs(tmp_path, monkeypatch, capsys):
+    page = (DOCS / "compare.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    run_in_process(monkeypatch)
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    for command in "".join(blocks).replace("\\\n", " ").splitlines():
+        fewer = " --images 60 --test-images 40 --batch-size 30 --device cpu"
+        fewer += " --seeds 1" if " compare " in command else ""
+        assert main(shlex.split(command + fewer)[1:]) == 0, capsys.readouterr().err
+    assert Path("runs/which/table.md").is_file()
+    assert Path("runs/tuned/tune.json").is_file()
+    assert "picked" in Path("runs/budget/compare.json").read_text()
 
 
 def test_self_and_chains_runs(tmp_path, monkeypatch, capsys):

@@ -89,6 +89,7 @@ def commands() -> dict[str, Command]:
         "export": commands.export,
         "push": commands.push,
         "table": commands.table,
+        "compare": commands.compare,
         "report": commands.report,
         "verify": commands.verify,
         "list": commands.list_kind,

@@ -40,6 +40,8 @@ EXAMPLES = {
     "export": "potstill export runs/resnet20 --to onnx",
     "push": "potstill push runs/resnet20 me/resnet20 --dry-run",
     "table": "potstill table rocket-table1 --seeds 3 --dry-run",
+    "compare": "potstill compare --student resnet20 --teacher runs/resnet56 --data cifar100 "
+    '--methods KD AT "CE; 2 * DKD(beta=8)" --seeds 5 --out runs/which',
     "report": "potstill report runs",
     "verify": "potstill verify runs",
     "check": "potstill check photos",

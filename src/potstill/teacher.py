@@ -141,3 +141,18 @@ class Teachers(AnyTeacher):
     def create(self, data: "Data", together: Together | None = None) -> "dict[str, nn.Module]":
         """As of any teacher; ``together`` as the flag has it."""
         return super().create(data, together or self.teachers)
+
+
+@dataclass(frozen=True)
+class SomeTeacher(Teachers):
+    """Trained networks for the methods that learn from one, or none for those that do not."""
+
+    teacher: str | tuple[str, ...] | None = None  # type: ignore[assignment]
+    """A trained network: a run folder, timm:NAME, torchvision:NAME, hf:ORG/NAME, or one whose weights are given; or
+    several, each of which gets the flags below in the same order. Left out where no method learns from one."""
+
+    def __post_init__(self) -> None:
+        if self.teacher is None:
+            super(Teachers, self).__post_init__()
+        else:
+            super().__post_init__()

@@ -16,11 +16,11 @@ from drawn import by_hand
 import potstill as ps
 from potstill import tables
 from potstill.cli import main
-from potstill.commands.table import write_files
 from potstill.recipes import rocket
 from potstill.tables.plan import expand
 from potstill.tables.results import collect
 from potstill.tables.row import Row, Table
+from potstill.tables.running import write_files
 from potstill.training import Training
 from potstill.user_code import find_callable
 

@@ -35,6 +35,7 @@ SOUND: list[tuple[list[str], list[str]]] = [
     (["export", "run", "--no-latency", "--best", "--out", "x.safetensors"], ["--to", "safetensors", "--no-latency"]),
     (["table", "rocket-table1", "--seeds", "2", "--epochs", "3", "--only", "*"], ["--dry-run"]),
     (["table", "express-rocket", "--jobs", "2", "--out", "t"], ["--dry-run"]),
+    (["compare", "--student", "wrn-10-1", *TEACHER, *DIGITS, "--methods", "KD", "CE; 2 * AT on stages"], ["--dry-run"]),
     (["run", "own.py", "--times", "2", "--name", "y"], []),
     (["run", "own.py:main"], []),
     (["--version"], []),

@@ -163,3 +163,25 @@ def test_the_loss_of_what_is_not_measured_by_accuracy_is_no_likelihood(tmp_path)
     record(run.folder, "summary.json", summary)
     (result,) = collect([ALONE], [run], {}, ("nll",))
     assert result.columns == {"nll": None}
+
+
+def test_costs_are_told_as_so_many_times_the_baselines(tmp_path):
+    rows, values = [ALONE, HELPED["helps"]], {"alone": (70.0, 71.0), "helps": (71.0,)}
+    results_of(tmp_path, values, rows)
+    for row, seed, seconds, mebibytes in (("alone", 0, (9.0, 2.0, 2.0), 100), ("helps", 0, (9.0, 3.0, 3.0), 150)):
+        folder = tmp_path / row / f"seed-{seed}"
+        epoch = {"terms": {}, "weights": {}, "images_per_second": 1.0, "lr": 0.1, "learners": {}}
+        lines = [json.dumps({**epoch, "epoch": i, "seconds": value}) for i, value in enumerate(seconds)]
+        (folder / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        summary = json.loads((folder / "summary.json").read_text())
+        record(folder, "summary.json", summary | {"memory": {"peak_bytes": mebibytes * 2**20, "of": "process"}})
+    alone, helped = results_of(tmp_path, values, rows, ("memory", "time")).values()
+    assert (alone.times_baseline, helped.times_baseline) == ({}, {"memory": 1.5, "time": 1.5})
+    first, second = cells([alone, helped], quotes=False)
+    assert (first["time an epoch, s"], second["time an epoch, s"]) == ("2.00", "3.00 (1.50 x)")
+    assert (first["memory, MiB"], second["memory, MiB"]) == ("100", "150 (1.50 x)")
+    assert helped.plain()["times_baseline"] == {"time": 1.5, "memory": 1.5}
+    assert "published, %" not in first
+    assert "costs" in foot(TABLE, [alone, helped], None, {})
+    assert "costs" not in foot(TABLE, [alone], None, {})
+    assert "published" not in foot(replace(TABLE, quotes=False), [alone, helped], None, {})

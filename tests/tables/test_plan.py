@@ -62,6 +62,10 @@ def test_a_student_that_is_made_of_its_teacher():
     assert "resnet8^out/teacher/seed-0@stage3" in run.rehearsal(table, Path("elsewhere"), 1, "off").command
 
 
+def test_seeds_that_begin_elsewhere():
+    assert names(expand(ROWS, range(4, 6), Path("out"), {}, "other-b")) == ["other seed 4", "other seed 5"]
+
+
 def test_a_command():
     run = Run(STUDENT, 4, Path("out"), {"compile": True, "data_dir": Path("data"), "device": None})
     assert list(run.command()[3:]) == [

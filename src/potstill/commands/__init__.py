@@ -1,6 +1,7 @@
 """The commands that are no recipes. Each is a function whose arguments are its flags and whose result is printed."""
 
 from potstill.commands.check import check
+from potstill.commands.compare import compare
 from potstill.commands.demo import demo
 from potstill.commands.describe import describe
 from potstill.commands.evaluate import evaluate
@@ -14,6 +15,7 @@ from potstill.commands.verify import verify
 
 __all__ = [
     "check",
+    "compare",
     "demo",
     "describe",
     "evaluate",

@@ -1,6 +1,5 @@
 """``potstill table``: a published table, run as far as it is missing, and printed beside the published numbers."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,19 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from potstill import tables
 from potstill.errors import unknown
 from potstill.ranges import Epochs, Range
-from potstill.say import say
 from potstill.selection import Subset
 from potstill.tables.columns import Column
-from potstill.tables.measured import run_missing
-from potstill.tables.plan import expand
-from potstill.tables.results import collect
+from potstill.tables.running import run_table
 from potstill.tables.sweep import Sweep
-from potstill.tables.writing import OF_GAIN, cells, foot, write_table
-from potstill.text import in_shell
 from potstill.training import Training
 
 if TYPE_CHECKING:
-    from potstill.tables.results import Result
     from potstill.tables.row import Table
 
 
@@ -66,32 +59,19 @@ def table(
     folder = out or Path("runs") / (name if epochs in (None, found.epochs) else f"{name}-{epochs}-epochs")
     flags: dict[str, Any] = {**asdict(data), "device": device, "precision": precision, "compile": compile}
     machine = {flag: value for flag, value in flags.items() if value != getattr(Training(), flag)}
-    rows = found.rows(epochs)
-    runs = expand(rows, seeds, folder, machine, only, teacher_cache)
-    missing = [run for run in runs if not run.is_finished()]
-    if dry_run:
-        return {
-            "commands": [f"{'' if run in missing else '# '}{' '.join(map(in_shell, run.command()))}" for run in runs]
-        }
-    failures = run_missing(sweep, name, found, folder, device, missing, len(runs) - len(missing))
-    wanted = {run.row.folder for run in runs}
-    results = collect(rows, expand(rows, seeds, folder, machine, None), failures, columns)
-    shown = [result for result in results if result.row.folder in wanted]
-    # The files keep what earlier commands have run, also of rows that --only leaves out this time.
-    files = write_files(name, found, folder, [r for r in results if r in shown or r.seeds], epochs, machine)
-    content = {**in_two(cells(shown)), "rows": [result.plain() for result in shown]}
-    lacking = [run.name for run in missing if run.name not in failures and not run.is_finished()]
-    if lacking:
-        say(f"{len(lacking)} of {len(runs)} runs are not there yet")
-    lines = foot(found, shown, epochs, machine)
-    return {"name": name, **content, "foot": lines, "files": files, "failed": failures, "missing": lacking}
-
-
-def in_two(rows: Sequence[Mapping[str, str]]) -> dict[str, list[dict[str, str]]]:
-    """A table's rows, and what each gains over its baseline: side by side few terminals have room for both."""
-    table = [{name: cell for name, cell in row.items() if name not in OF_GAIN} for row in rows]
-    gains = [{"row": row["row"], **{name: row[name] for name in OF_GAIN}} for row in rows if OF_GAIN[0] in row]
-    return {"table": table, "gains": [gain for gain in gains if gain[OF_GAIN[0]] != "-"]}
+    return run_table(
+        name,
+        found,
+        folder,
+        seeds=range(seeds),
+        only=only,
+        epochs=epochs,
+        machine=machine,
+        cache=teacher_cache,
+        columns=columns,
+        dry_run=dry_run,
+        sweep=sweep,
+    )
 
 
 def find_table(name: str) -> "Table":
@@ -105,27 +85,3 @@ def find_table(name: str) -> "Table":
         raise unknown("table", name, known)
     found: Table = getattr(tables, known[name])
     return found
-
-
-def write_files(
-    name: str,
-    found: "Table",
-    folder: Path,
-    results: "Sequence[Result]",
-    epochs: int | None,
-    changed: Mapping[str, Any],
-) -> dict[str, str]:
-    """Write the table and the report of its runs, if there are any; the paths."""
-    files, new = write_table(folder, name, found, results, foot(found, results, epochs, changed))
-    folders, learners = {}, {}
-    for result in results:
-        for learner in result.row.learners if result.folders else ():
-            several = len(result.row.learners) > 1  # the better one counts in the table; the report has them all
-            label = f"{result.row.name}: {learner}" if several else result.row.name
-            folders[label], learners[label] = result.folders, learner
-    report = folder / "report.html"
-    if folders and (new or not report.is_file()):
-        from potstill.report import write_report
-
-        write_report(report, name, folders, learners)
-    return files | ({report.name: str(report)} if folders else {})

@@ -23,6 +23,7 @@ from potstill.engine.early_stop import check_early_stop
 from potstill.engine.evaluate import evaluate
 from potstill.engine.insight import write_insight
 from potstill.engine.measuring import Measuring, check_networks
+from potstill.engine.only_checked import unless_only_checked
 from potstill.engine.parts import check_parts
 from potstill.engine.precision import settle_precision
 from potstill.engine.recorders import Recorder
@@ -112,7 +113,7 @@ def fit(
     config = describe_run(record, training, distiller, data, device)
     team = meet(config, distiller, data, training)
     check_parts(training, distiller, team)
-    data = data if team is None else team.data
+    data = unless_only_checked(distiller, data if team is None else team.data)
     changes = Transforms(transforms, training.seed, () if team is None else (team.world.rank,), before=own)
     measuring = Measuring(suited(measure, distiller, data), distiller, data, Tested.folder_for(training, data))
     seams = Seams(changes, measuring, recorders, after_step)

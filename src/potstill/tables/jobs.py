@@ -92,6 +92,22 @@ class Watcher(Protocol):
         """Some time has passed."""
 
 
+class Silent:
+    """Watches jobs, and says nothing."""
+
+    def started(self, job: Job, host: str | None) -> None:
+        """Nothing."""
+
+    def lost(self, job: Job, why: str) -> None:
+        """Nothing."""
+
+    def ended(self, job: Job, failure: str | None) -> None:
+        """Nothing."""
+
+    def tick(self) -> None:
+        """Nothing."""
+
+
 def run_jobs(jobs: Sequence[Job], places: Sequence[Place], watcher: Watcher) -> dict[str, str]:
     """Run commands, one in each place at a time, in this order but for what has to wait for another.
 

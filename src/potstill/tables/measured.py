@@ -13,7 +13,7 @@ from potstill.cores import cores
 from potstill.runs.reading import read_history
 from potstill.say import say
 from potstill.tables.groups import grouped
-from potstill.tables.jobs import Job, Place, run_jobs
+from potstill.tables.jobs import Place, Silent, run_jobs
 from potstill.tables.plan import ANSWERS, Run
 from potstill.tables.row import Table
 from potstill.tables.runners.gpus import chosen, gpus_here
@@ -196,7 +196,7 @@ class _Trials:
             jobs.append(replace(job, name=f"{i}: {job.name}"))
             folders.append(replace(run, out=out).folder)
         groups = grouped(jobs, way.side_by_side)
-        failures = run_jobs([group.job for group in groups], self.places(way.jobs), _Silent())
+        failures = run_jobs([group.job for group in groups], self.places(way.jobs), Silent())
         if failures:
             self.failure = next(iter(failures.values()))
             return 0.0
@@ -209,15 +209,3 @@ class _Trials:
         images = sum(rate * seconds for rate, seconds in speeds)
         self.images = images / len(speeds)
         return images / sum(seconds for _, seconds in speeds)
-
-
-class _Silent:
-    """Watches jobs, and says nothing."""
-
-    def started(self, job: Job, host: str | None) -> None: ...
-
-    def lost(self, job: Job, why: str) -> None: ...
-
-    def ended(self, job: Job, failure: str | None) -> None: ...
-
-    def tick(self) -> None: ...

@@ -129,12 +129,18 @@ class Run:
 
 
 def expand(
-    rows: Sequence[Row], seeds: int, out: Path, machine: Mapping[str, Any], only: str | None, cache: str = "auto"
+    rows: Sequence[Row],
+    seeds: int | range,
+    out: Path,
+    machine: Mapping[str, Any],
+    only: str | None,
+    cache: str = "auto",
 ) -> list[Run]:
     """The runs of the rows that ``only`` names (all by default) and of their teachers, in the order to start them.
 
-    A teacher that ``only`` does not name is run with seed 0 alone. Teachers come first, then seed after seed; of each,
-    rows that want a teacher's logits only, whose answers the others then need not ask for again.
+    ``seeds`` is how many, from 0 on, or which. A teacher that ``only`` does not name is run with seed 0 alone. Teachers
+    come first, then seed after seed; of each, rows that want a teacher's logits only, whose answers the others then
+    need not ask for again.
 
     Raises:
         BadInput: no row is of that name.
@@ -143,7 +149,8 @@ def expand(
     by_name = {row.name: row for row in rows}
     teachers = {row.teacher for row in rows if row.name in chosen and row.teacher is not None}
     folders = {row.folder for row in rows if row.name in chosen}
-    wanted = [(by_name[name], seed) for seed in range(seeds) for name in by_name if name in folders]
+    each = range(seeds) if isinstance(seeds, int) else seeds
+    wanted = [(by_name[name], seed) for seed in each for name in by_name if name in folders]
     wanted += [(by_name[name], 0) for name in by_name if name in teachers - folders]
     wanted.sort(key=lambda pair: (not (pair[0].name in teachers and pair[1] == 0), pair[1], not _asks_logits(pair[0])))
     return [Run(row, seed, out, machine, cache) for row, seed in wanted]

@@ -12,7 +12,7 @@ from potstill.runs.names import SUMMARY
 from potstill.runs.reading import read_config, read_summary
 from potstill.runs.schema import Learner
 from potstill.runs.spread import PlainSpread, Spread
-from potstill.tables.columns import COLUMNS, Column
+from potstill.tables.columns import COLUMNS, COSTS, Column
 from potstill.tables.gains import Gain, PlainGain, gains
 from potstill.tables.plan import Run
 from potstill.tables.published import Published
@@ -39,6 +39,7 @@ class PlainResult(TypedDict):
     best: PlainSpread | None
     gain: PlainGain | None
     columns: dict[str, PlainSpread | None]
+    times_baseline: dict[str, float]
     published: list[PlainQuote]
     problems: list[str]
 
@@ -60,6 +61,7 @@ class Result:
         reached: the value of ``measure`` after the last epoch, by seed.
         columns: what further columns tell; None where no run has recorded it.
         gain: over the row's baseline; None where there is nothing to compare.
+        times_baseline: what it costs, as so many times what the baseline does; of the columns that tell costs.
     """
 
     row: Row
@@ -74,6 +76,7 @@ class Result:
     reached: Mapping[int, float] = field(default_factory=dict)
     columns: Mapping[Column, Spread | None] = field(default_factory=dict)
     gain: Gain | None = None
+    times_baseline: Mapping[Column, float] = field(default_factory=dict)
 
     def difference(self, quote: Published) -> float | None:
         """Ours minus theirs, in points, each measured in the same epoch; None as long as nothing is finished."""
@@ -100,6 +103,7 @@ class Result:
             "best": None if self.best is None else self.best.plain(),
             "gain": None if self.gain is None else self.gain.plain(),
             "columns": {name: None if spread is None else spread.plain() for name, spread in self.columns.items()},
+            "times_baseline": {str(name): times for name, times in self.times_baseline.items()},
             "published": published,
             "problems": list(self.problems),
         }
@@ -121,7 +125,19 @@ def collect(
             problems = tuple(dict.fromkeys(failures[run.name] for run in own if run.name in failures))
             results.append(_result(row, sorted(finished, key=lambda run: run.seed), problems, columns))
     found = gains(rows, results)
-    return [replace(result, gain=found.get(result.row.name)) for result in results]
+    there = {result.row.name: result for result in results}
+    return [
+        replace(one, gain=found.get(one.row.name), times_baseline=_times(one, there.get(one.row.baseline or "")))
+        for one in results
+    ]
+
+
+def _times(result: Result, baseline: Result | None) -> dict[Column, float]:
+    """What a row costs, as so many times what its baseline does: ratios of means."""
+    if baseline is None:
+        return {}
+    pairs = {name: (result.columns.get(name), baseline.columns.get(name)) for name in COSTS}
+    return {name: one.mean / other.mean for name, (one, other) in pairs.items() if one and other and other.mean}
 
 
 def _result(row: Row, runs: Sequence[Run], problems: tuple[str, ...], columns: Sequence[Column]) -> Result:

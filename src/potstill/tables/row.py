@@ -77,6 +77,7 @@ class Table:
         protocol: how the runs are trained and measured, for the foot of the table.
         epochs: length of a run.
         make: gives the rows for a budget.
+        quotes: whether published numbers stand beside ours.
     """
 
     sentence: str
@@ -85,6 +86,7 @@ class Table:
     protocol: str
     epochs: int
     make: Callable[[Budget], list[Row]] = field(repr=False)
+    quotes: bool = True
 
     def rows(self, epochs: int | None = None) -> list[Row]:
         """The rows, in the order they are shown; for shorter runs if ``epochs`` says so."""

@@ -94,13 +94,18 @@ class Sweep(Settings):
             raise BadInput(f"--via {names[0]} is a way of its own: leave out the others")
         return WAYS[names[0]](self, table, folder) if names else self._elsewhere()
 
-    def _here(self) -> Way:
+    def here(self) -> "Sequence[Place]":
+        """The places of this machine; one with ``jobs`` auto, which nobody has measured here."""
         from potstill.tables.runners.gpus import chosen, gpus_here
         from potstill.tables.runners.local import local
 
         gpus = [] if self.gpus is None else chosen(self.gpus, gpus_here())
-        places = partial(local, self.at_once or len(gpus) or 1, gpus)
-        return partial(run_in, places, side_by_side=self.side_by_side or 1)
+        jobs = None if self.jobs == "auto" else self.jobs
+        return local(jobs or len(gpus) or 1, gpus)
+
+    def _here(self) -> Way:
+        places = self.here()
+        return partial(run_in, lambda: places, side_by_side=self.side_by_side or 1)
 
     def _elsewhere(self) -> Way:
         from potstill.tables.runners.gpus import parsed

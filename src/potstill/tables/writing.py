@@ -47,8 +47,19 @@ UNDER_GAINS = {
 """What stands under a table that has gains."""
 
 
-def cells(results: Sequence[Result]) -> list[dict[str, str]]:
-    """The table's cells as text; published numbers have columns of their own, with a letter for their source."""
+UNDER_COSTS = (
+    "the median epoch's steps, and the most memory in use; x: times the baseline's. Runs beside each other slow each "
+    "other down, so ratios are of runs that had the machine alike"
+)
+
+
+def cells(results: Sequence[Result], quotes: bool = True) -> list[dict[str, str]]:
+    """The table's cells as text; published numbers have columns of their own, with a letter for their source.
+
+    Args:
+        results: its rows.
+        quotes: whether it has such columns.
+    """
     letters = sources(results)
     trouble = any(result.problems for result in results)
     compared = any(result.gain is not None for result in results)
@@ -56,8 +67,6 @@ def cells(results: Sequence[Result]) -> list[dict[str, str]]:
     last, best = (column(f"{which} epoch", measures) for which in ("last", "best"))
     rows = []
     for result in results:
-        quotes = result.row.published
-        differences = [result.difference(quote) for quote in quotes]
         row = {
             "row": result.row.name,
             "seeds": str(len(result.seeds)),
@@ -66,8 +75,7 @@ def cells(results: Sequence[Result]) -> list[dict[str, str]]:
             best: cell(result.best, result.measure, measures),
             **_further(result),
             **(_gain(result) if compared else {}),
-            "published, %": ", ".join(f"{q.value:.2f} ({letters[q.source, q.protocol]})" for q in quotes) or "-",
-            "difference": ", ".join("-" if d is None else f"{d:+.2f}" for d in differences) or "-",
+            **(_quoted(result, letters) if quotes else {}),
         }
         rows.append(row | ({"problem": "; ".join(result.problems)} if trouble else {}))
     return rows
@@ -75,8 +83,22 @@ def cells(results: Sequence[Result]) -> list[dict[str, str]]:
 
 def _further(result: Result) -> dict[str, str]:
     """The cells of the further columns."""
-    told = {COLUMNS[name]: spread for name, spread in result.columns.items()}
-    return {column.heading: "-" if spread is None else spread.text(column.digits) for column, spread in told.items()}
+    told = {}
+    for name, spread in result.columns.items():
+        times = result.times_baseline.get(name)
+        text = "-" if spread is None else spread.text(COLUMNS[name].digits)
+        told[COLUMNS[name].heading] = text + ("" if times is None else f" ({times:.2f} x)")
+    return told
+
+
+def _quoted(result: Result, letters: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """The cells of the published numbers."""
+    quotes = result.row.published
+    differences = [result.difference(quote) for quote in quotes]
+    return {
+        "published, %": ", ".join(f"{q.value:.2f} ({letters[q.source, q.protocol]})" for q in quotes) or "-",
+        "difference": ", ".join("-" if d is None else f"{d:+.2f}" for d in differences) or "-",
+    }
 
 
 def _gain(result: Result) -> dict[str, str]:
@@ -115,6 +137,10 @@ def foot(table: Table, results: Sequence[Result], epochs: int | None, changed: M
     lines["accuracies"] = f"{measured} of the test images: mean ± standard deviation over the seeds"
     if any(result.gain is not None for result in results):
         lines |= UNDER_GAINS
+    if any(result.times_baseline for result in results):
+        lines["costs"] = UNDER_COSTS
+    if not table.quotes:
+        return lines
     lines["published"] = "quoted, not our own: " + (
         "; ".join(f"({letter}) {source}: {protocol}" for (source, protocol), letter in sources(results).items())
         or "nothing for these rows"
@@ -133,7 +159,7 @@ def write_table(
     """
     told = {"name": title, "rows": [result.plain() for result in results], "foot": lines}
     content = {
-        "table.md": _markdown(title, table.sentence, cells(results), lines),
+        "table.md": _markdown(title, table.sentence, cells(results, table.quotes), lines),
         "table.csv": _csv(results),
         "table.json": json.dumps(plain(told, finite=True), indent=2, allow_nan=False),
     }

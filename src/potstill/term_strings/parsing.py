@@ -66,7 +66,7 @@ def told_apart(found: "Sequence[tuple[str, list[Term]]]") -> "list[Term]":
     for with_weight in (False, True):
         counts = Counter(term.name for _, terms in found for term in terms)
         for string, terms in found:
-            weight, loss, _ = _split(string)
+            weight, loss, _ = split_term(string)
             name, bracket, rest = loss.partition("(")
             title = name.strip().rpartition(":")[2]
             old, new = (f"{title}{bracket}{rest}", f"{weight} * {title}") if with_weight else (title, title)
@@ -77,7 +77,7 @@ def told_apart(found: "Sequence[tuple[str, list[Term]]]") -> "list[Term]":
 
 
 def _parse(string: str, places: Places, both: bool, alone: bool) -> "list[Term]":
-    weight, loss, taps = _split(string)
+    weight, loss, taps = split_term(string)
     name, bracket, rest = loss.partition("(")
     if not name or (bracket and not rest.endswith(")")):
         raise BadInput(f"term {string!r} is not of the form {GRAMMAR!r}")
@@ -102,8 +102,15 @@ def _taps_of(loss: Callable[..., Any], name: str, alone: bool) -> tuple[Addresse
     return found
 
 
-def _split(string: str) -> tuple[str, str, str]:
-    """Weight, loss and taps of a term: what is around its ``*`` and its ``on`` outside of brackets."""
+def split_term(string: str) -> tuple[str, str, str]:
+    """Weight, loss and taps of a term: what is around its ``*`` and its ``on`` outside of brackets.
+
+    Raises:
+        BadInput: it is not of the grammar.
+
+    >>> split_term("warmup(1, 20) * DKD(beta=8) on student=teacher")
+    ('warmup(1, 20)', 'DKD(beta=8)', 'student=teacher')
+    """
     if not isinstance(string, str) or len(string) > LONGEST or CONTROL.search(string):
         raise BadInput(f"term {shown(string)} is not a text of {LONGEST:,} characters at most")
     depth, star, on = 0, -1, len(string)
