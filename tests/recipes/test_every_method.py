@@ -30,8 +30,10 @@ OTHERS = {  # what is no loss: recipes, further images, grafts, an optimiser
     "backbone": "embed --student resnet8 --teachers {t} --loss queue",
     "Moonshine": "moonshine --teacher {t} --conv DConv",
     "Rocket": "rocket --light wrn-10-1 --booster wrn-16-1 --teacher {t}",
-    "SimKD": "distill --student resnet8^{t}@stage3 --teacher {t} --freeze scion"
-    " --terms 'FitNet(regressor=False) on bridge=stage3'",
+    "NORM": "distill --student resnet8^2x64^resnet8@stage3 --teacher {t}"
+    " --terms 'NORMLogits(ce=0.1)' 'steps([0.1, 1], [1]) * NORM on bridge.expand=stage3'",
+    "SimKD": "distill --student resnet8^2^{t}@stage3 --teacher {t} --freeze scion"
+    " --terms 'SimKD(transfer=False) on bridge=stage3'",
     "TAKD": "chain --networks resnet8 resnet8 --teacher {t}",
 }
 WORDS = BY_NAME | OTHERS

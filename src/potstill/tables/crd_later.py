@@ -1,7 +1,5 @@
 """Methods since, in the CIFAR-100 benchmark of CRD: who reports them, and their terms with their authors' weights."""
 
-from typing import Any
-
 from potstill.tables.row import Budget
 
 STANDARDISED = "logit-standardization-KD"
@@ -25,7 +23,12 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "WKD-L+WKD-F": ("WKD README",),
     "SemCKD": ("SimKD README", "NORM README"),
     "SRRL": ("SimKD README", "NORM README"),
-    "SimKD": ("NORM README",),
+    "SimKD": ("NORM README", "SimKD README"),
+    "SimKD factor 4": ("SimKD README",),
+    "SimKD factor 8": ("SimKD README",),
+    "NORM": ("NORM README",),
+    "NORM+KD": ("NORM README",),
+    "NORM+CRD": ("NORM README",),
     "ICKD-C": ("ICKD README",),
     "ICKD-C without KD": ("ICKD README",),
     "ITRD": ("ITRD README",),
@@ -35,8 +38,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
 OF_NOBODY = ("ABKD", "AFM", "CAT-KD", "FCFD", "KD++", "LumiNet", "RLD", "WSLD")
 """Methods whose numbers stand in no text: rows of `USUAL` alone, without a published number."""
 USUAL = ("resnet32x4", "resnet8x4")
-UNLIKE_SIMKD = (USUAL, ("resnet32x4", "ShuffleNetV1"))
-"""Pairs that a graft joins without the transfer that SimKD has between all, or without its pooling."""
+ALSO = {"SimKD": ("SimKD factor 2",)}
+"""What a method is called where it has another name."""
 LAST_MAPS = {"wrn": "relu", "MobileNetV2": "conv2", "ShuffleNetV2": "relu2", "vgg": "stage4", "ResNet50": "stage4"}
 """What is pooled before the classifier, where that is not the third stage."""
 
@@ -119,12 +122,3 @@ def _stages(student: str, teacher: str) -> str:
         for network in (student, teacher)
     ]
     return ", ".join(f"{one}={other}" for one, other in zip(*found, strict=True))
-
-
-def reused_classifier(spec: str, teacher: str, student: str) -> dict[str, Any]:
-    """SimKD's student, which goes on with its teacher's classifier from the last map on, and its only term."""
-    below, above = last_map(student), last_map(teacher)
-    return {
-        "student": f"{spec}^{{teacher}}@{below}={above}",
-        "terms": (f"1 * FitNet(regressor=False) on bridge={above}",),
-    }
