@@ -28,6 +28,8 @@ OTHERS = {  # what is no loss: recipes, further images, grafts, an optimiser
     "DOT": f"distill {PAIR} --optimizer dot",
     "FT with its paraphraser": f"factor-transfer {PAIR} --paraphraser-epochs 1",
     "backbone": "embed --student resnet8 --teachers {t} --loss queue",
+    "MLKD with its strong view": f"distill {PAIR}"
+    " --terms '0.1 * CE' '0.1 * CE on student@strong' '0.9 * MLKD(views=2)'",
     "Moonshine": "moonshine --teacher {t} --conv DConv",
     "Rocket": "rocket --light wrn-10-1 --booster wrn-16-1 --teacher {t}",
     "NORM": "distill --student resnet8^2x64^resnet8@stage3 --teacher {t}"

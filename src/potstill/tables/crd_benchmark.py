@@ -162,8 +162,8 @@ crd_benchmark = Table(
     protocol="SGD with momentum 0.9, lr 0.05 (0.01 for MobileNetV2 and ShuffleNets), x0.1 after epochs 150, 180, 210 "
     "of 240, weight decay 5e-4, batch 64, zero-padded crops, flips; RepDistiller reports the last epoch, mdistiller "
     "and logit-standardization-KD the best test epoch, and others do not say. All rows have this training and the one "
-    "weight that a method's authors give: they tuned some for each pair, trained MLKD on two views for up to 480 "
-    "epochs, and the classifiers of rotations of SSKD's and HSAKD's teachers before, which learn alongside here",
+    "weight that a method's authors give: they tuned some for each pair, trained MLKD for up to 480 epochs, and "
+    "the classifiers of rotations of SSKD's and HSAKD's teachers before, which learn alongside here",
     epochs=240,
     make=_rows,
 )

@@ -58,6 +58,7 @@ def _of_logits(method: str, budget: Budget, student: str, teacher: str) -> tuple
     warm = budget.lasting(20)
     regions = f"on {last_map(student)}={last_map(teacher)}, fc.weight, fc.bias"
     weighted = "4 * TTM(gamma=0.2, weighted=True)"
+    both_views = ("0.1 * CE", "0.1 * CE on student@strong")
     crd = "0.8 * CRD(width=128, negatives=16384, temperature=0.07, momentum=0.5)"
     found = {
         "ABKD": ("1 * CE", "1 * ABKD"),
@@ -65,8 +66,8 @@ def _of_logits(method: str, budget: Budget, student: str, teacher: str) -> tuple
         "CTKD+LS": ("0.1 * CE", "9 * CTKD(standardize=True)"),
         "DKD+LS": ("1 * CE", f"warmup(9, {warm}) * DKD(alpha=1, beta=2, temperature=2, standardize=True)"),
         "LumiNet": ("1 * CE", f"warmup(1, {warm}) * LumiNet"),
-        "MLKD": ("0.1 * CE", "0.9 * MLKD"),
-        "MLKD+LS": ("0.1 * CE", "9 * MLKD(temperature=2, standardize=True)"),
+        "MLKD": (*both_views, "0.9 * MLKD(views=2)"),
+        "MLKD+LS": (*both_views, "9 * MLKD(temperature=2, views=2, standardize=True)"),
         "NKD": ("1 * CE", "1 * NKD(gamma=3.5, temperature=3)"),
         "RLD": ("1 * CE", f"warmup(1, {warm}) * RLD(alpha=1, beta=8)"),
         "SD-DKD": ("1 * CE", f"warmup(1, {warm}) * SDD(base='DKD', beta=8) {regions}"),
