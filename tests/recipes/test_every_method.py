@@ -26,6 +26,7 @@ OTHERS = {  # what is no loss: recipes, further images, grafts, an optimiser
     "CS-KD": "supervised --network resnet8 --terms CE 'KD on student=student@pair'",
     "DML": "mutual --networks resnet8 resnet8",
     "DOT": f"distill {PAIR} --optimizer dot",
+    "FCFD with its mixed paths": f"mixed-paths {PAIR} --ramp 1",
     "FT with its paraphraser": f"factor-transfer {PAIR} --paraphraser-epochs 1",
     "backbone": "embed --student resnet8 --teachers {t} --loss queue",
     "MLKD with its strong view": f"distill {PAIR}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from potstill.data.companions import Companion
 
 TOGETHER = 64  # batches
-HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK, PAIRS, PREVIOUS, EXTRA, STRONG = range(10)
+HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK, PAIRS, PREVIOUS, EXTRA, STRONG, BRIDGES = range(11)
 """What random numbers are drawn for: no two share a stream."""
 
 

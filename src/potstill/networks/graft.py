@@ -42,7 +42,8 @@ def graft(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | str |
     Args:
         stock: whose lower part.
         scion: whose upper part.
-        at: a module in both, by path or alias: ``stage3``; or ``stage2=layer3``, the stock's first.
+        at: a module in both, by path or alias: ``stage3``; or ``stage2=layer3``, the stock's first. ``layer3.relu:in``
+            is what flows into it, as of ``stage3:pre``.
         bridge: between the two: a module, or its name. ``2`` is the transfer of the paper above, convolutions of 1x1,
             3x3 and 1x1 pixels with batch norm and ReLU, that many times narrower inside than the scion's place;
             ``8x256`` NORM's expansion to 8 copies of 256 channels and back, see `potstill.losses.NORM`. By default, of
@@ -132,13 +133,15 @@ class _Tracer(fx.Tracer):
 
 
 def _traced(network: nn.Module, place: str) -> tuple[fx.Graph, fx.Node]:
-    """The graph of a network, and the module in it that ``place`` names, which runs once."""
-    path: str = getattr(network, "aliases", {}).get(place, place)
+    """The graph of a network, and what a module in it that runs once returns, or takes if the place ends in ``:in``."""
+    whole: str = getattr(network, "aliases", {}).get(place, place)
+    path, _, at_input = whole.partition(":")
     graph = _Tracer(path).trace(network)
     nodes = graph.find_nodes(op="call_module", target=path)
-    if len(nodes) != 1:
+    taken = [node for node in nodes[0].args if isinstance(node, fx.Node)] if at_input and nodes else nodes
+    if len(nodes) != 1 or len(taken) != 1:
         raise BadInput(f"{place!r} is no module that runs once in this {type(network).__name__}, where it can be cut")
-    return graph, nodes[0]
+    return graph, taken[0]
 
 
 def _channels(lower: nn.Module) -> int:

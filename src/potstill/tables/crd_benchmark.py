@@ -86,6 +86,8 @@ def _method(method: str, budget: Budget, teacher: str, student: str) -> tuple[st
         first = _boundaries(student) if method == "AB" else (f"1 * FSP on stem, {', '.join(_stages(student))}",)
         stage = {"first": first, "first_epochs": init, "first_lr": settings(budget, student)["lr"]}
         return "two-stage", {**stage, "terms": ("1 * CE",)}
+    if method == "FCFD":
+        return "mixed-paths", {"ramp": budget.lasting(20)}
     if method.startswith("NORM"):
         return "distill", expanded(method, _spec(student), budget, teacher, student)
     return "distill", {"terms": terms(method, budget, teacher, student)}

@@ -91,7 +91,6 @@ def _of_features(method: str, budget: Budget, student: str, teacher: str) -> tup
     found = {
         "AFM": ("1 * CE", "0.9 * KD(temperature=4)", "200 * AFM"),
         "CAT-KD": ("1 * CE", f"15 * CATKD(normalize=False) {last}, fc.weight, fc.bias"),
-        "FCFD": ("1 * CE", kd, f"warmup(5, {warm}) * FCFD"),
         "HSAKD": ("1 * HSAKD(temperature=3)",),
         "ICKD-C": ("1 * CE", kd, f"2.5 * ICKD {last}"),
         "ICKD-C without KD": ("1 * CE", f"2.5 * ICKD {last}"),
