@@ -144,7 +144,7 @@ def _is_harmless(words: list[str]) -> bool:
         "demo",
     ):
         return words[-2:] == STOP
-    return first not in ("stages", "factor-transfer", "two-stage", "table") or words[-1:] == ["--dry-run"]
+    return first not in ("stages", "factor-transfer", "masked", "two-stage", "table") or words[-1:] == ["--dry-run"]
 
 
 def _no_json(constant: str) -> None:

@@ -18,6 +18,7 @@ NEEDED = {
     "distill": STUDENT,
     "embed": {"student": "resnet8", "teachers": ("resnet8",)},
     "factor_transfer": {**STUDENT, "paraphraser_epochs": 1},
+    "masked": {**STUDENT, "mask_epochs": 1},
     "mixed_paths": STUDENT,
     "moonshine": {"teacher": "resnet8", "conv": "DConv"},
     "mutual": {"networks": ("resnet8", "resnet8")},

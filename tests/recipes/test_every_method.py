@@ -29,6 +29,7 @@ OTHERS = {  # what is no loss: recipes, further images, grafts, an optimiser
     "FCFD with its mixed paths": f"mixed-paths {PAIR} --ramp 1",
     "FT with its paraphraser": f"factor-transfer {PAIR} --paraphraser-epochs 1",
     "backbone": "embed --student resnet8 --teachers {t} --loss queue",
+    "MasKD with its masks": f"masked {PAIR} --mask-epochs 1",
     "MLKD with its strong view": f"distill {PAIR}"
     " --terms '0.1 * CE' '0.1 * CE on student@strong' '0.9 * MLKD(views=2)'",
     "Moonshine": "moonshine --teacher {t} --conv DConv",
