@@ -1,7 +1,7 @@
 """Small vision transformers on ImageNet: DeiT-Ti and DeiT-S, by methods with a published number for one of them.
 
-Weights and temperatures are their authors', but for KD's and WTTM's, which the source of their numbers does not give for
-transformers: not published; ours. WTTM has those of CIFAR-100.
+Weights and temperatures are their authors', but for KD's and WTTM's, which the source of their numbers does not give
+for transformers: not published; ours. WTTM has those of CIFAR-100.
 """
 
 from dataclasses import replace
