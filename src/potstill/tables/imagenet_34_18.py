@@ -1,7 +1,7 @@
 """ResNet-34 to ResNet-18 on ImageNet: every method with a published number for that pair.
 
-KD and DKD have the settings of mdistiller's configurations for this pair, SimKD and NORM those of their authors' scripts.
-WTTM's are not published for ImageNet; ours are those of CIFAR-100.
+KD and DKD have the settings of mdistiller's configurations for this pair, SimKD and NORM those of their authors'
+scripts. WTTM's are not published for ImageNet; ours are those of CIFAR-100.
 """
 
 from typing import Any
