@@ -24,9 +24,8 @@ CE = "1 * CE(label_smoothing=0.1)"
 NKD = "1 * NKD(gamma=1.5, temperature=1)"
 VITKD = "1 * ViTKD(alpha=3e-5, beta=3e-6, ratio=0.5) on blocks.0:map, blocks.1:map, blocks.11:map"
 BOTH_HEADS = ("0.5 * CE(label_smoothing=0.1) on student#0", "0.5 * KD(hard=True) on student#1")
-BLOCKS = zip(
-    (0, 1, 2, 3, 8, 9, 10, 11), (0, 1, 2, 3, 20, 21, 22, 23), strict=True
-)  # its authors' pairs, and their mean
+# The pairs that Manifold's authors name, and their mean.
+BLOCKS = zip((0, 1, 2, 3, 8, 9, 10, 11), (0, 1, 2, 3, 20, 21, 22, 23), strict=True)
 MANIFOLD = "0.125 * Manifold(sample=0.1, patch=4, random=0.2, tokens=192) on " + ", ".join(
     f"blocks.{own}=blocks.{other}" for own, other in BLOCKS
 )
