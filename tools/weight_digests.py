@@ -48,6 +48,8 @@ RUNS: dict[str, tuple[str, ...]] = {
     "channel": ("channel", "--student", "resnet8", "--teacher", "{teacher}", "--decay-at", "1"),
     "two-stage": ("two-stage", "--student", "resnet8", "--teacher", "{teacher}", "--first-epochs", "1"),
     "factor-transfer": ("factor-transfer", *DISTILL[1:], "--paraphraser-epochs", "1"),
+    "masked": ("masked", *DISTILL[1:], "--mask-epochs", "1"),
+    "mixed-paths": ("mixed-paths", *DISTILL[1:]),
     "boundary": ("boundary", *DISTILL[1:], "--attack-from", "0", "--attack-size", "8"),
     "own": ("run", "{own recipe}"),
 }

@@ -28,6 +28,8 @@ EXAMPLES = {
     "mutual": "potstill mutual --networks resnet20 resnet20 --data cifar100",
     "two-stage": "potstill two-stage --student resnet20 --teacher runs/resnet56 --data cifar100",
     "factor-transfer": "potstill factor-transfer --student resnet20 --teacher runs/resnet56 --data cifar100",
+    "masked": "potstill masked --student resnet20 --teacher runs/resnet56 --data cifar100",
+    "mixed-paths": "potstill mixed-paths --student resnet20 --teacher runs/resnet56 --data cifar100",
     "moonshine": "potstill moonshine --teacher runs/wrn-40-2 --conv G8B2 --data cifar10",
     "boundary": "potstill boundary --student resnet20 --teacher runs/resnet56 --data cifar100",
     "channel": "potstill channel --student resnet20 --teacher runs/resnet56 --data cifar100",

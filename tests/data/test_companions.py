@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from potstill.data.augment import Augment
-from potstill.data.companions import Pairs, Previous
+from potstill.data.companions import Pairs, Previous, Strong
 from potstill.data.images import ImageSet
 from potstill.data.loader import Loader
 
@@ -10,7 +10,7 @@ LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 0, 1, 0, 1])  # class 2 has a single im
 PLAIN = Augment(pad=0, flip=False)
 
 
-def loader(augment=PLAIN, companions=(Pairs, Previous)):
+def loader(augment=PLAIN, companions=(Pairs, Previous, Strong)):
     """Each image says which one it is, if it is not augmented."""
     images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1).expand(10, 8, 8, 3).contiguous()
     found = Loader(ImageSet(images, LABELS), 4, mean=(0, 0, 0), std=(1 / 255,) * 3, augment=augment, seed=3)
@@ -58,11 +58,34 @@ def test_a_loader_that_starts_anywhere_gives_the_same_bits(epoch, first):
         assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_a_part_of_the_batches_has_its_part_of_the_pairs():
-    whole = loader(Augment(pad=1), [Pairs])
+@pytest.mark.parametrize(("companion", "entry"), [(Pairs, "pair"), (Strong, "strong")])
+def test_a_part_of_the_batches_has_its_part_of_the_further_images(companion, entry):
+    whole = loader(Augment(pad=1), [companion])
     halves = [whole.part(part, 2) for part in range(2)]
     for batch, *parts in zip(whole, *halves, strict=True):
-        assert torch.equal(batch["pair"], torch.cat([part["pair"] for part in parts]))
+        assert torch.equal(batch[entry], torch.cat([part[entry] for part in parts]))
+
+
+def test_a_strong_view_is_the_image_after_operations_that_no_other_random_number_decides():
+    noise = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (40, 16, 16, 3), dtype=torch.uint8, generator=noise)
+    given = Loader(
+        ImageSet(images, torch.zeros(40, dtype=torch.int64)), 40, mean=(0, 0, 0), std=(1 / 255,) * 3, augment=PLAIN
+    )
+    seen = given.beside([Strong(given)])
+    before = torch.random.get_rng_state()
+    batch = next(iter(seen))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    same = (batch["strong"] == batch["images"]).flatten(1).all(dim=1)
+    assert same.sum() < 10  # some operations do nothing
+    assert batch["strong"].min() >= 0
+    assert batch["strong"].max() <= 255.01
+    torch.manual_seed(99)
+    assert torch.equal(next(iter(seen))["strong"], batch["strong"])
+    again, later = (next(seen.batches(epoch)) for epoch in (0, 1))
+    assert torch.equal(again["strong"], batch["strong"])
+    place = later["index"].argsort()[batch["index"]]  # of the same image an epoch later
+    assert not (later["strong"][place] == batch["strong"]).flatten(1).all(dim=1).any()
 
 
 def test_what_is_measured_has_nothing_beside_it():

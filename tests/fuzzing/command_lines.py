@@ -58,6 +58,7 @@ SOUND: list[tuple[list[str], list[str]]] = [
     ),
     (["mutual", "--networks", "wrn-10-1", "wrn-10-1", *DIGITS, "--milestones", "1", "2", "--decay", "0.1"], STOP),
     (["chain", "--networks", "wrn-10-1", "resnet8", *TEACHER, *DIGITS], STOP),
+    (["mixed-paths", "--student", "resnet8", *TEACHER, *DIGITS, "--paths", "1"], STOP),
     (["native-ensemble", "--network", "resnet8", *DIGITS, "--branches", "2"], STOP),
     (["rocket", "--light", "wrn-10-1", "--booster", "wrn-16-1", *DIGITS, "--optimizer", "sgd"], STOP),
     (["moonshine", *TEACHER, "--conv", "G2B2", *DIGITS, "--seed", "3"], STOP),
@@ -136,6 +137,7 @@ def _is_harmless(words: list[str]) -> bool:
         "mutual",
         "chain",
         "native-ensemble",
+        "mixed-paths",
         "rocket",
         "moonshine",
         "channel",
@@ -143,7 +145,7 @@ def _is_harmless(words: list[str]) -> bool:
         "demo",
     ):
         return words[-2:] == STOP
-    return first not in ("stages", "factor-transfer", "two-stage", "table") or words[-1:] == ["--dry-run"]
+    return first not in ("stages", "factor-transfer", "masked", "two-stage", "table") or words[-1:] == ["--dry-run"]
 
 
 def _no_json(constant: str) -> None:

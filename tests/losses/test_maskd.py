@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from potstill.errors import BadInput
 from potstill.losses import MasKD
-from potstill.losses.maskd import Masks
+from potstill.losses.maskd import MaskLearning, Masks
 
 
 def given(tokens=3, **settings):
@@ -54,3 +54,15 @@ def test_masks_of_another_width():
         MasKD(masks).build(student, torch.randn(4, 7, 3, 2))
     with pytest.raises(BadInput, match="train them on its map first"):
         MasKD(Masks()).build(student, student)
+
+
+def test_masks_learn_by_the_teachers_task_alone():
+    masks, labels, maps = Masks(2), torch.tensor([0, 1, 2]), torch.randn(3, 4, 2, 2)
+    rest = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3)).requires_grad_(False)
+    loss = MaskLearning(masks, rest)
+    loss.build(maps, labels)
+    assert {name.split(".")[0] for name, _ in loss.named_parameters()} == {"masks"}
+    value = loss(maps, labels)
+    torch.testing.assert_close(value, F.cross_entropy(rest(masks(maps)), labels) + masks.overlap(maps))
+    value.backward()
+    assert masks.mask_token.grad.abs().sum() > 0

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from potstill.errors import BadInput
 from potstill.losses import CE, KD, NORM, NORMLogits
-from potstill.losses.norm import Expansion
+from potstill.networks.bridges import Expansion
 
 
 def test_every_part_becomes_the_teachers_map():

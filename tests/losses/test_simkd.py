@@ -18,3 +18,11 @@ def test_the_transfer_narrows_to_one_channel_at_least():
     loss.build(torch.randn(2, 4, 3, 3), torch.randn(2, 8, 3, 3))
     assert [m.out_channels for m in loss.modules() if isinstance(m, torch.nn.Conv2d)] == [1, 1, 8]
     assert (loss.transfer(torch.randn(2, 4, 3, 3)) >= 0).all()
+
+
+def test_a_transfer_in_the_student_is_not_made_again():
+    student, teacher = torch.rand(2, 8, 3, 3), torch.rand(2, 8, 6, 6)
+    loss = SimKD(transfer=False)
+    loss.build(student, teacher)
+    assert not [*loss.parameters()]
+    torch.testing.assert_close(loss(student, teacher), F.mse_loss(student, F.avg_pool2d(teacher, 2)))

@@ -33,7 +33,7 @@ from potstill.losses import (
     VkD,
 )
 from potstill.losses.maskd import Masks
-from potstill.losses.norm import Expansion
+from potstill.networks.bridges import Expansion
 from potstill.schedules import warmup
 
 

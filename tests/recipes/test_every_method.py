@@ -26,12 +26,18 @@ OTHERS = {  # what is no loss: recipes, further images, grafts, an optimiser
     "CS-KD": "supervised --network resnet8 --terms CE 'KD on student=student@pair'",
     "DML": "mutual --networks resnet8 resnet8",
     "DOT": f"distill {PAIR} --optimizer dot",
+    "FCFD with its mixed paths": f"mixed-paths {PAIR} --ramp 1",
     "FT with its paraphraser": f"factor-transfer {PAIR} --paraphraser-epochs 1",
     "backbone": "embed --student resnet8 --teachers {t} --loss queue",
+    "MasKD with its masks": f"masked {PAIR} --mask-epochs 1",
+    "MLKD with its strong view": f"distill {PAIR}"
+    " --terms '0.1 * CE' '0.1 * CE on student@strong' '0.9 * MLKD(views=2)'",
     "Moonshine": "moonshine --teacher {t} --conv DConv",
     "Rocket": "rocket --light wrn-10-1 --booster wrn-16-1 --teacher {t}",
-    "SimKD": "distill --student resnet8^{t}@stage3 --teacher {t} --freeze scion"
-    " --terms 'FitNet(regressor=False) on bridge=stage3'",
+    "NORM": "distill --student resnet8^2x64^resnet8@stage3 --teacher {t}"
+    " --terms 'NORMLogits(ce=0.1)' 'steps([0.1, 1], [1]) * NORM on bridge.expand=stage3'",
+    "SimKD": "distill --student resnet8^2^{t}@stage3 --teacher {t} --freeze scion"
+    " --terms 'SimKD(transfer=False) on bridge=stage3'",
     "TAKD": "chain --networks resnet8 resnet8 --teacher {t}",
 }
 WORDS = BY_NAME | OTHERS

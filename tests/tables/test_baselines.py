@@ -22,8 +22,8 @@ def network(row, rows):
     if row.recipe == "mutual":
         return given["networks"]["ab".index(learner)]
     whole = given[{"supervised": "network", "rocket": learner}.get(row.recipe, "student")]
-    own, _, classifier = whole.partition("^")
-    assert not classifier or row.name.endswith("-simkd")
+    own, _, more = whole.partition("^")
+    assert not more or "simkd" in row.name or "norm" in row.name
     assert "_distilled_" not in own or row.name.endswith("-deit-hard")
     return own.replace("_distilled_", "_")
 

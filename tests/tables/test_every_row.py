@@ -39,7 +39,8 @@ def network(spec):
 def batch():
     noise = torch.Generator().manual_seed(0)
     images = torch.randn(3, 3, 32, 32, generator=noise)
-    return {"images": images, "labels": torch.tensor([1, 7, 99]), "index": torch.arange(3), "size": torch.tensor(50)}
+    labels, index = torch.tensor([1, 7, 99]), torch.arange(3)
+    return {"images": images, "strong": images, "labels": labels, "index": index, "size": torch.tensor(50)}
 
 
 @pytest.mark.parametrize("name", TABLES)

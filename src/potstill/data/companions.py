@@ -1,4 +1,4 @@
-"""Further images beside those of a batch, for terms that ask for them by name: ``student@pair``, ``student@previous``.
+"""Further images beside those of a batch, for terms that ask for them by name: ``student@pair``, ``student@strong``.
 
 They follow from the loader's seed, the epoch and the number of the batch, so that a run that was stopped goes on with
 the same ones. Nothing here waits for the device.
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from potstill.batch import Batch
-from potstill.data.loader import PAIRS, PREVIOUS, Loader, seeded
+from potstill.data.loader import PAIRS, PREVIOUS, STRONG, Loader, seeded
+from potstill.hub import library
+from potstill.image_changes.operations import randaugment
 
 Companion = Callable[[Loader, int, int, Batch], Batch]
 """What gives further entries of a batch, of: the loader, the epoch, the number of the batch in it, and the batch."""
@@ -74,4 +76,33 @@ class Previous:
         return loader.draw(came[0])[0][begin : begin + sizes[came[1]]].to(loader.device)
 
 
-COMPANIONS: dict[str, Callable[[Loader], Companion]] = {"pair": Pairs, "previous": Previous}
+class Strong:
+    """``strong``: each image once more, in a view of its own, changed by RandAugment, two operations of strength 10.
+
+    For `MLKD` of two views: Jin, Wang and Lin, "Multi-level logit distillation", CVPR 2023. An image's operations are
+    drawn from a seed of its own, so that whoever has some rows of a batch has the same ones.
+
+    Raises:
+        BadInput: torchvision is not installed.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        library("torchvision", "models")
+        self.change = randaugment(count=2, strength=10)
+
+    def __call__(self, loader: Loader, epoch: int, number: int, batch: Batch) -> Batch:
+        """The further entry of a batch."""
+        generator, size = seeded(loader.seed, STRONG, epoch, number), loader.sizes[number]
+        drawn = loader.augment.draw(size, generator), torch.randint(2**62, (size,), generator=generator)
+        views, seeds = (loader.part_of(column) for column in drawn)
+        pixels = loader.pixels(batch["index"], views).permute(0, 3, 1, 2)
+        with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's own numbers
+            changed = torch.stack([self._changed(*one) for one in zip(pixels, seeds.tolist(), strict=True)])
+        return {"strong": loader.normalized(changed.permute(0, 2, 3, 1))}
+
+    def _changed(self, image: Tensor, seed: int) -> Tensor:
+        torch.default_generator.manual_seed(seed)
+        return self.change(image)
+
+
+COMPANIONS: dict[str, Callable[[Loader], Companion]] = {"pair": Pairs, "previous": Previous, "strong": Strong}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from potstill.data.companions import Companion
 
 TOGETHER = 64  # batches
-HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK, PAIRS, PREVIOUS, EXTRA = range(9)
+HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK, PAIRS, PREVIOUS, EXTRA, STRONG, BRIDGES = range(11)
 """What random numbers are drawn for: no two share a stream."""
 
 
@@ -137,7 +137,15 @@ class Loader:
 
     def images(self, index: Tensor, view: Tensor) -> Tensor:
         """The normalised images (B, C, H, W) of given rows (B,) and views (B,): what a batch with them holds."""
-        return self._standardize(self._crop(*self._locate(index.to(self.device), view.to(self.device))))
+        return self.normalized(self.pixels(index, view))
+
+    def pixels(self, index: Tensor, view: Tensor) -> Tensor:
+        """The pixels (B, H, W, C), uint8, of given rows (B,) and views (B,)."""
+        return self._crop(*self._locate(index.to(self.device), view.to(self.device)))
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """The images (B, C, H, W) of pixels (B, H, W, C)."""
+        return self._standardize(pixels)
 
     def example(self) -> Batch:
         """The first batch of epoch 0."""

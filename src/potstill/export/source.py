@@ -54,7 +54,8 @@ def making(spec: str, classes: int) -> Making:
         numbers = ", ".join(f"{name}={size!r}" for name, size in {**sizes, "classes": classes}.items())
         return Making(f"{function.__name__}({numbers})", ours=((function.__module__, function.__name__),))
     if (parts := re.fullmatch(GRAFTED, spec)) is not None:
-        return _grafted(making(parts["stock"], classes), making(parts["scion"], classes), parts["at"])
+        stock, scion = (making(parts[part], classes) for part in ("stock", "scion"))
+        return _grafted(stock, scion, parts["at"], parts["bridge"])
     plus = re.fullmatch(CHEAPER, spec)
     if plus is not None:
         whole, cheaper = making(plus["network"], classes), (substitute.__module__, substitute.__name__)
@@ -79,8 +80,8 @@ def making(spec: str, classes: int) -> Making:
     return Making(f"getattr(importlib.import_module({home!r}), {name!r}){call}", ("import importlib",))
 
 
-def _grafted(stock: Making, scion: Making, at: str) -> Making:
-    expression = f"{grafted.__name__}({stock.expression}, {scion.expression}, {at!r})"
+def _grafted(stock: Making, scion: Making, at: str, bridge: str | None) -> Making:
+    expression = f"{grafted.__name__}({stock.expression}, {scion.expression}, {at!r}, {bridge!r})"
     ours = (*stock.ours, *scion.ours, (grafted.__module__, grafted.__name__))
     return Making(expression, (*stock.imports, *scion.imports), ours, stock.folder or scion.folder)
 

@@ -5,6 +5,7 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.losses.connector import BatchNorm
 from potstill.losses.loss import Loss
@@ -22,7 +23,7 @@ class FCFD(Loss):
     https://openreview.net/forum?id=pgHNOcxEdRI. This is the appearance term of the method, of maps before their ReLUs;
     the authors' code gives it the weight 5, growing over 20 epochs. Its function term is `KD` (temperature 4, weight 1)
     of the student's logits, and of the logits of mixed paths: the first stages of one network, a bridge, the last
-    stages of the other. Where networks are cut and joined so, KD takes those logits as it takes any.
+    stages of the other. The recipe ``mixed-paths`` has both.
 
     Knowledge: features. Trained parts: a bridge for each map.
 
@@ -31,6 +32,10 @@ class FCFD(Loss):
     A bridge is a 3x3 convolution and batch norm, of stride 2 where the student's map is twice the teacher's; a
     transposed 4x4 convolution of stride 2 where it is half; and for other sizes, which the original refuses, the
     student's map is average-pooled to the teacher's size first.
+
+    Args:
+        bridges: whether they are made here; otherwise the student's maps have crossed one already, and have the shapes
+            of the teacher's.
 
     Shapes: student and teacher tuples of as many maps (N, C_i, H_i, W_i); `build` needs a pair of them.
 
@@ -54,22 +59,29 @@ class FCFD(Loss):
         ("teacher.stage1:pre", "teacher.stage2:pre", "teacher.stage3:pre"),
     )
 
+    @checked
+    def __init__(self, bridges: bool = True) -> None:
+        super().__init__()
+        self.bridges, self.bridge = bridges, nn.ModuleDict()
+
     def build(self, student: Maps, teacher: Maps) -> None:
         """Make a bridge for each pair of maps."""
         if len(student) != len(teacher):
             raise BadInput(f"FCFD: {len(student)} maps of the student and {len(teacher)} of the teacher; pair them")
-        pairs = enumerate(zip(student, teacher, strict=True), start=1)
-        self.bridge = nn.ModuleDict({str(i): _bridge(own, target) for i, (own, target) in pairs}).to(student[0])
+        if self.bridges:
+            pairs = enumerate(zip(student, teacher, strict=True), start=1)
+            self.bridge = nn.ModuleDict({str(i): make_bridge(own, target) for i, (own, target) in pairs}).to(student[0])
 
     def forward(self, student: Maps, teacher: Maps) -> Tensor:
-        crossed = [bridge(own) for bridge, own in zip(self.bridge.values(), student, strict=True)]
+        crossed = [self.bridge[str(i)](own) if self.bridges else own for i, own in enumerate(student, start=1)]
         loss = student[0].new_zeros(())
         for own, target in zip(crossed, teacher, strict=True):
             loss = loss + F.mse_loss(own, target)
         return loss + F.mse_loss(_features(crossed[-1]), _features(teacher[-1]))
 
 
-def _bridge(student: Tensor, teacher: Tensor) -> nn.Module:
+def make_bridge(student: Tensor, teacher: Tensor) -> nn.Module:
+    """What brings one network's map (N, C, H, W) to the shape of another's, see `FCFD`."""
     (_, channels, height, width), (_, out_channels, *size) = student.shape, teacher.shape
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     convolution: nn.Conv2d | nn.ConvTranspose2d

@@ -70,6 +70,38 @@ class Masks(nn.Module):
         return maps * torch.einsum("nt,nthw->nhw", self.weights(maps), self.of(maps)).unsqueeze(1)
 
 
+class MaskLearning(Loss):
+    """Trains masks on a frozen teacher, before any student: what they leave of its map must do for its own task.
+
+        L = CE(rest(masked t), labels) + overlap of the masks
+
+    Huang et al., "Masked distillation with receptive tokens", ICLR 2023, section 3.2: https://arxiv.org/abs/2205.14589.
+    A term of its own, ``Term(MaskLearning(masks, rest), "teacher.stage3", "labels")``, after which the masks are given
+    to `MasKD`.
+
+    Args:
+        masks: to train.
+        rest: what the teacher computes from its map on, a frozen part of it: `potstill.networks.graft.upper_part`.
+
+    Shapes: teacher (N, C, H, W), labels (N,) or probabilities (N, K).
+    """
+
+    taps = ("teacher.stage3", "labels")
+
+    def __init__(self, masks: Masks, rest: nn.Module) -> None:
+        super().__init__()
+        self.masks = masks
+        self.rest = (rest,)  # no module of this one: it is the teacher's own, which must neither train nor be saved
+
+    def build(self, teacher: Tensor, labels: Tensor) -> None:
+        """Make the masks for maps of this shape."""
+        self.masks.build(teacher)
+
+    def forward(self, teacher: Tensor, labels: Tensor) -> Tensor:
+        (rest,) = self.rest
+        return F.cross_entropy(rest(self.masks(teacher)), labels) + self.masks.overlap(teacher)
+
+
 class MasKD(Loss):
     """The student copies the teacher's map region by region, so that small regions count as much as large ones.
 
@@ -83,9 +115,10 @@ class MasKD(Loss):
     Knowledge: features. Trained parts: masks unless some are given, and a 1x1 convolution if the channels differ.
 
     Args:
-        masks: trained ones, which are frozen, as in the paper. Without them MasKD makes its own and trains them
-            alongside, never through the student: to overlap little, and to keep of the teacher's map what they can. The
-            latter, mean of (masked t - t)^2, is ours: it stands in for the teacher's task, which needs the rest of it.
+        masks: trained ones, which are frozen, as in the paper and in the recipe ``masked``. Without them MasKD makes
+            its own and trains them alongside, never through the student: to overlap little, and to keep of the
+            teacher's map what they can. The latter, mean of (masked t - t)^2, is ours: it stands in for the teacher's
+            task, which needs the rest of it.
         tokens: masks that are made here.
         weighted: whether those that are made here are weighed.
         student_masks: whether the masks are multiplied by those that the same tokens have on the student's map, as the

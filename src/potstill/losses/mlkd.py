@@ -36,8 +36,8 @@ class MLKD(Loss):
 
     Args:
         temperature: the first one.
-        views: 2, with each image weakly augmented and, in the batch's entry ``strong``, strongly; 1 as in the code of
-            refined logits.
+        views: 2, with each image weakly augmented and, in the batch's entry ``strong``, strongly: recipes give it for
+            small data sets, by RandAugment(2, 10) after crop and mirroring; 1 as in the code of refined logits.
         corrected: what the authors' code seems to mean, see above; no published number is of it.
         standardize: z-scores of the logits first, in the divergence alone; Sun et al., "Logit standardization", CVPR
             2024.

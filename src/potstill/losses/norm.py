@@ -1,40 +1,13 @@
 """N-to-one representation matching."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from potstill.checked import checked
 from potstill.errors import BadInput
-from potstill.losses.connector import make_connector
 from potstill.losses.kd import KD
 from potstill.losses.loss import Loss
-from potstill.ranges import Count, NotNegative, Positive, Temperature, Width
-
-
-class Expansion(nn.Module):
-    """What NORM adds to a student behind its last map, and leaves there: x + reduce(expand(x)), without a ReLU.
-
-    `NORM` compares what ``expand`` returns, in a student that has this under the name ``expansion`` by
-    ``Term(NORM(), "student.expansion.expand", "teacher.layer3")``.
-
-    Args:
-        channels: of the student's map.
-        out_channels: of the teacher's.
-        copies: N, how many representations of the teacher's map are made.
-    """
-
-    @checked
-    def __init__(self, channels: Width, out_channels: Width, copies: Count = 8) -> None:
-        super().__init__()
-        self.expand = make_connector(channels, copies * out_channels)
-        self.reduce = make_connector(copies * out_channels, channels)
-        for connector in (self.expand, self.reduce):
-            nn.init.kaiming_normal_(connector.get_parameter("conv.weight"), mode="fan_out")
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """The map (N, channels, H, W) with what came through the expansion."""
-        restored: Tensor = maps + self.reduce(self.expand(maps))
-        return restored
+from potstill.ranges import NotNegative, Positive, Temperature
 
 
 class NORM(Loss):
@@ -43,10 +16,11 @@ class NORM(Loss):
         L = N * mean of (e - (t, ..., t))^2,  N copies of t beside each other
 
     Liu, Li, Li and Yao, "NORM: knowledge distillation via N-to-one representation matching", ICLR 2023:
-    https://openreview.net/forum?id=CRNwGauQpb6. e comes from an `Expansion` inside the student, N is its channels
-    through the teacher's. In the authors' code the weight moves from 0.1 over 0.5 to 1 and back, see
-    `potstill.schedules.steps`; beside it are cross-entropy and KD of normalised logits, `NORMLogits`. With N = 1 this
-    is the mean squared difference.
+    https://openreview.net/forum?id=CRNwGauQpb6. e comes from an expansion inside the student, which it keeps: a network
+    that is cut and put together again around it, ``--student "resnet8x4^8x256^resnet8x4@stage3"``, and the term ``NORM
+    on bridge.expand=stage3``. N is e's channels through the teacher's. In the authors' code the weight moves from 0.1
+    over 0.5 to 1 and back, see `potstill.schedules.steps`; beside it are cross-entropy and KD of normalised logits,
+    `NORMLogits`. With N = 1 this is the mean squared difference.
 
     Knowledge: features.
 
@@ -58,7 +32,7 @@ class NORM(Loss):
 
     >>> import torch
     >>> from potstill.losses import NORM
-    >>> from potstill.losses.norm import Expansion
+    >>> from potstill.networks.bridges import Expansion
     >>> student, teacher = torch.randn(8, 32, 4, 4), torch.ones(8, 64, 4, 4)
     >>> expansion = Expansion(32, 64, copies=4)
     >>> expansion(student).shape

@@ -38,12 +38,17 @@ class SimKD(Loss):
     its backbone, the transfer and the teacher's classifier: in its own classifier nothing is learned. The transfer ends
     in a ReLU, so the teacher's map must be one after its ReLU.
 
+    Such a student is a graft, ``--student "STUDENT^2^RUN@stage3" --freeze scion``, whose bridge is the transfer:
+    ``SimKD(transfer=False) on bridge=stage3``. It is exported whole.
+
     Knowledge: features. Trained parts: the transfer, which stays in the student.
 
     Usual weight: 1, alone.
 
     Args:
         factor: how many times fewer channels than the teacher's map the transfer has inside; 2, 4 or 8 in the paper.
+        transfer: whether it is made here; otherwise the student's map has come through one in the student, whose map is
+            pooled after it then, and not before.
 
     Shapes: student (N, C, H, W), teacher (N, C', H', W'), the maps that are pooled before the classifier; `build` needs
     a pair of them. Of two sizes, the larger map is average-pooled to the smaller along each axis, where the authors'
@@ -63,14 +68,15 @@ class SimKD(Loss):
     taps = ("student.stage3", "teacher.stage3")
 
     @checked
-    def __init__(self, factor: Count = 2) -> None:
+    def __init__(self, factor: Count = 2, transfer: bool = True) -> None:
         super().__init__()
-        self.factor = factor
+        self.factor, self.made_here = factor, transfer
         self.transfer: nn.Module = nn.Identity()
 
     def build(self, student: Tensor, teacher: Tensor) -> None:
         """Make the transfer for maps of these shapes."""
-        self.transfer = make_transfer(student.shape[1], teacher.shape[1], self.factor).to(student)
+        if self.made_here:
+            self.transfer = make_transfer(student.shape[1], teacher.shape[1], self.factor).to(student)
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         student, teacher = pool_to_smaller(student, teacher)

@@ -28,8 +28,8 @@ from potstill.runs.source import LIBRARIES, source_of
 MOST_PLUSES = 20  # each is a network of its own
 CHEAPER = r"(?P<network>.+)\+(?P<conv>[^+/:.]*)"
 """A network and what takes its convolutions' place. A plus in a path has a / : or . after it, or is a run folder's."""
-GRAFTED = r"(?P<stock>[^^]+)\^(?P<scion>[^^]+)@(?P<at>[^@^/]+)"
-"""The lower part of one network, the upper part of another, and where they are cut."""
+GRAFTED = r"(?P<stock>[^^]+)\^((?P<bridge>[^^]+)\^)?(?P<scion>[^^]+)@(?P<at>[^@^/]+)"
+"""The lower part of one network, perhaps a bridge, the upper part of another, and where they are cut."""
 
 ClassesOrNone = Annotated[int, Range(0, 10**6)]
 """0: without a classifier."""
@@ -51,12 +51,12 @@ def create(
     (``runs/abc`` or ``runs/abc:light``), which brings its weights. After a plus, any of them takes cheap convolutions
     in the place of its spatial ones: ``wrn-40-2+G8B2`` is ``substitute(create("wrn-40-2"), "G8B2")``. A path that has a
     plus of its own stays a path. ``resnet8^resnet14@stage3`` is the first up to that place, and on it the second from
-    there on, see `graft`. ``weights`` is a file to load afterwards, a run folder, or ``pretrained`` for what
-    those three libraries offer; they have as many classes. The same ``seed`` gives the same first weights, those of the
-    cheap convolutions included, and leaves the caller's random numbers alone (those of the CPU, where networks are
-    built). ``drop_path`` is the rate of stochastic depth in the deepest block, of networks of timm and torchvision that
-    have it. Of 0 ``classes`` there is no classifier: the network returns its pooled features, and a run folder's or a
-    function's weights are those of the rest.
+    there on, and ``resnet8^2^resnet14@stage3`` has a bridge of that name in between, see `graft`. ``weights`` is a file
+    to load afterwards, a run folder, or ``pretrained`` for what those three libraries offer; they have as many classes.
+    The same ``seed`` gives the same first weights, those of the cheap convolutions included, and leaves the caller's
+    random numbers alone (those of the CPU, where networks are built). ``drop_path`` is the rate of stochastic depth in
+    the deepest block, of networks of timm and torchvision that have it. Of 0 ``classes`` there is no classifier: the
+    network returns its pooled features, and a run folder's or a function's weights are those of the rest.
 
     The network carries ``spec`` and ``classes`` as attributes; out of a run folder, the spec that is stored there,
     with the cheap convolutions after it: what ``create`` builds from them has room for these weights.
@@ -78,7 +78,7 @@ def create(
         grafted = None if is_plain else re.fullmatch(GRAFTED, spec)
         plus = None if is_plain or grafted is not None else re.fullmatch(CHEAPER, spec)
         if grafted is not None:
-            network, spec, source = _grafted(grafted["stock"], grafted["scion"], grafted["at"], classes)
+            network, spec, source = _grafted(grafted, classes)
         if plus is not None:
             network, spec, source = _cheaper(plus["network"], plus["conv"], classes, drop_path)
         of_library = spec.partition(":")[0] in LIBRARIES
@@ -133,10 +133,11 @@ def _cheaper(spec: str, conv: str, classes: int, drop_path: float) -> tuple[nn.M
     return substitute(network, conv), whole, network.own_file  # type: ignore[return-value]
 
 
-def _grafted(stock: str, scion: str, at: str, classes: int) -> tuple[nn.Module, str, Path | None]:
-    lower, upper = create(stock, classes), create(scion, classes)
-    whole = f"{lower.spec}^{upper.spec}@{at}"
-    return graft(lower, upper, at), whole, lower.own_file or upper.own_file  # type: ignore[return-value]
+def _grafted(parts: re.Match[str], classes: int) -> tuple[nn.Module, str, Path | None]:
+    lower, upper = create(parts["stock"], classes), create(parts["scion"], classes)
+    bridge, at = parts.group("bridge", "at")
+    whole = "^".join(filter(None, (str(lower.spec), bridge, f"{upper.spec}@{at}")))
+    return graft(lower, upper, at, bridge), whole, lower.own_file or upper.own_file  # type: ignore[return-value]
 
 
 def _elsewhere(spec: str, classes: int, drop_path: float) -> nn.Module:

@@ -1,7 +1,5 @@
 """Grafting: the lower part of one network, and on it the upper part of another."""
 
-from collections import OrderedDict
-
 import torch
 from torch import Tensor, fx, nn
 
@@ -9,6 +7,7 @@ from potstill.checked import checked
 from potstill.errors import BadInput
 from potstill.eval_mode import eval_mode
 from potstill.guard import foreign
+from potstill.networks.bridges import make_transfer, named_bridge
 from potstill.taps import find
 
 SIDE = 64  # of the image that tells how many channels there are
@@ -33,7 +32,7 @@ class Grafted(nn.Module):
 
 
 @checked
-def graft(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | None = None) -> Grafted:
+def graft(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | str | None = None) -> Grafted:
     """The lower part of ``stock`` up to a place, and on it what ``scion`` computes from there.
 
     A student that goes on with its teacher's classifier (Chen et al., "Knowledge distillation with the reused teacher
@@ -43,13 +42,16 @@ def graft(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | None 
     Args:
         stock: whose lower part.
         scion: whose upper part.
-        at: a module in both, by path or alias: ``stage3``; or ``stage2=layer3``, the stock's first.
-        bridge: between the two. By default, of equal channels none, else the transfer of the paper above: convolutions
-            of 1x1, 3x3 and 1x1 pixels with batch norm and ReLU, half as wide inside as the scion's place. New weights
-            are drawn from torch's random numbers.
+        at: a module in both, by path or alias: ``stage3``; or ``stage2=layer3``, the stock's first. ``layer3.relu:in``
+            is what flows into it, as of ``stage3:pre``.
+        bridge: between the two: a module, or its name. ``2`` is the transfer of the paper above, convolutions of 1x1,
+            3x3 and 1x1 pixels with batch norm and ReLU, that many times narrower inside than the scion's place;
+            ``8x256`` NORM's expansion to 8 copies of 256 channels and back, see `potstill.losses.NORM`. By default, of
+            equal channels none, else ``2``. New weights are drawn from torch's random numbers.
 
     Raises:
-        BadInput: no such place, or networks that cannot be cut there: what is above it needs more than it gives.
+        BadInput: no such place or bridge, or networks that cannot be cut there: what is above it needs more than it
+            gives.
 
     >>> import torch
     >>> import potstill as ps
@@ -64,12 +66,12 @@ def graft(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | None 
         return grafted(stock, scion, at, bridge)
 
 
-def grafted(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | None = None) -> Grafted:
+def grafted(stock: nn.Module, scion: nn.Module, at: str, bridge: nn.Module | str | None = None) -> Grafted:
     """The same, unchecked and of torch alone: what a file of plain weights is loaded with."""
     below, above = places(at)
     lower, upper = lower_part(stock, below), upper_part(scion, above)
-    if bridge is None:
-        bridge = _transfer(*(_channels(part) for part in (lower, lower_part(scion, above))))
+    if not isinstance(bridge, nn.Module):
+        bridge = _between(lower, lower_part(scion, above), bridge)
     return Grafted(lower, bridge, upper, _aliases(stock, lower, scion, upper))
 
 
@@ -131,13 +133,15 @@ class _Tracer(fx.Tracer):
 
 
 def _traced(network: nn.Module, place: str) -> tuple[fx.Graph, fx.Node]:
-    """The graph of a network, and the module in it that ``place`` names, which runs once."""
-    path: str = getattr(network, "aliases", {}).get(place, place)
+    """The graph of a network, and what a module in it that runs once returns, or takes if the place ends in ``:in``."""
+    whole: str = getattr(network, "aliases", {}).get(place, place)
+    path, _, at_input = whole.partition(":")
     graph = _Tracer(path).trace(network)
     nodes = graph.find_nodes(op="call_module", target=path)
-    if len(nodes) != 1:
+    taken = [node for node in nodes[0].args if isinstance(node, fx.Node)] if at_input and nodes else nodes
+    if len(nodes) != 1 or len(taken) != 1:
         raise BadInput(f"{place!r} is no module that runs once in this {type(network).__name__}, where it can be cut")
-    return graph, nodes[0]
+    return graph, taken[0]
 
 
 def _channels(lower: nn.Module) -> int:
@@ -147,16 +151,12 @@ def _channels(lower: nn.Module) -> int:
     return value.shape[1]
 
 
-def _transfer(channels: int, out_channels: int) -> nn.Module:
-    if channels == out_channels:
-        return nn.Identity()
-    half, layers = max(1, out_channels // 2), OrderedDict[str, nn.Module]()
-    for i, (inputs, outputs, side) in enumerate(
-        ((channels, half, 1), (half, half, 3), (half, out_channels, 1)), start=1
-    ):
-        layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, side, padding=side // 2, bias=False)
-        layers[f"bn{i}"], layers[f"relu{i}"] = nn.BatchNorm2d(outputs), nn.ReLU()
-    return nn.Sequential(layers)
+def _between(lower: nn.Module, other: nn.Module, name: str | None) -> nn.Module:
+    """The bridge of a name, from the maps of one network's lower part to those of another's."""
+    channels, out_channels = _channels(lower), _channels(other)
+    if name is not None:
+        return named_bridge(name, channels, out_channels)
+    return nn.Identity() if channels == out_channels else make_transfer(channels, out_channels)
 
 
 def _aliases(stock: nn.Module, lower: nn.Module, scion: nn.Module, upper: nn.Module) -> dict[str, str]:

@@ -25,6 +25,17 @@ LARGE = 64
 """Height and width in pixels from which there is a pooling before the last block."""
 
 
+class LargePool(nn.MaxPool2d):
+    """Max pooling of the maps (N, C, H, W) of large images, whose sides three poolings have halved; others stay.
+
+    A module of its own, so that the network has no other way through it: it can be traced, and cut.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Half the sides, or all of them."""
+        return super().forward(input) if min(input.shape[-2:]) >= LARGE // 8 else input
+
+
 class VGG(nn.Module):
     """Five blocks of 3x3 convolutions, batch norm and ReLU, 2x2 max pooling in between, global pooling, classifier.
 
@@ -55,7 +66,7 @@ class VGG(nn.Module):
         self.block2 = _block(counts[2], WIDTHS[1], WIDTHS[2])
         self.pool2 = nn.MaxPool2d(kernel_size=2)
         self.block3 = _block(counts[3], WIDTHS[2], WIDTHS[3])
-        self.pool3 = nn.MaxPool2d(kernel_size=2)
+        self.pool3 = LargePool(kernel_size=2)
         self.block4 = _block(counts[4], WIDTHS[3], WIDTHS[4])
         self.pool4 = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(WIDTHS[4], classes)
@@ -70,9 +81,7 @@ class VGG(nn.Module):
         x = self.pool0(self.block0(images))
         x = self.pool1(self.block1(x))
         x = self.pool2(self.block2(x))
-        x = self.block3(x)
-        if min(images.shape[-2:]) >= LARGE:
-            x = self.pool3(x)
+        x = self.pool3(self.block3(x))
         logits: Tensor = self.fc(torch.flatten(self.pool4(self.block4(x)), 1))
         return logits
 

@@ -6,6 +6,8 @@ from potstill.recipes.channel import channel
 from potstill.recipes.distill import distill
 from potstill.recipes.embed import embed
 from potstill.recipes.factor_transfer import factor_transfer
+from potstill.recipes.masked import masked
+from potstill.recipes.mixed_paths import mixed_paths
 from potstill.recipes.moonshine import moonshine
 from potstill.recipes.mutual import mutual
 from potstill.recipes.native_ensemble import native_ensemble
@@ -20,6 +22,8 @@ __all__ = [
     "distill",
     "embed",
     "factor_transfer",
+    "masked",
+    "mixed_paths",
     "moonshine",
     "mutual",
     "native_ensemble",

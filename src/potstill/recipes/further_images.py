@@ -1,4 +1,4 @@
-"""What terms ask for besides the images of a batch: ``student@rotated``, ``student@pair``, ``student@previous``."""
+"""What terms ask for besides the images of a batch: ``student@rotated``, ``student@pair``, ``student@strong``, ..."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,8 +23,8 @@ def with_further_images(
 ) -> "tuple[dict[str, nn.Module], Data]":
     """The networks and the data with what the terms' addresses ask for, if it is neither one's own entry.
 
-    ``rotated`` is a network without weights, which turns the images as they come; ``pair`` and ``previous`` are given
-    by the loader, see `potstill.data.companions`.
+    ``rotated`` is a network without weights, which turns the images as they come; ``pair``, ``previous`` and ``strong``
+    are given by the loader, see `potstill.data.companions`.
 
     Raises:
         BadInput: of images in files, or that are changed after the loader has given them.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from potstill.tables import crd_later as later
+from potstill.tables.crd_grafted import expanded, reused_classifier
 from potstill.tables.published import Published, quoted
 from potstill.tables.row import Budget, Row, Table
 
@@ -49,29 +50,27 @@ def _rows(budget: Budget) -> list[Row]:
     for teacher, student in PAIRS:
         for method, sources in SOURCES.items():
             # Whoever comes later repeats the number of the one before.
-            found = (quoted(source, "CIFAR100", teacher, student, method) for source in sources)
+            names = (method, *later.ALSO.get(method, ()))
+            found = (quoted(source, "CIFAR100", teacher, student, name) for source in sources for name in names)
             if quotes := next(filter(None, found), ()):  # nobody tried the others, or could: FSP needs equal widths
-                rows += _row(method, budget, teacher, student, quotes)
-    return rows + [row for method in later.OF_NOBODY for row in _row(method, budget, *later.USUAL, [])]
+                rows.append(_row(method, budget, teacher, student, quotes))
+    return rows + [_row(method, budget, *later.USUAL, []) for method in later.OF_NOBODY]
 
 
-def _row(method: str, budget: Budget, teacher: str, student: str, quotes: Sequence[Published]) -> list[Row]:
-    """The row of a method; none where its student cannot be made, see `later.UNLIKE_SIMKD`."""
+def _row(method: str, budget: Budget, teacher: str, student: str, quotes: Sequence[Published]) -> Row:
     name = f"{teacher}-{student}-{method.lower().replace(' ', '-')}"
     training = settings(budget, student)
-    if method == "SimKD":
-        if (teacher, student) in later.UNLIKE_SIMKD:
-            return []
-        arguments = later.reused_classifier(_spec(student), teacher, student)
+    if method.startswith("SimKD"):
+        arguments = reused_classifier(method, _spec(student), teacher, student)
         frozen = {**training, "freeze": ("scion",)}
-        return [Row(name, "distill", arguments, frozen, teacher, published=quotes, baseline=student)]
+        return Row(name, "distill", arguments, frozen, teacher, published=quotes, baseline=student)
     recipe, arguments = _method(method, budget, teacher, student)
     both = {"student": _spec(student), **arguments}
-    return [Row(name, recipe, both, training, teacher, published=quotes, baseline=student)]
+    return Row(name, recipe, both, training, teacher, published=quotes, baseline=student)
 
 
 def _method(method: str, budget: Budget, teacher: str, student: str) -> tuple[str, dict[str, Any]]:
-    """Recipe and arguments of a method, but for the networks."""
+    """Recipe and arguments of a method, but for the teacher, and the student if it is the plain one."""
     init = budget.lasting(30)
     if method == "FT":
         lr = 0.01 if student.startswith(("resnet", "wrn")) else settings(budget, student)["lr"]
@@ -87,6 +86,10 @@ def _method(method: str, budget: Budget, teacher: str, student: str) -> tuple[st
         first = _boundaries(student) if method == "AB" else (f"1 * FSP on stem, {', '.join(_stages(student))}",)
         stage = {"first": first, "first_epochs": init, "first_lr": settings(budget, student)["lr"]}
         return "two-stage", {**stage, "terms": ("1 * CE",)}
+    if method == "FCFD":
+        return "mixed-paths", {"ramp": budget.lasting(20)}
+    if method.startswith("NORM"):
+        return "distill", expanded(method, _spec(student), budget, teacher, student)
     return "distill", {"terms": terms(method, budget, teacher, student)}
 
 
@@ -161,8 +164,8 @@ crd_benchmark = Table(
     protocol="SGD with momentum 0.9, lr 0.05 (0.01 for MobileNetV2 and ShuffleNets), x0.1 after epochs 150, 180, 210 "
     "of 240, weight decay 5e-4, batch 64, zero-padded crops, flips; RepDistiller reports the last epoch, mdistiller "
     "and logit-standardization-KD the best test epoch, and others do not say. All rows have this training and the one "
-    "weight that a method's authors give: they tuned some for each pair, trained MLKD on two views for up to 480 "
-    "epochs, and the classifiers of rotations of SSKD's and HSAKD's teachers before, which learn alongside here",
+    "weight that a method's authors give: they tuned some for each pair, trained MLKD for up to 480 epochs, and "
+    "the classifiers of rotations of SSKD's and HSAKD's teachers before, which learn alongside here",
     epochs=240,
     make=_rows,
 )

@@ -1,7 +1,5 @@
 """Methods since, in the CIFAR-100 benchmark of CRD: who reports them, and their terms with their authors' weights."""
 
-from typing import Any
-
 from potstill.tables.row import Budget
 
 STANDARDISED = "logit-standardization-KD"
@@ -25,7 +23,12 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "WKD-L+WKD-F": ("WKD README",),
     "SemCKD": ("SimKD README", "NORM README"),
     "SRRL": ("SimKD README", "NORM README"),
-    "SimKD": ("NORM README",),
+    "SimKD": ("NORM README", "SimKD README"),
+    "SimKD factor 4": ("SimKD README",),
+    "SimKD factor 8": ("SimKD README",),
+    "NORM": ("NORM README",),
+    "NORM+KD": ("NORM README",),
+    "NORM+CRD": ("NORM README",),
     "ICKD-C": ("ICKD README",),
     "ICKD-C without KD": ("ICKD README",),
     "ITRD": ("ITRD README",),
@@ -35,8 +38,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
 OF_NOBODY = ("ABKD", "AFM", "CAT-KD", "FCFD", "KD++", "LumiNet", "RLD", "WSLD")
 """Methods whose numbers stand in no text: rows of `USUAL` alone, without a published number."""
 USUAL = ("resnet32x4", "resnet8x4")
-UNLIKE_SIMKD = (USUAL, ("resnet32x4", "ShuffleNetV1"))
-"""Pairs that a graft joins without the transfer that SimKD has between all, or without its pooling."""
+ALSO = {"SimKD": ("SimKD factor 2",)}
+"""What a method is called where it has another name."""
 LAST_MAPS = {"wrn": "relu", "MobileNetV2": "conv2", "ShuffleNetV2": "relu2", "vgg": "stage4", "ResNet50": "stage4"}
 """What is pooled before the classifier, where that is not the third stage."""
 
@@ -55,6 +58,7 @@ def _of_logits(method: str, budget: Budget, student: str, teacher: str) -> tuple
     warm = budget.lasting(20)
     regions = f"on {last_map(student)}={last_map(teacher)}, fc.weight, fc.bias"
     weighted = "4 * TTM(gamma=0.2, weighted=True)"
+    both_views = ("0.1 * CE", "0.1 * CE on student@strong")
     crd = "0.8 * CRD(width=128, negatives=16384, temperature=0.07, momentum=0.5)"
     found = {
         "ABKD": ("1 * CE", "1 * ABKD"),
@@ -62,8 +66,8 @@ def _of_logits(method: str, budget: Budget, student: str, teacher: str) -> tuple
         "CTKD+LS": ("0.1 * CE", "9 * CTKD(standardize=True)"),
         "DKD+LS": ("1 * CE", f"warmup(9, {warm}) * DKD(alpha=1, beta=2, temperature=2, standardize=True)"),
         "LumiNet": ("1 * CE", f"warmup(1, {warm}) * LumiNet"),
-        "MLKD": ("0.1 * CE", "0.9 * MLKD"),
-        "MLKD+LS": ("0.1 * CE", "9 * MLKD(temperature=2, standardize=True)"),
+        "MLKD": (*both_views, "0.9 * MLKD(views=2)"),
+        "MLKD+LS": (*both_views, "9 * MLKD(temperature=2, views=2, standardize=True)"),
         "NKD": ("1 * CE", "1 * NKD(gamma=3.5, temperature=3)"),
         "RLD": ("1 * CE", f"warmup(1, {warm}) * RLD(alpha=1, beta=8)"),
         "SD-DKD": ("1 * CE", f"warmup(1, {warm}) * SDD(base='DKD', beta=8) {regions}"),
@@ -87,7 +91,6 @@ def _of_features(method: str, budget: Budget, student: str, teacher: str) -> tup
     found = {
         "AFM": ("1 * CE", "0.9 * KD(temperature=4)", "200 * AFM"),
         "CAT-KD": ("1 * CE", f"15 * CATKD(normalize=False) {last}, fc.weight, fc.bias"),
-        "FCFD": ("1 * CE", kd, f"warmup(5, {warm}) * FCFD"),
         "HSAKD": ("1 * HSAKD(temperature=3)",),
         "ICKD-C": ("1 * CE", kd, f"2.5 * ICKD {last}"),
         "ICKD-C without KD": ("1 * CE", f"2.5 * ICKD {last}"),
@@ -119,12 +122,3 @@ def _stages(student: str, teacher: str) -> str:
         for network in (student, teacher)
     ]
     return ", ".join(f"{one}={other}" for one, other in zip(*found, strict=True))
-
-
-def reused_classifier(spec: str, teacher: str, student: str) -> dict[str, Any]:
-    """SimKD's student, which goes on with its teacher's classifier from the last map on, and its only term."""
-    below, above = last_map(student), last_map(teacher)
-    return {
-        "student": f"{spec}^{{teacher}}@{below}={above}",
-        "terms": (f"1 * FitNet(regressor=False) on bridge={above}",),
-    }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from potstill.term import Term
 
 GRAMMAR = "weight * Loss(argument=value, ...) on tap, student_tap=teacher_tap, ... | stages"
-SCHEDULES = ("cosine", "from_epoch", "late_cosine", "linear", "milestones", "ramp", "warmup")
+SCHEDULES = ("cosine", "from_epoch", "late_cosine", "linear", "milestones", "ramp", "steps", "warmup")
 LONGEST = 5000  # characters of a string
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 ON = re.compile(r"\son(\s|$)")
