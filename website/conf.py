@@ -2,9 +2,9 @@
 
     python -m sphinx -W --keep-going -c website . build/site
 
-Sphinx, because it is maintained, checks every link and anchor, searches without a server, and myst-nb runs the notebooks
-while it builds. Material for MkDocs ended in November 2026, and Zensical, which follows it, is 0.0.x. Nothing is fetched
-at the build or by a reader: no fonts, no scripts of others.
+Sphinx, because it is maintained, checks every link and anchor, searches without a server, and myst-nb runs the
+notebooks while it builds. Material for MkDocs ended in November 2026, and Zensical, which follows it, is 0.0.x. Nothing
+is fetched at the build or by a reader: no fonts, no scripts of others.
 """
 
 import sys
@@ -22,7 +22,19 @@ extensions = ["myst_nb", "navigation", "files"]
 
 root_doc = "README"
 include_patterns = ["*.md", "docs/**"]
-exclude_patterns = [".*", "build", "dist", "runs", "shared", "website", "src", "tests", "tools", "examples", "benchmarks"]
+exclude_patterns = [
+    ".*",
+    "build",
+    "dist",
+    "runs",
+    "shared",
+    "website",
+    "src",
+    "tests",
+    "tools",
+    "examples",
+    "benchmarks",
+]
 myst_heading_anchors = 4  # addresses as GitHub makes them
 myst_links_external_new_tab = False
 

@@ -1,7 +1,8 @@
 """The site's navigation is what the pages named README.md link: nothing is listed a second time.
 
 docs/README.md is the index: its sections and their links are the groups of the sidebar. The README of a folder below it
-leads to the pages of that folder which it links. A page that none of them links is a warning of Sphinx, and so an error.
+leads to the pages of that folder which it links. A page that none of them links is a warning of Sphinx, and so an
+error.
 """
 
 import posixpath
