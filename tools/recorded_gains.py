@@ -59,11 +59,7 @@ def _table(folder: Path) -> Iterator[Pair]:
     """Rows of a table, each with the one that it names as its baseline."""
     table = json.loads((folder / "table.json").read_text())
     definition = find_table(table["name"])
-    baselines = {
-        row.name: row.baseline
-        for row in definition.rows()
-        if "booster" not in row.learners
-    }
+    baselines = {row.name: row.baseline for row in definition.rows() if "booster" not in row.learners}
     values = {
         row["row"]: dict(zip(row["seeds"], row["last"]["values"], strict=True)) for row in table["rows"] if row["last"]
     }

@@ -7,11 +7,13 @@ notebooks while it builds. Material for MkDocs ended in November 2026, and Zensi
 is fetched at the build or by a reader: no fonts, no scripts of others.
 """
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # notebooks call potstill
 
 import potstill  # noqa: E402
 
@@ -40,7 +42,8 @@ myst_links_external_new_tab = False
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 60
+nb_execution_timeout = 300  # of a cell, on a busy machine
+nb_merge_streams = True
 
 html_theme = "furo"
 html_title = f"potstill {release}"
