@@ -42,6 +42,7 @@ myst_links_external_new_tab = False
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_timeout = 300  # of a cell, on a busy machine
 nb_merge_streams = True
 
