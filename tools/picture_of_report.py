@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-WIDTH, HEIGHT = 1200, 1000
+WIDTH, HEIGHT = 1200, 930
 MOST = 150_000
 """Bytes."""
 

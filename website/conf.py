@@ -38,7 +38,9 @@ exclude_patterns = [
     "benchmarks",
 ]
 myst_heading_anchors = 4  # addresses as GitHub makes them
-myst_links_external_new_tab = False
+myst_enable_extensions = ["linkify"]  # a bare address is a link, as on GitHub,
+myst_linkify_fuzzy_links = False  # and mynet.py is none
+smartquotes = False  # nor are two hyphens a dash
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
