@@ -4,6 +4,7 @@ import dataclasses
 import doctest
 import importlib.util
 import inspect
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -13,7 +14,8 @@ import torch
 from in_process import run_in_process
 
 import potstill as ps
-from potstill.cli import main
+from potstill.cli import commands, main
+from potstill.flags import check_flags
 from potstill.losses import CD
 from potstill.term_strings import parse_terms
 
@@ -61,6 +63,14 @@ def test_links_lead_somewhere(page):
 def test_the_page_on_reliability_has_the_figures_of_the_records():
     stored = (DOCS / "reliability.md").read_text(encoding="utf-8")
     assert stored == tool("write_reliability_docs").page(), "run python tools/write_reliability_docs.py"
+
+
+@pytest.mark.parametrize("page", ["which-method.md", "costs.md"])
+def test_the_guides_have_the_figures_of_the_records(page, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    stored = (DOCS / page).read_text(encoding="utf-8")
+    assert stored == tool("write_guides").page(page), "run python tools/write_guides.py"
+    assert not re.search(r"<!-- table: \w+ -->\n<!-- end -->", stored)
 
 
 def test_the_page_on_seams_shows_every_example_as_it_is():
@@ -124,10 +134,34 @@ def test_an_argument_of_several_lines_is_one_entry():
     assert tool("docstrings").section(one) == "## Errors\n\n- `BadInput`: it goes on\n  here."
 
 
+def test_every_name_of_every_public_module_is_documented():
+    assert {f"{name}.md" for name in ps.losses.__all__} <= {*PAGES}
+    for module in ("data", "networks", "recipes"):
+        for name in getattr(ps, module).__all__:
+            assert re.search(rf"^\| \[`{module}\.{name}`\]\([^)]+\) \| \w", PYTHON.page(), re.MULTILINE), name
+
+
+def test_from_other_frameworks_runs(tmp_path, monkeypatch, capsys):
+    page = (DOCS / "from-other-frameworks.md").read_text(encoding="utf-8")
+    lines = "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)).replace("\\\n", " ").splitlines()
+    monkeypatch.chdir(tmp_path)
+    small = "--data digits --images 32 --test-images 16 --epochs 1 --batch-size 8"
+    assert main(shlex.split(f"supervised --network resnet14 {small} --out runs/teacher")) == 0
+    for i, line in enumerate(lines):
+        program, recipe, *words = shlex.split(line)
+        assert program == "potstill"
+        check_flags(commands()[recipe], words)
+        if "--terms" in words:
+            terms = itertools.takewhile(lambda word: word[:2] != "--", words[words.index("--terms") + 1 :])
+            command = shlex.split(f"distill --student resnet8 --teacher runs/teacher {small} --out runs/{i}")
+            assert main([*command, "--terms", *terms]) == 0, capsys.readouterr().err
+    assert len(lines) == 8
+
+
 def test_the_index_has_every_page():
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"\]\(([^)#]+)\)", index))
-    folders = {f"{folder.name}/README.md" for folder in DOCS.iterdir() if folder.is_dir()}
+    folders = {f"{page.parent.name}/README.md" for page in DOCS.glob("*/README.md")}
     assert {path.name for path in DOCS.glob("*.md")} - {"README.md"} | folders <= targets
 
 

@@ -40,6 +40,12 @@ def test_words_and_values(home):  # B11
         assert (at_home(kept), word_at_home(kept)) == (kept, kept)
 
 
+def test_a_text_is_a_path_where_a_path_is_meant(home):
+    training = ps.Training(out="runs/a", data_dir="~/data", data="digits")
+    assert (training.out, training.data_dir, training.data) == (Path("runs/a"), home / "data", "digits")
+    assert ps.Teacher(teacher="resnet8", teacher_weights="w.pt").teacher_weights == Path("w.pt")
+
+
 def positionals(command):
     return [one for one in inspect.signature(command).parameters.values() if one.kind is one.POSITIONAL_ONLY]
 

@@ -11,6 +11,7 @@ from potstill.cli import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 
 
 def test_ones_own_loop_runs():
@@ -24,9 +25,21 @@ def test_ones_own_loop_runs():
     assert not teacher.training
 
 
-def test_every_command_is_in_the_readme_and_exists():
-    shown = set(re.findall(r"^\| `potstill ([a-z-]+)", README, re.MULTILINE))
+def test_every_command_is_on_its_page_and_exists():
+    shown = set(re.findall(r"^\| `potstill ([a-z-]+)", COMMANDS, re.MULTILINE))
     assert shown == {*commands(), "run"}
+
+
+def test_it_is_one_screen_and_light():
+    assert len(README.splitlines()) < 90
+    assert sum(path.stat().st_size for path in (ROOT / "docs" / "images").iterdir()) < 150_000
+
+
+def test_the_version_is_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (cited,) = re.findall(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    (newest, *_) = re.findall(r"^## (\d\S*) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert {project["version"], cited, newest} == {ps.__version__}
 
 
 def test_links_lead_somewhere():

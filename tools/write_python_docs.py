@@ -8,7 +8,7 @@ Run it after every change of such a docstring or signature; a test compares.
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from docstrings import section
 from links import GROUPS, anchor, linked
+
+import potstill as ps
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "python.md"
 HEAD = """\
@@ -28,12 +30,25 @@ HEAD = """\
 - [Data](#data): `ps.data`
 - [Networks](#networks): `ps.networks`
 - [Schedules](#schedules): `ps.schedules`
+- [Recipes](#recipes): `ps.recipes`
+- [What data are made of](#what-data-are-made-of)
 
-On other pages: [`ps.losses`](losses/README.md), [addresses](seams.md#addresses), [the seams of `fit`](seams.md). What
-the command line runs, [`ps.recipes`](../src/potstill/recipes), are functions with the same arguments.
+On other pages: [`ps.losses`](losses/README.md), [addresses](seams.md#addresses), [the seams of `fit`](seams.md).
 
 Written by `tools/write_python_docs.py` from the docstrings; change them there.
 """
+IN_ONE_LINE = {
+    "Recipes": (
+        "What the [command line](commands.md) runs: functions whose arguments are its flags, which `potstill NAME "
+        "--help` tells. They return what `summary.json` says.",
+        {f"recipes.{name}": getattr(ps.recipes, name) for name in ps.recipes.__all__},
+    ),
+    "What data are made of": (
+        "`ps.data.load` and `ps.data.from_loaders` give these; they are for loaders of your own and for annotations.",
+        {f"data.{name}": getattr(ps.data, name) for name in ps.data.__all__ if f"data.{name}" not in GROUPS["Data"]},
+    ),
+}
+"""Public names without an entry of their own: a text, and the names."""
 WIDE = 110
 """Columns of arguments that are read at one glance."""
 
@@ -48,13 +63,20 @@ def page() -> str:
     parts = [HEAD]
     for group, names in GROUPS.items():
         parts += [f"## {group}", contents(names), *(entry(name, value) for name, value in names.items())]
+    for group, (text, names) in IN_ONE_LINE.items():
+        parts += [f"## {group}", text, contents(names, written)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def contents(names: dict[str, Any]) -> str:
-    """A group's names, and the first line about each."""
-    rows = [f"| [`{name}`](#{anchor(name)}) | {_summary(value)} |" for name, value in names.items()]
+def contents(names: dict[str, Any], place: Callable[[str, Any], str] = lambda name, _: f"#{anchor(name)}") -> str:
+    """A group's names, each a link to its ``place``, and the first line about each."""
+    rows = [f"| [`{name}`]({place(name, value)}) | {_summary(value)} |" for name, value in names.items()]
     return "\n".join(["| name | what |", "|---|---|", *rows])
+
+
+def written(_: str, value: Any) -> str:
+    """The file that a name is written in."""
+    return f"../src/{value.__module__.replace('.', '/')}.py"
 
 
 def entry(name: str, value: Any) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from potstill.term_strings import terms
     from potstill.training import Training
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Distiller",
     "Teacher",

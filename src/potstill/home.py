@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from potstill.checked import Settings
 
@@ -43,11 +43,14 @@ def word_at_home(word: str) -> str:
 
 @dataclass(frozen=True)
 class Expanded(Settings):
-    """Settings whose paths may begin with ``~``, and are whole once they are made."""
+    """Settings whose paths may begin with ``~`` or be texts, and are whole once they are made."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        hints = get_type_hints(type(self))
         for field in fields(self):
             value = getattr(self, field.name)
-            if (expanded := at_home(value)) is not value:
+            kinds = get_args(hints[field.name])
+            given = Path(value) if isinstance(value, str) and Path in kinds and str not in kinds else value
+            if (expanded := at_home(given)) is not value:
                 object.__setattr__(self, field.name, expanded)
