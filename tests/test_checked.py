@@ -45,6 +45,7 @@ INTERNAL = {
     "potstill.losses.denoising.Bottleneck": "the channels of maps",
     "potstill.losses.denoising.NoiseLevel": "the channels of maps",
     "potstill.losses.denoising.Denoiser": "the channels of maps",
+    "potstill.losses.maskd.MaskLearning": "what masked makes: masks, and a part of the teacher",
     "potstill.losses.mgd.make_generator": "the channels of maps",
     "potstill.losses.simkd.make_transfer": "the channels of maps, and what SimKD has checked",
     "potstill.losses.vkd.OrthogonalLinear": "the widths of features",

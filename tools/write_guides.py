@@ -115,7 +115,8 @@ def benchmark(heading: str, columns: Sequence[int], rows: str = "", head: Sequen
         text = (
             (DOCS / "benchmarks.md").read_text(encoding="utf-8").partition(f"\n## {heading}")[2].partition("\n## ")[0]
         )
-        lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+        first = text[text.index("\n|") + 1 :].partition("\n\n")[0]
+        lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in first.splitlines()]
         chosen = [[line[i] for i in columns] for line in lines[2:] if re.search(rows, " | ".join(line))]
         return table(head or [lines[0][i] for i in columns], chosen)
 
