@@ -1,7 +1,7 @@
 """Whether a long run stays flat: its memory, threads, open files, children, and the files in its folder.
 
     python tools/flat_test.py
-    python tools/flat_test.py --epochs 15 --warm-up 5
+    python tools/flat_test.py --epochs 15 --warm-up 5 --views 2
 
 A student learns the digits by KD, AT and CRD with all that a run has beside its steps: images held out, TensorBoard, a
 checkpoint an epoch, kept answers of the teacher. Every epoch says what the process has then. After the epochs of
@@ -86,6 +86,7 @@ def train(
     folder: Path,
     epochs: int,
     images: int,
+    views: int | None,
     recorders: Sequence[Recorder] = (),
     after_step: Callable[[ps.Distiller], object] | None = None,
 ) -> list[dict[str, int]]:
@@ -95,6 +96,7 @@ def train(
         images=images,
         test_images=100,
         holdout=images // 4,
+        views=views,
         epochs=epochs,
         batch_size=64,
         lr=0.05,
@@ -133,6 +135,11 @@ def main(words: Sequence[str] | None = None, **seams: object) -> int:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20, help="epochs after which nothing may grow")
     parser.add_argument("--images", type=int, default=256, help="training images, a quarter of them held out")
+    parser.add_argument(
+        "--views",
+        type=int,
+        help="of each image: of few, all answers are soon kept; until then, batches of sizes that are new take memory",
+    )
     parser.add_argument("--folder", type=Path, help="for the run and the teacher's answers; a temporary one by default")
     parser.add_argument("--out", type=Path, help="file for what every epoch had")
     given = parser.parse_args(words)
@@ -142,7 +149,8 @@ def main(words: Sequence[str] | None = None, **seams: object) -> int:
     began = time.monotonic()
     print(LINE.format("epoch", "memory, KiB", *COUNTS))
     with tempfile.TemporaryDirectory(prefix="flat-") as temporary:
-        samples = train(given.folder or Path(temporary), given.epochs, given.images, **seams)  # type: ignore[arg-type]
+        folder = given.folder or Path(temporary)
+        samples = train(folder, given.epochs, given.images, given.views, **seams)  # type: ignore[arg-type]
     failures = grown(samples, given.warm_up)
     each = slope([one["memory"] for one in samples[given.warm_up :]])
     print(f"{len(samples)} epochs in {time.monotonic() - began:.0f} s; memory grows by {each / KIB:.1f} KiB an epoch")
