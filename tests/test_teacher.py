@@ -21,6 +21,8 @@ OWN = {
     "channel": {"student": "resnet8"},
     "distill": {"student": "resnet8"},
     "factor_transfer": {"student": "resnet8"},
+    "masked": {"student": "resnet8"},
+    "mixed_paths": {"student": "resnet8"},
     "moonshine": {"conv": "DConv"},
     "rocket": {"light": "wrn-10-1", "booster": "wrn-16-1"},
     "two_stage": {"student": "resnet8"},
