@@ -155,3 +155,16 @@ def test_features_that_are_not_finite_are_no_means():
         stage.class_means(teacher, "pooled", [{**batch, "labels": torch.zeros(2, 3)}], 3)
     with pytest.raises(BadInput, match="no images"):
         stage.class_means(teacher, "pooled", [], 3)
+
+
+def test_of_several_processes_the_first_one_has_the_means_and_the_others_get_them(weights, tmp_path, monkeypatch):
+    found = torch.rand(10, 256, dtype=torch.float64)
+
+    class Another:
+        def on_first(self, function):
+            return found  # as rank 0 has sent it: nothing is called here
+
+    monkeypatch.setattr(stage, "join", Another)
+    teacher, out = ps.networks.create("resnet8x4"), tmp_path / "run"
+    assert stage.kept_class_means(out, "means", teacher, "pooled", FEW.load_data()) is found
+    assert not out.exists()
