@@ -49,6 +49,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "two-stage": ("two-stage", "--student", "resnet8", "--teacher", "{teacher}", "--first-epochs", "1"),
     "factor-transfer": ("factor-transfer", *DISTILL[1:], "--paraphraser-epochs", "1"),
     "masked": ("masked", *DISTILL[1:], "--mask-epochs", "1"),
+    "class-means": ("class-means", *DISTILL[1:], "--ramp", "1"),
     "mixed-paths": ("mixed-paths", *DISTILL[1:]),
     "boundary": ("boundary", *DISTILL[1:], "--attack-from", "0", "--attack-size", "8"),
     "own": ("run", "{own recipe}"),

@@ -29,6 +29,7 @@ EXAMPLES = {
     "two-stage": "potstill two-stage --student resnet20 --teacher runs/resnet56 --data cifar100",
     "factor-transfer": "potstill factor-transfer --student resnet20 --teacher runs/resnet56 --data cifar100",
     "masked": "potstill masked --student resnet20 --teacher runs/resnet56 --data cifar100",
+    "class-means": "potstill class-means --student resnet20 --teacher runs/resnet56 --data cifar100",
     "mixed-paths": "potstill mixed-paths --student resnet20 --teacher runs/resnet56 --data cifar100",
     "moonshine": "potstill moonshine --teacher runs/wrn-40-2 --conv G8B2 --data cifar10",
     "boundary": "potstill boundary --student resnet20 --teacher runs/resnet56 --data cifar100",

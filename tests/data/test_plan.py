@@ -8,7 +8,7 @@ from potstill.data import Augment, ImageSet, Loader
 from potstill.data.batch_sizes import batch_sizes
 from potstill.data.files.decoding import PLAIN
 from potstill.data.files.order import LAST_VIEW, Order
-from potstill.data.loader import EPOCH, FEWER, HOLDOUT, seeded
+from potstill.data.seeds import EPOCH, FEWER, HOLDOUT, seeded
 from potstill.data.split import split_rows
 
 HALF = (0.5, 0.5, 0.5)

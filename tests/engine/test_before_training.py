@@ -47,6 +47,7 @@ RECIPES = {
     "boundary": "boundary --student resnet8 --attack-from 0",
     "two-stage": "two-stage --student resnet8 --first-epochs 1",
     "factor-transfer": "factor-transfer --student resnet8 --paraphraser-epochs 1",
+    "class-means": "class-means --student resnet8",
     "channel": "channel --student resnet8",
     "moonshine": "moonshine --conv G4B2",
 }

@@ -15,6 +15,7 @@ NEEDED = {
     "boundary": STUDENT,
     "chain": {"networks": ("resnet8",), "teacher": "resnet8"},
     "channel": STUDENT,
+    "class_means": STUDENT,
     "distill": STUDENT,
     "embed": {"student": "resnet8", "teachers": ("resnet8",)},
     "factor_transfer": {**STUDENT, "paraphraser_epochs": 1},

@@ -27,6 +27,7 @@ OTHERS = {  # what is no loss: recipes, further images, grafts, an optimiser
     "DML": "mutual --networks resnet8 resnet8",
     "DOT": f"distill {PAIR} --optimizer dot",
     "FCFD with its mixed paths": f"mixed-paths {PAIR} --ramp 1",
+    "KD++": f"class-means {PAIR} --ramp 1",
     "FT with its paraphraser": f"factor-transfer {PAIR} --paraphraser-epochs 1",
     "backbone": "embed --student resnet8 --teachers {t} --loss queue",
     "MasKD with its masks": f"masked {PAIR} --mask-epochs 1",

@@ -138,6 +138,7 @@ EVERY_RECIPE = {
     "two-stage": {"student": "resnet8", "first": ("AB on stages",), "terms": ("CE",), **STAGE},
     "factor-transfer": {"student": "resnet8", "paraphraser_epochs": 1, "batch_norm": False, "channel_power": 2.0},
     "masked": {"student": "resnet8", "mask_epochs": 1, "tokens": 2, "student_masks": True},
+    "class-means": {"student": "resnet8", "on": "pooled=pooled", "kd": 0.0, "ramp": 1},
     "mixed-paths": {"student": "resnet8", "ramp": 1},
     "boundary": {"student": "resnet8", "attack_size": 4, "attack_from": 1},
     "moonshine": {"conv": "DConv", "alpha": 0.9, "beta": 0.0},

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from potstill.batch import Batch
-from potstill.data.loader import PAIRS, PREVIOUS, STRONG, Loader, seeded
+from potstill.data.loader import Companion, Loader
+from potstill.data.seeds import PAIRS, PREVIOUS, STRONG, seeded
 from potstill.hub import library
 from potstill.image_changes.operations import randaugment
-
-Companion = Callable[[Loader, int, int, Batch], Batch]
-"""What gives further entries of a batch, of: the loader, the epoch, the number of the batch in it, and the batch."""
 
 
 class Pairs:

@@ -12,7 +12,8 @@ from potstill.data.files.depth import find_depth
 from potstill.data.files.image_loader import ImageLoader
 from potstill.data.files.unlabelled import read_unlabelled
 from potstill.data.identity import of_files
-from potstill.data.loader import EXTRA, Loader, seed_of
+from potstill.data.loader import Loader
+from potstill.data.seeds import EXTRA, seed_of
 from potstill.errors import BadInput
 from potstill.say import say
 from potstill.selection import Place, Selection

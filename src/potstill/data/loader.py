@@ -1,10 +1,8 @@
 """Batches of a small image set that lives whole on the device."""
 
 import copy
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,26 +12,13 @@ from potstill.data.balanced import drawn_balanced
 from potstill.data.batch_sizes import batch_sizes, rows_of_part, stretches
 from potstill.data.images import NO_LABEL, ImageSet
 from potstill.data.normalize import Standardize
+from potstill.data.seeds import EPOCH, VIEWS, seeded
 from potstill.errors import BadInput
 
-if TYPE_CHECKING:
-    from potstill.data.companions import Companion
-
 TOGETHER = 64  # batches
-HOLDOUT, EPOCH, FEWER, TRANSFORMS, VIEWS, OF_RANK, PAIRS, PREVIOUS, EXTRA, STRONG, BRIDGES = range(11)
-"""What random numbers are drawn for: no two share a stream."""
 
-
-def seeded(seed: int, *purpose: int) -> torch.Generator:
-    """A CPU generator for one purpose, the same wherever and whenever it is asked for."""
-    return torch.Generator().manual_seed(seed_of(seed, *purpose))
-
-
-def seed_of(seed: int, *purpose: int) -> int:
-    """A seed for one purpose, made of the run's."""
-    if seed < 0:
-        raise BadInput(f"seed is {seed}, but must not be negative")
-    return int(np.random.SeedSequence(seed, spawn_key=purpose).generate_state(1)[0])
+Companion = Callable[["Loader", int, int, Batch], Batch]
+"""What gives further entries of a batch, of: the loader, the epoch, the number of the batch in it, and the batch."""
 
 
 def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -164,7 +149,7 @@ class Loader:
         loader.batch_size = self.batch_size if batch_size is None else batch_size
         return loader
 
-    def beside(self, companions: "Sequence[Companion]") -> "Loader":
+    def beside(self, companions: Sequence[Companion]) -> "Loader":
         """The same batches, with what these give as further entries."""
         loader = copy.copy(self)
         loader.companions = tuple(companions)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from potstill.data.loader import FEWER, HOLDOUT, seeded
+from potstill.data.seeds import FEWER, HOLDOUT, seeded
 from potstill.errors import BadInput
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from potstill.batch import Batch, as_batch, on_device
 from potstill.data.data import Batches, Data
-from potstill.data.loader import FEWER, seeded
+from potstill.data.seeds import FEWER, seeded
 from potstill.embedding.neighbours import nearest_classes
 from potstill.embedding.probe import fit_probe
 from potstill.embedding.teachers import create_feature_teacher

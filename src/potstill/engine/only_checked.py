@@ -34,8 +34,13 @@ def ready_to_train(recipe: Callable[..., Any], **arguments: Any) -> tuple[Distil
     raise AssertionError("a recipe that trains nothing")
 
 
+def only_checked() -> bool:
+    """Whether a recipe was called by `ready_to_train`: what it would find out and keep before training, it leaves."""
+    return _only_checks.get()
+
+
 def unless_only_checked(distiller: Distiller, data: Data) -> Data:
     """The data; but a recipe that was called by `ready_to_train` ends here."""
-    if _only_checks.get():
+    if only_checked():
         raise WouldTrain(distiller, data)
     return data

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from potstill.batch import Batch, as_batch, rows_of
-from potstill.data.loader import TRANSFORMS, seed_of
+from potstill.data.seeds import TRANSFORMS, seed_of
 from potstill.errors import BadInput
 from potstill.guard import guarded
 

@@ -36,6 +36,7 @@ class ND(Loss):
 
     Args:
         centers: c of every class, (K, D'), over the training set; by default, of those in this batch of the teacher.
+            The recipe ``class-means`` has those over the training set.
 
     Shapes: student (N, D), teacher (N, D'), further dimensions flattened; labels: class indices (N,) only. If the
     widths differ, `build` makes an adapter of the student's features, as the authors have it: batch norm, dropout of

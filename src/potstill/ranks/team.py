@@ -10,7 +10,7 @@ from torch import Tensor
 
 from potstill.batch import Batch, of_labelled
 from potstill.data.data import Data
-from potstill.data.loader import OF_RANK, seed_of
+from potstill.data.seeds import OF_RANK, seed_of
 from potstill.engine.checkpoint import random_states, restore_random_states
 from potstill.errors import BadInput
 from potstill.forward_pass import ForwardPass

@@ -3,6 +3,7 @@
 from potstill.recipes.boundary import boundary
 from potstill.recipes.chain import chain
 from potstill.recipes.channel import channel
+from potstill.recipes.class_means import class_means
 from potstill.recipes.distill import distill
 from potstill.recipes.embed import embed
 from potstill.recipes.factor_transfer import factor_transfer
@@ -19,6 +20,7 @@ __all__ = [
     "boundary",
     "chain",
     "channel",
+    "class_means",
     "distill",
     "embed",
     "factor_transfer",

@@ -41,7 +41,7 @@ def mixed_paths(
         temperature: of KD.
         ramp: epochs over which the difference of maps gains its weight.
     """
-    from potstill.data.loader import BRIDGES, seed_of
+    from potstill.data.seeds import BRIDGES, seed_of
     from potstill.networks.mixed_path import mixed_path, stage_maps
 
     data = training.load_data()

@@ -1,6 +1,7 @@
 """Training in stages: each is a `fit` of its own, in a folder of its own."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from potstill.runs.recording import current_record
 from potstill.training import Training
@@ -24,9 +25,7 @@ def earlier_stage(
         lr: its learning rate at the start; by default a tenth of the run's.
         milestones: epochs of the stage at whose start that drops; by default it stays.
     """
-    from potstill.runs.arguments import default_folder
-
-    folder = training.out or default_folder(current_record(), training)
+    folder = run_folder(training)
     earlier = replace(
         training,
         epochs=epochs,
@@ -37,3 +36,10 @@ def earlier_stage(
         out=folder / name,
     )
     return {"stage": name}, earlier, replace(training, out=folder)
+
+
+def run_folder(training: Training) -> Path:
+    """Where the run of the recipe that is running goes."""
+    from potstill.runs.arguments import default_folder
+
+    return training.out or default_folder(current_record(), training)

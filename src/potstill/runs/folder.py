@@ -10,7 +10,7 @@ from potstill.errors import BadInput
 from potstill.runs import manifest, trust
 from potstill.runs.digests import there
 from potstill.runs.lock import Lock
-from potstill.runs.names import CHECKPOINT, CONFIG, INSIGHT, MANIFEST, METRICS, PREVIOUS, SUMMARY, WEIGHTS
+from potstill.runs.names import CHECKPOINT, CONFIG, INSIGHT, MANIFEST, METRICS, PREVIOUS, STATISTICS, SUMMARY, WEIGHTS
 from potstill.runs.reading import FORMAT, read_config, read_summary
 from potstill.runs.recording import current_defaults
 from potstill.runs.same_run import LENGTH, asked, difference, later_arguments
@@ -45,12 +45,10 @@ class RunFolder:
         self.previous = path / PREVIOUS
         self.insight = path / INSIGHT
         self.extends: int | None = None  # of a run that was asked for fewer epochs: how many
-        if path.exists() and not path.is_dir():
-            raise BadInput(f"--out {path} is a file, not a folder")
+        must_be_free(path)
         if path.is_symlink() and config["arguments"].get("stage") == path.name:
             raise BadInput(f"{path} is a link that leads out of the run folder; nothing is written through it")
-        if not self._holds_this_run() and path.is_dir() and any(_is_foreign(file) for file in path.iterdir()):
-            raise BadInput(f"--out {path} is not empty and holds no run; choose another folder")
+        self._holds_this_run()
 
     def __enter__(self) -> "RunFolder":
         self.path.mkdir(parents=True, exist_ok=True)
@@ -184,6 +182,18 @@ class RunFolder:
             say(f"{self.path} was made before there was {told}: taken for the default, which it was then")
 
 
+def must_be_free(path: Path) -> None:
+    """Refuse a path that can be no run's folder.
+
+    Raises:
+        BadInput: it is a file, or a folder of something else.
+    """
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"--out {path} is a file, not a folder")
+    if path.is_dir() and not there(path / CONFIG) and any(_is_foreign(file) for file in path.iterdir()):
+        raise BadInput(f"--out {path} is not empty and holds no run; choose another folder")
+
+
 def _json(content: object) -> bytes:
     return (json.dumps(content, indent=2) + "\n").encode()
 
@@ -197,4 +207,6 @@ def _is_foreign(file: Path) -> bool:
             return manifest.read(file.parent) is None
         except BadInput:  # of something else that has one
             return True
+    if (file / STATISTICS).is_file():
+        return False
     return not (file / CONFIG).is_file() or read_config(file)["arguments"].get("stage") != file.name

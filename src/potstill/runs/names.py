@@ -20,6 +20,8 @@ MANIFEST = "manifest.json"
 """Size and digest of each file."""
 SOURCE = "source"
 """The folder with the user's own code that a run used."""
+STATISTICS = "statistics.safetensors"
+"""What a stage that trains nothing has found out, alone in its folder."""
 WEIGHTS = ".safetensors"
 """How files of weights end."""
 FILES = (CONFIG, METRICS, SUMMARY, INSIGHT, DETAILS, TRACKERS, CHECKPOINT, PREVIOUS)

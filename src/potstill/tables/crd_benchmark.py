@@ -88,6 +88,8 @@ def _method(method: str, budget: Budget, teacher: str, student: str) -> tuple[st
         return "two-stage", {**stage, "terms": ("1 * CE",)}
     if method == "FCFD":
         return "mixed-paths", {"ramp": budget.lasting(20)}
+    if method == "KD++":
+        return "class-means", {"weight": 2.0, "kd": 3.5, "ramp": budget.lasting(20)}
     if method.startswith("NORM"):
         return "distill", expanded(method, _spec(student), budget, teacher, student)
     return "distill", {"terms": terms(method, budget, teacher, student)}

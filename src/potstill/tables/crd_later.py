@@ -85,7 +85,7 @@ def _of_logits(method: str, budget: Budget, student: str, teacher: str) -> tuple
 def _of_features(method: str, budget: Budget, student: str, teacher: str) -> tuple[str, ...]:
     decayed = f"{budget.at(150)[0]}, {budget.epochs}"
     last = f"on {last_map(student)}={last_map(teacher)}"
-    kd, warm = "1 * KD(temperature=4)", budget.lasting(20)
+    kd = "1 * KD(temperature=4)"
     means = f"late_cosine(0.08, {decayed}) * WKDF(ratio=4, grid=1) {last}"
     both = f"late_cosine(0.08, {decayed}) * WKDF(ratio=8, grid=1) {last}"
     found = {
@@ -95,7 +95,6 @@ def _of_features(method: str, budget: Budget, student: str, teacher: str) -> tup
         "ICKD-C": ("1 * CE", kd, f"2.5 * ICKD {last}"),
         "ICKD-C without KD": ("1 * CE", f"2.5 * ICKD {last}"),
         "ITRD": ("1 * CE", _itrd(student)),
-        "KD++": ("1 * CE", f"warmup(3.5, {warm}) * KD(temperature=4)", "2 * ND"),
         "SRRL": ("1 * CE", kd, "1 * SRRL"),
         "SSKD": ("1 * SSKD",),
         "SemCKD": ("1 * CE", kd, f"400 * SemCKD(batch=64) on {_stages(student, teacher)}"),

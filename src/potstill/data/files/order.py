@@ -11,7 +11,8 @@ from torch.utils.data import Sampler
 from potstill.data.balanced import drawn_balanced
 from potstill.data.batch_sizes import batch_sizes, rows_of_part, stretches
 from potstill.data.files.decoding import PLAIN
-from potstill.data.loader import EPOCH, seeded, shuffled
+from potstill.data.loader import shuffled
+from potstill.data.seeds import EPOCH, seeded
 
 LAST_VIEW = 2**62
 
