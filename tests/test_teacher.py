@@ -20,6 +20,7 @@ OWN = {
     "chain": {"networks": ("resnet8",)},
     "channel": {"student": "resnet8"},
     "distill": {"student": "resnet8"},
+    "class_means": {"student": "resnet8"},
     "factor_transfer": {"student": "resnet8"},
     "masked": {"student": "resnet8"},
     "mixed_paths": {"student": "resnet8"},
