@@ -62,6 +62,7 @@ for (const place of document.querySelectorAll("[data-key]")) place.append(key(+p
 startLegend();
 startMeasures();
 startSorting();
+drawForest();
 startLooks();
 startDetails();
 drawVisible();
@@ -71,6 +72,7 @@ window.addEventListener("resize", () => {
   if (document.body.clientWidth === width) return;
   width = document.body.clientWidth;
   drawVisible();
+  drawForest();
   drawShares();
   drawDetails();
 });

@@ -10,19 +10,24 @@ from typing import Any
 from potstill.errors import BadInput
 from potstill.report import tables
 from potstill.report.content import content
+from potstill.report.gains import gains_section, row_gains
 from potstill.report.rows import ReportRow, given_rows
 from potstill.runs.headline import COUNT, title
 from potstill.runs.names import INSIGHT
 from potstill.text import in_html, printable
 from potstill.whole_file import write_whole
 
-SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "details.js", "page.js")
+SCRIPTS = ("charts.js", "curves.js", "forest.js", "shares.js", "scatter.js", "attention.js", "details.js", "page.js")
 """In this order."""
 ABSENT = f'<p class="missing note">None of these runs recorded it: a single network, or no {INSIGHT}.</p>'
 
 
 def write_report(
-    file: Path, title: str, runs: Mapping[str, Sequence[Path]], learners: Mapping[str, str] | None = None
+    file: Path,
+    title: str,
+    runs: Mapping[str, Sequence[Path]],
+    learners: Mapping[str, str] | None = None,
+    baselines: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a report whose rows the caller knows.
 
@@ -31,6 +36,8 @@ def write_report(
         title: its heading.
         runs: for each row, the run folders of its seeds. A folder that cannot be read is named on the page.
         learners: for rows of runs with several learners, which one is meant; by default the first.
+        baselines: for rows that are compared with another one, the name of that; by default, the rows of the same
+            networks that were trained alike but alone.
 
     Returns:
         ``file``.
@@ -38,7 +45,7 @@ def write_report(
     Raises:
         BadInput: not one run can be read.
     """
-    return write_page(file, title, *given_rows(runs, learners))
+    return write_page(file, title, *given_rows(runs, learners, baselines))
 
 
 def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict[str, str]) -> Path:
@@ -50,11 +57,13 @@ def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict
     if not rows:
         reasons = [f"{folder}: {reason}" for folder, reason in left_out.items()]
         raise BadInput(f"no run to report{''.join(f'; {reason}' for reason in reasons[:3])}")
-    shown = content(rows)
+    gains = row_gains(rows)
+    shown = content(rows, gains)
     parts = {
         "title": in_html(title),
         "facts": in_html(facts(rows)),
         "results": tables.results(rows),
+        "gains": gains_section(rows, gains),
         "agreement": tables.agreement(rows) or ABSENT,
         "costs": tables.costs(rows),
         "settings": tables.settings(rows),

@@ -82,15 +82,17 @@ def write_files(
 ) -> dict[str, str]:
     """Write the table and the report of its runs, if there are any; the paths."""
     files, new = write_table(folder, name, table, results, foot(table, results, epochs, changed))
-    folders, learners = {}, {}
+    folders, learners, baselines = {}, {}, {}
     for result in results:
         for learner in result.row.learners if result.folders else ():
             several = len(result.row.learners) > 1  # the better one counts in the table; the report has them all
             label = f"{result.row.name}: {learner}" if several else result.row.name
             folders[label], learners[label] = result.folders, learner
+            if result.row.baseline is not None:
+                baselines[label] = result.row.baseline
     report = folder / "report.html"
     if folders and (new or not report.is_file()):
         from potstill.report import write_report
 
-        write_report(report, name, folders, learners)
+        write_report(report, name, folders, learners, baselines)
     return files | ({report.name: str(report)} if folders else {})
