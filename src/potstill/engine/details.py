@@ -61,7 +61,7 @@ class Answers:
             "bins": found,
             "classes": _by_class(labels, chosen, names),
             "confusion": [[int(a), int(b), int(n)] for (a, b), n in zip(cells, counts, strict=True)],
-            "outcomes": {"labels": _digest(labels), "right": packed(right.tolist())},
+            "outcomes": {"labels": digest_of(labels), "right": packed(right.tolist())},
         }
 
 
@@ -100,7 +100,7 @@ def written(details: Mapping[str, Details]) -> bytes:
     return (json.dumps(details) + "\n").encode()
 
 
-def _digest(labels: NDArray[np.int64]) -> str:
+def digest_of(labels: NDArray[np.int64]) -> str:
     """Of labels in their order: 64 bits are plenty where nobody tries to deceive."""
     return sha256(labels.astype("<i8").tobytes()).hexdigest()[:16]
 

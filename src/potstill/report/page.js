@@ -63,6 +63,8 @@ startLegend();
 startMeasures();
 startSorting();
 drawForest();
+drawHelped();
+drawTuning();
 startLooks();
 startDetails();
 drawVisible();
@@ -73,6 +75,7 @@ window.addEventListener("resize", () => {
   width = document.body.clientWidth;
   drawVisible();
   drawForest();
+  drawTuning();
   drawShares();
   drawDetails();
 });

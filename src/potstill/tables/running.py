@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from potstill.runs.names import TUNED
 from potstill.say import say
 from potstill.tables.columns import Column
 from potstill.tables.measured import run_missing
@@ -94,5 +95,6 @@ def write_files(
     if folders and (new or not report.is_file()):
         from potstill.report import write_report
 
-        write_report(report, name, folders, learners, baselines)
+        tuned = folder / TUNED
+        write_report(report, name, folders, learners, baselines, tuned if tuned.is_file() else None)
     return files | ({report.name: str(report)} if folders else {})
