@@ -14,6 +14,7 @@ from potstill.commands.details import detail_tables
 from potstill.engine.details import Answers
 from potstill.engine.evaluate import evaluate
 from potstill.runs import manifest
+from potstill.runs.outcomes import unpacked
 
 CLASSES = 7
 SHORT = ps.Training(data="digits", images=100, test_images=90, epochs=2, batch_size=50, lr=0.05, device="cpu")
@@ -77,6 +78,24 @@ def test_a_bin_has_its_upper_end():
     assert [one["n"] for one in found["bins"]] == [2, 1]
     assert found["ece"] == pytest.approx(0.0)
     assert [one["top1"] for one in found["bins"]] == [50.0, 100.0]
+
+
+def test_outcomes_are_a_bit_an_image_in_the_order_of_the_batches(answered):
+    logits, labels = answered
+    right = (logits.argmax(1) == labels).tolist()
+    found = in_batches(logits, labels, 150)["outcomes"]
+    assert unpacked(found["right"], len(labels)) == right
+    assert 0 < sum(right) < len(right)
+    assert in_batches(logits, labels, 400)["outcomes"] == found
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    assert in_batches(logits[order], labels[order], 150)["outcomes"]["labels"] != found["labels"]
+
+
+def in_batches(logits, labels, batch):
+    answers = Answers()
+    for start in range(0, len(labels), batch):
+        answers(logits[start : start + batch], labels[start : start + batch])
+    return answers.details(())
 
 
 def test_classes_without_names_are_numbers(answered):

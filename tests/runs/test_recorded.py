@@ -5,6 +5,7 @@ import json
 import pytest
 
 from potstill.errors import BadInput
+from potstill.runs.outcomes import packed
 from potstill.runs.recorded import read_run
 
 
@@ -89,6 +90,10 @@ DETAILS_DAMAGE = [
     lambda details: details["student"]["confusion"][0].pop(),
     lambda details: details["student"]["confusion"].append([0, 0, -1]),
     lambda details: details["student"]["bins"][0].update(n=10**6),
+    lambda details: details["student"]["outcomes"].update(right="AAAA"),
+    lambda details: details["student"]["outcomes"].update(right="no base64"),
+    lambda details: details["student"]["outcomes"].update(right=packed([True] * details["student"]["n"])),
+    lambda details: details["student"]["outcomes"].pop("labels"),
 ]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput
-from potstill.runs.names import CONFIG
+from potstill.runs.names import CONFIG, TUNED
 
 
 def report(folders: tuple[Path, ...], /, *, out: Path | None = None, title: str | None = None) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def report(folders: tuple[Path, ...], /, *, out: Path | None = None, title: str 
     if not found and not closed:
         raise BadInput(f"no run folder in {' '.join(map(str, folders))}; a run folder holds a {CONFIG}")
     heading = title or f"Runs on {', '.join(sorted({row.data for row in rows}))}"
-    file = write_page(out or folders[0] / "report.html", heading, rows, left_out)
+    tuned = next((folder / TUNED for folder in folders if (folder / TUNED).is_file()), None)
+    file = write_page(out or folders[0] / "report.html", heading, rows, left_out, tuned)
     runs = {run.folder for row in rows for run in row.runs}
     return {"report": str(file), "rows": len(rows), "runs": len(runs), "left_out": left_out}

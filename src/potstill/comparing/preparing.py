@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from potstill.comparing.comparison import Comparison
 from potstill.comparing.record import PICKED, check_same, read_record, record_of, write_record
 from potstill.errors import BadInput
+from potstill.runs.names import TUNED
 from potstill.say import say
 from potstill.tables.sweep import Sweep
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from potstill.data import Data
     from potstill.data.data import Batches
 
-TUNED = "tune.json"
-"""What --tune tried."""
 SEEDS = 3
 """By default: fewer decide next to nothing."""
 

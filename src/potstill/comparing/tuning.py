@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.comparing.comparison import Comparison
 from potstill.comparing.methods import Method
-from potstill.comparing.preparing import TUNED
 from potstill.comparing.settings import ranges_of, with_settings
 from potstill.comparing.study import Studies
 from potstill.comparing.watched import Follower, Watched
 from potstill.errors import BadInput, TrainingFailed
+from potstill.runs.names import TUNED
 from potstill.say import say
 from potstill.tables.jobs import run_jobs
 from potstill.tables.plan import ANSWERS, Run

@@ -87,8 +87,7 @@ def read(layout: Layout, data_dir: Path | None = None) -> Splits:
         BadInput: ``data_dir`` is no folder, files are damaged, or there is no connection to download them.
     """
     given = _given(data_dir)
-    roots = [given, cache_folder()] if given else [cache_folder()]
-    places = [root / inner for root in roots for inner in (".", layout.name, layout.archive.folder)]
+    places = _places(layout, given)
     folder = next((place for place in places if _holds(layout, place)), None)
     if given and (folder is None or not folder.is_relative_to(given)):
         say(f"{layout.name} is not in {given}; trying {folder or 'to download it'}")
@@ -97,6 +96,16 @@ def read(layout: Layout, data_dir: Path | None = None) -> Splits:
     if any(folder.glob("train-*.parquet")):
         return _read_parquet(layout, folder)
     return _read_python(layout, folder)
+
+
+def is_at_hand(layout: Layout) -> bool:
+    """Whether `read` finds a set without a download."""
+    return any(_holds(layout, place) for place in _places(layout, _given(None)))
+
+
+def _places(layout: Layout, given: Path | None) -> list[Path]:
+    roots = [given, cache_folder()] if given else [cache_folder()]
+    return [root / inner for root in roots for inner in (".", layout.name, layout.archive.folder)]
 
 
 def _given(data_dir: Path | None) -> Path | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from potstill.engine.evaluate import best_classes
 from potstill.runs.details import Bin, ClassFound, Details
+from potstill.runs.outcomes import packed
 
 BINS = 15
 """As in the source of `calibration`."""
@@ -59,6 +61,7 @@ class Answers:
             "bins": found,
             "classes": _by_class(labels, chosen, names),
             "confusion": [[int(a), int(b), int(n)] for (a, b), n in zip(cells, counts, strict=True)],
+            "outcomes": {"labels": digest_of(labels), "right": packed(right.tolist())},
         }
 
 
@@ -95,6 +98,11 @@ def calibration(sure: NDArray[np.float64], right: NDArray[np.bool_], count: int)
 def written(details: Mapping[str, Details]) -> bytes:
     """The content of a run's ``details.json``: details of learners by their names."""
     return (json.dumps(details) + "\n").encode()
+
+
+def digest_of(labels: NDArray[np.int64]) -> str:
+    """Of labels in their order: 64 bits are plenty where nobody tries to deceive."""
+    return sha256(labels.astype("<i8").tobytes()).hexdigest()[:16]
 
 
 def _by_class(labels: NDArray[np.int64], chosen: NDArray[np.int64], names: Sequence[str]) -> list[ClassFound]:

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any, TypedDict
 
+from potstill.report.gains import RowGain
+from potstill.report.helped import Helped, pictured
 from potstill.report.in_detail import in_detail
 from potstill.report.rows import ReportRow, baseline
+from potstill.report.tuning import Tuned, tuning_content
 from potstill.runs.headline import ACCURACY, COSTS, digits, heads, results, title
 from potstill.runs.recorded import RecordedRun
 from potstill.runs.schema import Epoch, Image
@@ -18,18 +21,29 @@ class PageContent(TypedDict):
     measure: str
     digits: int
     rows: list[dict[str, Any]]
+    gains: list[dict[str, Any]]
+    helped: list[dict[str, Any]]
+    tuning: list[dict[str, Any]]
     teachers: list[dict[str, Any]]
     images: list[list[Image]]
 
 
-def content(rows: Sequence[ReportRow]) -> PageContent:
-    """Curves, shares of the loss, costs and attention maps of all rows."""
+def content(
+    rows: Sequence[ReportRow],
+    gains: Sequence[RowGain] = (),
+    images_won: Sequence[Helped] = (),
+    tuned: Tuned | None = None,
+) -> PageContent:
+    """Curves, gains, shares of the loss, costs and attention maps of all rows; and what tuned their settings."""
     images: list[list[Image]] = []  # sets of test images, each kept once
     measure = next((row.measure for row in rows if row.measure is not None), ACCURACY)
     return {
         "measure": f"test {title(measure)}",
         "digits": digits(measure),
         "rows": [_row(row, rows, measure, images) for row in rows],
+        "gains": [gain.plain() for gain in gains],
+        "helped": pictured(rows, images_won),
+        "tuning": tuning_content(tuned),
         "teachers": _teachers(rows, measure),
         "images": images,
     }

@@ -62,6 +62,9 @@ for (const place of document.querySelectorAll("[data-key]")) place.append(key(+p
 startLegend();
 startMeasures();
 startSorting();
+drawForest();
+drawHelped();
+drawTuning();
 startLooks();
 startDetails();
 drawVisible();
@@ -71,6 +74,8 @@ window.addEventListener("resize", () => {
   if (document.body.clientWidth === width) return;
   width = document.body.clientWidth;
   drawVisible();
+  drawForest();
+  drawTuning();
   drawShares();
   drawDetails();
 });

@@ -9,20 +9,32 @@ from typing import Any
 
 from potstill.errors import BadInput
 from potstill.report import tables
+from potstill.report.class_gains import class_gains_section
 from potstill.report.content import content
+from potstill.report.gains import gains_section, row_gains
+from potstill.report.helped import helped, helped_section
 from potstill.report.rows import ReportRow, given_rows
+from potstill.report.tuning import Tuned, read_tuned, tuning_section
 from potstill.runs.headline import COUNT, title
 from potstill.runs.names import INSIGHT
 from potstill.text import in_html, printable
 from potstill.whole_file import write_whole
 
-SCRIPTS = ("charts.js", "curves.js", "shares.js", "scatter.js", "attention.js", "details.js", "page.js")
+SCRIPTS = (
+    *("charts.js", "curves.js", "forest.js", "shares.js", "scatter.js", "attention.js", "details.js", "helped.js"),
+    *("tuning.js", "page.js"),
+)
 """In this order."""
 ABSENT = f'<p class="missing note">None of these runs recorded it: a single network, or no {INSIGHT}.</p>'
 
 
 def write_report(
-    file: Path, title: str, runs: Mapping[str, Sequence[Path]], learners: Mapping[str, str] | None = None
+    file: Path,
+    title: str,
+    runs: Mapping[str, Sequence[Path]],
+    learners: Mapping[str, str] | None = None,
+    baselines: Mapping[str, str] | None = None,
+    tuned: Path | None = None,
 ) -> Path:
     """Write a report whose rows the caller knows.
 
@@ -31,6 +43,9 @@ def write_report(
         title: its heading.
         runs: for each row, the run folders of its seeds. A folder that cannot be read is named on the page.
         learners: for rows of runs with several learners, which one is meant; by default the first.
+        baselines: for rows that are compared with another one, the name of that; by default, the rows of the same
+            networks that were trained alike but alone.
+        tuned: a comparison's ``tune.json``, if there is one.
 
     Returns:
         ``file``.
@@ -38,11 +53,15 @@ def write_report(
     Raises:
         BadInput: not one run can be read.
     """
-    return write_page(file, title, *given_rows(runs, learners))
+    return write_page(file, title, *given_rows(runs, learners, baselines), tuned)
 
 
-def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict[str, str]) -> Path:
+def write_page(
+    file: Path, title: str, rows: Sequence[ReportRow], left_out: dict[str, str], tuned: Path | None = None
+) -> Path:
     """Write a report of ``rows``, with the folders that were ``left_out`` and why; returns ``file``.
+
+    ``tuned`` is a comparison's ``tune.json``: one that is damaged is left out, too.
 
     Raises:
         BadInput: there is no row; the message tells why.
@@ -50,11 +69,19 @@ def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict
     if not rows:
         reasons = [f"{folder}: {reason}" for folder, reason in left_out.items()]
         raise BadInput(f"no run to report{''.join(f'; {reason}' for reason in reasons[:3])}")
-    shown = content(rows)
+    gains = row_gains(rows)
+    won = helped(rows, gains)
+    tried, broken = _tried(tuned)
+    left_out = left_out | broken
+    shown = content(rows, gains, won, tried)
     parts = {
         "title": in_html(title),
         "facts": in_html(facts(rows)),
         "results": tables.results(rows),
+        "gains": gains_section(rows, gains),
+        "class_gains": class_gains_section(rows, gains),
+        "helped": helped_section(rows, won),
+        "tuning": tuning_section(tried),
         "agreement": tables.agreement(rows) or ABSENT,
         "costs": tables.costs(rows),
         "settings": tables.settings(rows),
@@ -69,6 +96,16 @@ def write_page(file: Path, title: str, rows: Sequence[ReportRow], left_out: dict
     }
     write_whole(file, Template(_part("page.html")).substitute(parts).encode())
     return file
+
+
+def _tried(file: Path | None) -> tuple[Tuned | None, dict[str, str]]:
+    """What a comparison tried, or why that cannot be told."""
+    if file is None:
+        return None, {}
+    try:
+        return read_tuned(file), {}
+    except BadInput as error:
+        return None, {str(file): str(error).replace(str(file), file.name)}
 
 
 def as_script(data: object) -> str:

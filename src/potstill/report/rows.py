@@ -16,11 +16,15 @@ from potstill.runs.spread import Spread
 
 @dataclass(frozen=True, eq=False)
 class ReportRow:
-    """One learner of the runs of one configuration; ``label`` is unique in its report."""
+    """One learner of the runs of one configuration; ``label`` is unique in its report.
+
+    ``against`` is the label of its baseline, where that was told.
+    """
 
     label: str
     learner: str
     runs: list[RecordedRun]
+    against: str | None = None
 
     @property
     def counted(self) -> list[RecordedRun]:
@@ -49,6 +53,12 @@ class ReportRow:
         values = tuple(one[1] for one in found if one is not None and one[0] == self.measure)
         return Spread(values) if values else None
 
+    @property
+    def reached(self) -> dict[int, float]:
+        """That number after the last epoch of its finished runs, by their seeds."""
+        done = {run.seed: headline(run.measured(self.learner, "last")) for run in self.runs if run.summary is not None}
+        return {s: one[1] for s, one in done.items() if s is not None and one is not None and one[0] == self.measure}
+
     def cost(self, what: str) -> int | None:
         """Its ``parameters`` or ``macs``; None where its runs did not count them."""
         return next((number for run in self.runs if (number := run.cost(self.learner, what)) is not None), None)
@@ -60,16 +70,23 @@ class ReportRow:
 
 
 def baseline(row: ReportRow, rows: Sequence[ReportRow]) -> ReportRow | None:
-    """The row in which the same network learned the same data alone; None for a row that is alone itself."""
+    """The row that was told, or in which the same network learned the same data alone; None where there is none."""
+    if row.against is not None:
+        return next((r for r in rows if r.label == row.against), None)
     if row.alone or row.spec is None:
         return None
     return next((r for r in rows if r.alone and (r.spec, r.data) == (row.spec, row.data)), None)
 
 
 def given_rows(
-    named: Mapping[str, Sequence[Path]], learners: Mapping[str, str] | None = None
+    named: Mapping[str, Sequence[Path]],
+    learners: Mapping[str, str] | None = None,
+    baselines: Mapping[str, str] | None = None,
 ) -> tuple[list[ReportRow], dict[str, str]]:
-    """A row for each name, of its learner in ``learners`` or the runs' first; and why folders were left out."""
+    """A row for each name, of its learner in ``learners`` or the runs' first; and why folders were left out.
+
+    ``baselines`` are the names of the rows that others are compared with.
+    """
     rows: list[ReportRow] = []
     left_out: dict[str, str] = {}
     for name, folders in named.items():
@@ -79,7 +96,8 @@ def given_rows(
             continue
         learner = (learners or {}).get(name, runs[0].learners[0])
         left_out |= {str(run.folder): f"{learner} does not learn there" for run in runs if learner not in run.learners}
-        rows.append(ReportRow(name, learner, [run for run in runs if learner in run.learners]))
+        against = (baselines or {}).get(name)
+        rows.append(ReportRow(name, learner, [run for run in runs if learner in run.learners], against))
     return rows, left_out
 
 

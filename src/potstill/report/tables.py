@@ -1,22 +1,17 @@
 """The tables of a report, as HTML."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from statistics import mean
 
 from potstill.report.labels import UNSAID, plain
+from potstill.report.markup import Html, name, table
 from potstill.report.rows import ReportRow
 from potstill.runs.headline import COSTS, cell, column
 from potstill.runs.recorded import RecordedRun
 from potstill.runs.spread import Spread
 from potstill.text import in_html
-
-
-class Html(str):
-    """Text that is HTML; any other is escaped where it gets into a table."""
-
-    __slots__ = ()
 
 
 def results(rows: Sequence[ReportRow]) -> str:
@@ -29,9 +24,9 @@ def results(rows: Sequence[ReportRow]) -> str:
         counted = row.counted
         accuracies = [cell(row.spread(which), row.measure, measures) for which in ("last", "best")]
         counts = [_count(row.cost(what)) for what in COSTS]
-        cells = [Html(_name(i, row) + _unfinished(row)), str(len(counted)), *accuracies, row.spec or "-", *counts]
+        cells = [Html(name(i, row.label) + _unfinished(row)), str(len(counted)), *accuracies, row.spec or "-", *counts]
         lines.append([*cells, _duration(mean(_seconds(run) for run in counted))])
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def agreement(rows: Sequence[ReportRow]) -> str:
@@ -40,13 +35,13 @@ def agreement(rows: Sequence[ReportRow]) -> str:
     lines = []
     for i, row in enumerate(rows):
         told = [run.insight["agreement"].get(row.learner, {}) for run in row.runs if run.insight]
-        for other in dict.fromkeys(name for pairs in told for name in pairs):
+        for other in dict.fromkeys(key for pairs in told for key in pairs):
             pairs = [found[other] for found in told if other in found]
             spec = row.runs[0].spec(other)
             same, divergence = Spread(tuple(p["top1"] for p in pairs)), Spread(tuple(p["kl"] for p in pairs))
-            cells = [_name(i, row), f"{other} {spec or ''}", same.text(2), divergence.text(4)]
+            cells = [name(i, row.label), f"{other} {spec or ''}", same.text(2), divergence.text(4)]
             lines.append([*cells, f"{pairs[0]['n']:,}"])
-    return _table(head, lines) if lines else ""
+    return table(head, lines) if lines else ""
 
 
 def costs(rows: Sequence[ReportRow]) -> str:
@@ -60,13 +55,13 @@ def costs(rows: Sequence[ReportRow]) -> str:
         speed = tuple(mean(record["images_per_second"] for record in run.history) for run in row.counted)
         devices = ", ".join(sorted({run.config["device"] for run in row.runs}))
         cells = [
-            _name(i, row),
+            name(i, row.label),
             Spread(seconds).text(1),
             _bar(mean(seconds), longest),
             Spread(speed).text(0),
         ]
         lines.append([*cells, _memory(row.runs), devices])
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def settings(rows: Sequence[ReportRow]) -> str:
@@ -82,13 +77,13 @@ def settings(rows: Sequence[ReportRow]) -> str:
             for key, value in arguments.items()
             if value not in (None, [])
         )
-        parts.append(f"<details><summary>{_name(i, row)}</summary><dl>{items}</dl></details>")
+        parts.append(f"<details><summary>{name(i, row.label)}</summary><dl>{items}</dl></details>")
     return "".join(parts)
 
 
 def left_out(reasons: dict[str, str]) -> str:
     """The folders that are not shown, and why."""
-    return _table(("folder", "left out because"), [[near(Path(f)), why] for f, why in reasons.items()])
+    return table(("folder", "left out because"), [[near(Path(f)), why] for f, why in reasons.items()])
 
 
 def near(folder: Path) -> str:
@@ -96,25 +91,11 @@ def near(folder: Path) -> str:
     return "/".join(folder.parts[-2:]) if not folder.is_absolute() or len(folder.parts) > 2 else folder.name
 
 
-def _name(i: int, row: ReportRow) -> Html:
-    return Html(f'<span class="name"><span class="key" data-key="{i}"></span><span>{in_html(row.label)}</span></span>')
-
-
 def _unfinished(row: ReportRow) -> Html:
     """A line for each of a row's runs that has not come to its end."""
     apart = ", not in the mean" if row.counted != row.runs else ""
     told = [f"{run.name}: {run.unfinished}{apart}" for run in row.runs if run.unfinished]
     return Html("".join(f'<br><em class="warning">{in_html(text)}</em>' for text in told))
-
-
-def _table(head: Iterable[str], lines: Iterable[Sequence[str]]) -> str:
-    heads = "".join(f'<th scope="col">{in_html(cell)}</th>' for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{_html(cell)}</td>' for cell in cells)}</tr>" for cells in lines)
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _html(cell: str) -> str:
-    return cell if isinstance(cell, Html) else in_html(cell)
 
 
 def _bar(value: float, largest: float) -> Html:

@@ -1,6 +1,8 @@
 """What stands in ``details.json``: what learners answered to the test images in the end."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
+
+from potstill.runs.outcomes import Outcomes, unpacked
 
 ClassFound = TypedDict("ClassFound", {"class": str, "n": int, "correct": int, "chosen": int, "top1": float | None})
 """A class: its images, how many were taken for it rightly and how many of all were, and its accuracy in percent."""
@@ -24,6 +26,7 @@ class Details(TypedDict):
 
     ``confusion`` lists every cell that is not empty: [label, chosen, images]. ``ece`` is the expected calibration error
     in points, ``confidence`` the mean probability of the chosen class in percent, ``nll`` in nats.
+    ``outcomes`` say which of the images it got right; earlier versions left none.
     """
 
     n: int
@@ -34,6 +37,7 @@ class Details(TypedDict):
     bins: list[Bin]
     classes: list[ClassFound]
     confusion: list[list[int]]
+    outcomes: NotRequired[Outcomes]
 
 
 def must_add_up(found: Details, name: str) -> None:
@@ -54,3 +58,7 @@ def must_add_up(found: Details, name: str) -> None:
     for part, count in counts.items():
         if count != found["n"]:
             raise ValueError(f"{name}.{part} counts {count} images, not {found['n']}")
+    if "outcomes" in found:
+        right = sum(unpacked(found["outcomes"]["right"], found["n"]))
+        if right != sum(one["correct"] for one in found["classes"]):
+            raise ValueError(f"{name}.outcomes counts {right} images as right, and its classes others")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from potstill.runs.names import TUNED
 from potstill.say import say
 from potstill.tables.columns import Column
 from potstill.tables.measured import run_missing
@@ -82,15 +83,18 @@ def write_files(
 ) -> dict[str, str]:
     """Write the table and the report of its runs, if there are any; the paths."""
     files, new = write_table(folder, name, table, results, foot(table, results, epochs, changed))
-    folders, learners = {}, {}
+    folders, learners, baselines = {}, {}, {}
     for result in results:
         for learner in result.row.learners if result.folders else ():
             several = len(result.row.learners) > 1  # the better one counts in the table; the report has them all
             label = f"{result.row.name}: {learner}" if several else result.row.name
             folders[label], learners[label] = result.folders, learner
+            if result.row.baseline is not None:
+                baselines[label] = result.row.baseline
     report = folder / "report.html"
     if folders and (new or not report.is_file()):
         from potstill.report import write_report
 
-        write_report(report, name, folders, learners)
+        tuned = folder / TUNED
+        write_report(report, name, folders, learners, baselines, tuned if tuned.is_file() else None)
     return files | ({report.name: str(report)} if folders else {})
