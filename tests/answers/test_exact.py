@@ -116,7 +116,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import torch
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1], str(Path(sys.argv[1]).parent)
 torch.set_num_threads(1)
 import test_exact as here
 from dataclasses import replace

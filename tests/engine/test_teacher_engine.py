@@ -415,7 +415,7 @@ RANK = """
 import os
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1], str(Path(sys.argv[1]).parent)
 import test_teacher_engine as here
 from potstill.teacher_engines.checking import Off, off
 from potstill.teacher_engines.engine_pass import EnginePass
