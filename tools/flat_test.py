@@ -1,7 +1,7 @@
 """Whether a long run stays flat: its memory, threads, open files, children, and the files in its folder.
 
     python tools/flat_test.py
-    python tools/flat_test.py --epochs 15 --warm-up 5 --views 2
+    python tools/flat_test.py --epochs 40 --warm-up 10 --views 2
 
 A student learns the digits by KD, AT and CRD with all that a run has beside its steps: images held out, TensorBoard, a
 checkpoint an epoch, kept answers of the teacher. Every epoch says what the process has then. After the epochs of
