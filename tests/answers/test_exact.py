@@ -15,12 +15,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from drawn import by_hand
 from torch import nn
 
 import potstill as ps
 from potstill.answers.carrying import described, pack
 from potstill.answers.entries import Entries
+from potstill.answers.proof import Proof
 from potstill.engine.checkpoint import fingerprint
 from potstill.errors import BadInput
 from potstill.losses import AT, CE, KD, FitNet
@@ -210,6 +212,17 @@ def test_scattered_answers_take_no_more_of_the_disk_than_was_said(tmp_path):
     entries.close()
     taken = (tmp_path / "answers").stat().st_blocks * 512
     assert 50 * entries.bytes < taken <= Entries.on_disk(100_000, 40, 50, os.statvfs(tmp_path).f_frsize)
+
+
+def test_a_part_of_a_batch_runs_only_where_its_bits_are_those_of_the_whole():
+    def answer(images):  # in small batches, as some processors do, other bits
+        return {"teacher": images[:, 0, 0, :4] + 1e-6 * (len(images) < 20)}
+
+    proof = Proof(answer, torch.zeros(64, 3, 8, 8), 64)
+    assert set(proof.found) == {64}  # the others are tried once they are asked about
+    assert [proof.part_for(images) for images in (1, 5, 24, 25, 64)] == [24, 24, 24, 32, None]
+    assert proof.found == {64: True, 8: False, 16: False, 24: True, 32: True}
+    assert not proof.holds(3)
 
 
 def test_what_changes_of_kept_answers_is_found_out(tmp_path, capsys):

@@ -17,8 +17,6 @@ from potstill.data.images import ImageSet
 from potstill.data.load import DATASETS
 from potstill.tables.jobs import Ended
 
-pytest.importorskip("optuna")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from potstill.answers.key import digest_of
-from potstill.engine.undisturbed import undisturbed
 
 IMAGES = 16
 """Different images that are tried, each at many places of a batch."""
@@ -56,6 +55,8 @@ class Proof:
 
     def holds(self, size: int) -> bool:
         """Whether images at other places, beside others, in a batch of this size, have the same answers."""
+        from potstill.engine.undisturbed import undisturbed  # whose package takes this one
+
         if size not in self.found:
             rows = (torch.arange(size) * 7 + 3) % min(IMAGES, len(next(iter(self.answers.values()))))
             with undisturbed(), torch.no_grad():

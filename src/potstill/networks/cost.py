@@ -114,7 +114,7 @@ def layers(network: nn.Module, input_shape: Shape = (3, 32, 32)) -> list[Layer]:
 @contextmanager
 def _counter() -> "Iterator[FlopCounterMode]":
     """Count what runs inside."""
-    from torch.utils.flop_counter import FlopCounterMode  # and with it Triton, which a run does without
+    from torch.utils.flop_counter import FlopCounterMode  # and with it Triton: only where something is counted
 
     with without_compiler(), FlopCounterMode(display=False) as counter:
         yield counter
